@@ -1,0 +1,521 @@
+//! Every map key and value that the kernel program and the controller share, and the maps' names.
+//!
+//! Invariant: each type is `repr(C)` plain data without padding (the derive refuses any), its size
+//! is asserted, and a change of meaning or layout raises [`ABI`].
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
+
+/// Version of everything in this file. Pinned maps of another version are refused, not misread.
+pub const ABI: u32 = 1;
+
+/// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
+pub const SERVICES_MAX: usize = 512;
+/// Groups of hosts, number 0 (everybody in no group) included.
+pub const GROUPS_MAX: usize = 256;
+/// Halves of every policy table: the live one and the idle one.
+pub const HALVES: usize = 2;
+/// Slots for outcomes in the frame counters of one view.
+pub const OUTCOME_SLOTS: u32 = 16;
+/// Slots for verdicts in [`ServiceTotals`].
+pub const VERDICT_SLOTS: usize = 8;
+/// Slots for kinds of evidence in [`ServiceTotals`].
+pub const EVIDENCE_SLOTS: usize = 8;
+/// Longest name of a service, a group or a policy, in bytes.
+pub const NAME_MAX: usize = 32;
+
+/// Names of the maps. The kernel limits them to 15 characters.
+pub mod maps {
+    /// One [`super::Control`].
+    pub const CONTROL: &str = "CONTROL";
+    /// One [`super::PolicyHeader`] a half.
+    pub const POLICIES: &str = "POLICIES";
+    /// One [`super::PortTable`] a half.
+    pub const PORTS: &str = "PORTS";
+    /// One [`super::ActionRow`] a half and group.
+    pub const ACTIONS: &str = "ACTIONS";
+    /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
+    pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
+    /// One [`super::Name`] a half and group.
+    pub const GROUP_NAMES: &str = "GROUP_NAMES";
+    /// One [`super::Name`] a service number.
+    pub const SERVICE_NAMES: &str = "SERVICE_NAMES";
+    /// One [`super::ServiceTotals`] a service and CPU.
+    pub const TOTALS: &str = "TOTALS";
+    /// [`super::HostKeyV4`] to [`super::HostRecord`], a CPU each.
+    pub const HOSTS_V4: &str = "HOSTS_V4";
+    /// [`super::HostKeyV6`] to [`super::HostRecord`], a CPU each.
+    pub const HOSTS_V6: &str = "HOSTS_V6";
+    /// One [`super::HostRecord`] a service and CPU, for hosts that found no room.
+    pub const OVERFLOW: &str = "OVERFLOW";
+    /// One packet counter a view, outcome and CPU.
+    pub const FRAMES: &str = "FRAMES";
+
+    /// Every map, in the order above.
+    pub const ALL: [&str; 12] = [
+        CONTROL,
+        POLICIES,
+        PORTS,
+        ACTIONS,
+        HOST_PREFIXES,
+        GROUP_NAMES,
+        SERVICE_NAMES,
+        TOTALS,
+        HOSTS_V4,
+        HOSTS_V6,
+        OVERFLOW,
+        FRAMES,
+    ];
+}
+
+/// Names of the programs in the kernel object, by the view they serve.
+pub mod programs {
+    /// XDP on an interface that leads to the local hosts.
+    pub const LAN_INGRESS: &str = "lan_ingress";
+    /// TC egress on an interface that leads to the local hosts.
+    pub const LAN_EGRESS: &str = "lan_egress";
+    /// XDP on an interface that leads to the world.
+    pub const WAN_INGRESS: &str = "wan_ingress";
+    /// TC egress on an interface that leads to the world.
+    pub const WAN_EGRESS: &str = "wan_egress";
+}
+
+/// Which of the two copies of the policy tables: 0 or 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half(u32);
+
+impl Half {
+    /// The half in which a generation's tables lie. Only the lowest bit counts, so a reader that
+    /// races with the flip sees one half or the other, whole.
+    #[inline(always)]
+    pub const fn of_generation(generation: u32) -> Self {
+        Self(generation & 1)
+    }
+
+    /// 0 or 1.
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        self.0 & 1
+    }
+
+    /// The other half.
+    pub const fn other(self) -> Self {
+        Self(self.index() ^ 1)
+    }
+}
+
+/// What is the same for both halves. One entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Control {
+    /// [`ABI`] of whoever made the maps.
+    pub abi: u32,
+    /// The live generation; 0 means that no policy was applied yet and everything passes. Its
+    /// lowest bit says which half is live, and storing it is what applies a policy.
+    pub generation: u32,
+    /// [`Control::WAN_COUNTS_RECEIVED`] and [`Control::WAN_COUNTS_SENT`].
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Control {
+    /// The WAN sides count what passes towards local hosts, because no LAN side sees it leave.
+    pub const WAN_COUNTS_RECEIVED: u32 = 1;
+    /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
+    pub const WAN_COUNTS_SENT: u32 = 2;
+}
+
+/// A name in UTF-8, padded with zeros.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Name(pub [u8; NAME_MAX]);
+
+impl Name {
+    /// `None` when the name is longer than [`NAME_MAX`] bytes.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; NAME_MAX];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        Some(Self(bytes))
+    }
+
+    /// The name, up to the first zero byte; empty if it is not UTF-8.
+    pub fn as_str(&self) -> &str {
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(NAME_MAX);
+        self.0
+            .get(..end)
+            .and_then(|bytes| core::str::from_utf8(bytes).ok())
+            .unwrap_or("")
+    }
+}
+
+/// What is said once for a whole policy. One entry a half.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct PolicyHeader {
+    /// Which questions this policy needs: [`PolicyHeader::HAS_GROUPS`] and the like.
+    pub flags: u32,
+    /// Groups in use, number 0 included.
+    pub groups: u32,
+    /// The generation whose tables lie in this half; 0 while they are being written.
+    pub generation: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// When the policy was applied, in seconds since 1970.
+    pub applied_at: u64,
+    /// SHA-256 of the plan.
+    pub hash: [u8; 32],
+    /// The policy's own name.
+    pub name: Name,
+}
+
+impl PolicyHeader {
+    /// Some group has hosts: the local host's group must be looked up.
+    pub const HAS_GROUPS: u32 = 1;
+    /// Some host is protected: both ends must be looked up before a drop.
+    pub const HAS_PROTECTED_HOSTS: u32 = 2;
+}
+
+/// What a remote port tells, by transport and port number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct PortTable(pub [u16; PortTable::LEN]);
+
+impl PortTable {
+    /// 65,536 ports of two transports.
+    pub const LEN: usize = 2 << 16;
+
+    /// Where a port's entry lies; always below [`PortTable::LEN`].
+    #[inline(always)]
+    pub const fn index(transport: Transport, port: u16) -> usize {
+        (transport as usize) << 16 | port as usize
+    }
+}
+
+/// One entry of [`PortTable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PortEntry(pub u16);
+
+impl PortEntry {
+    /// The bits of the service number.
+    const SERVICE: u16 = 0x01ff;
+    /// Traffic of this port is never dropped: the policy protects it.
+    const PROTECTED: u16 = 0x4000;
+    /// Traffic of this port is never dropped when the box itself is the end that has it.
+    const MANAGEMENT: u16 = 0x8000;
+
+    /// An entry for a service; 0 for none. Only the lowest nine bits of the number are kept.
+    pub const fn of(service: u16) -> Self {
+        Self(service & Self::SERVICE)
+    }
+
+    /// The same entry, protected.
+    #[must_use]
+    pub const fn protected(self) -> Self {
+        Self(self.0 | Self::PROTECTED)
+    }
+
+    /// The same entry, protected at the box itself.
+    #[must_use]
+    pub const fn management(self) -> Self {
+        Self(self.0 | Self::MANAGEMENT)
+    }
+
+    /// The service whose port this is; 0 for none.
+    #[inline(always)]
+    pub const fn service(self) -> u16 {
+        self.0 & Self::SERVICE
+    }
+
+    /// Whether the policy protects this port.
+    #[inline(always)]
+    pub const fn is_protected(self) -> bool {
+        self.0 & Self::PROTECTED != 0
+    }
+
+    /// Whether this port is protected at the box itself.
+    #[inline(always)]
+    pub const fn is_management(self) -> bool {
+        self.0 & Self::MANAGEMENT != 0
+    }
+}
+
+/// What a group does with each service. One row a half and group, at [`ActionRow::index`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct ActionRow(pub [u8; SERVICES_MAX]);
+
+impl ActionRow {
+    /// Rows of both halves.
+    pub const ROWS: usize = HALVES * GROUPS_MAX;
+
+    /// Where a group's row lies. Only the lowest eight bits of the group's number count.
+    #[inline(always)]
+    pub const fn index(half: Half, group: u16) -> u32 {
+        half.index() << 8 | (group as u32 & 0xff)
+    }
+}
+
+/// One byte of an [`ActionRow`]: what is done now, and what the policy says when nobody overrides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionCell(pub u8);
+
+impl ActionCell {
+    /// A cell that does what the policy says.
+    pub const fn of_policy(action: Action) -> Self {
+        Self((action as u8) << 4 | action as u8)
+    }
+
+    /// The same cell, doing something else until it is reset.
+    #[must_use]
+    pub const fn overridden(self, action: Action) -> Self {
+        Self(self.0 & 0xf0 | action as u8)
+    }
+
+    /// The same cell, doing what the policy says.
+    #[must_use]
+    pub const fn reset(self) -> Self {
+        Self(self.0 & 0xf0 | self.0 >> 4)
+    }
+
+    /// What is done now.
+    #[inline(always)]
+    pub const fn action(self) -> Action {
+        Action::from_number(self.0 & 0x0f)
+    }
+
+    /// What the policy says.
+    pub const fn policy(self) -> Action {
+        Action::from_number(self.0 >> 4)
+    }
+}
+
+/// Key of the prefix trie, behind the trie's own prefix length. The half and the family come first,
+/// so one trie holds both halves and both families.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct HostPrefix {
+    /// [`Half::index`].
+    pub half: u8,
+    /// [`Family`].
+    pub family: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+    /// [`Addr::words`].
+    pub address: [u32; 4],
+}
+
+impl HostPrefix {
+    /// Bits in front of the address.
+    pub const FIXED_BITS: u32 = 32;
+    /// Bits of a whole key: the prefix length of a lookup.
+    pub const FULL_BITS: u32 = Self::FIXED_BITS + 128;
+
+    /// The key of an address, in one half.
+    #[inline(always)]
+    pub const fn new(half: Half, addr: &Addr) -> Self {
+        Self {
+            half: if half.index() == 0 { 0 } else { 1 },
+            family: addr.family() as u8,
+            reserved: [0; 2],
+            address: addr.words(),
+        }
+    }
+}
+
+/// What a prefix says of its hosts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Pod, Zeroable)]
+pub struct HostEntry {
+    /// The group's number; 0 for none.
+    pub group: u16,
+    /// [`HostEntry::PROTECTED`], [`HostEntry::OWN`].
+    pub flags: u16,
+}
+
+impl HostEntry {
+    /// Traffic of these hosts is never dropped.
+    pub const PROTECTED: u16 = 1;
+    /// This is an address of the box itself.
+    pub const OWN: u16 = 2;
+
+    /// Whether the hosts are protected.
+    #[inline(always)]
+    pub const fn is_protected(self) -> bool {
+        self.flags & Self::PROTECTED != 0
+    }
+
+    /// Whether this is the box itself.
+    #[inline(always)]
+    pub const fn is_own(self) -> bool {
+        self.flags & Self::OWN != 0
+    }
+}
+
+/// Packets and bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct Counts {
+    /// Packets on the wire.
+    pub packets: u64,
+    /// Bytes from the link header on, as on the wire, without preamble and checksum.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Adds; wraps at 2^64.
+    #[inline(always)]
+    pub const fn add(&mut self, more: Self) {
+        self.packets = self.packets.wrapping_add(more.packets);
+        self.bytes = self.bytes.wrapping_add(more.bytes);
+    }
+}
+
+/// Totals of one service, by evidence and verdict.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct ServiceTotals {
+    /// `cells[evidence][verdict]`.
+    pub cells: [[Counts; VERDICT_SLOTS]; EVIDENCE_SLOTS],
+}
+
+impl ServiceTotals {
+    /// Counts traffic under its evidence and verdict.
+    #[inline(always)]
+    pub fn add(&mut self, evidence: Evidence, verdict: Verdict, traffic: Counts) {
+        let row = self.cells.get_mut(evidence as usize & (EVIDENCE_SLOTS - 1));
+        if let Some(cell) = row.and_then(|row| row.get_mut(verdict as usize & (VERDICT_SLOTS - 1)))
+        {
+            cell.add(traffic);
+        }
+    }
+}
+
+/// Key of a host's counters for one service, IPv4.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct HostKeyV4 {
+    /// First of [`Addr::words`].
+    pub address: u32,
+    /// Service number.
+    pub service: u32,
+}
+
+/// Key of a host's counters for one service, IPv6.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct HostKeyV6 {
+    /// [`Addr::words`].
+    pub address: [u32; 4],
+    /// Service number.
+    pub service: u32,
+}
+
+impl HostKeyV4 {
+    /// The key of a host and service.
+    #[inline(always)]
+    pub const fn new(host: &Addr, service: u16) -> Self {
+        let [address, ..] = host.words();
+        Self {
+            address,
+            service: service as u32,
+        }
+    }
+
+    /// The host's address.
+    pub const fn host(&self) -> Addr {
+        Addr::from_words([self.address, 0, 0, 0], Family::V4)
+    }
+}
+
+impl HostKeyV6 {
+    /// The key of a host and service.
+    #[inline(always)]
+    pub const fn new(host: &Addr, service: u16) -> Self {
+        Self {
+            address: host.words(),
+            service: service as u32,
+        }
+    }
+
+    /// The host's address.
+    pub const fn host(&self) -> Addr {
+        Addr::from_words(self.address, Family::V6)
+    }
+}
+
+/// What one host did with one service, as one CPU saw it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct HostRecord {
+    /// `passed[direction]`.
+    pub passed: [Counts; 2],
+    /// `refused[direction]`.
+    pub refused: [Counts; 2],
+    /// Start of the latest active second, in nanoseconds of the monotonic clock. The latest packet
+    /// came within a second of it.
+    pub active_since: u64,
+    /// Seconds in which there was traffic.
+    pub active_seconds: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// One second, in the unit of the clock.
+const SECOND: u64 = 1_000_000_000;
+
+impl HostRecord {
+    /// Counts traffic, and the second in which it came. `now` is in nanoseconds.
+    #[inline(always)]
+    pub fn add(&mut self, direction: Direction, passes: bool, traffic: Counts, now: u64) {
+        let counts = if passes {
+            &mut self.passed
+        } else {
+            &mut self.refused
+        };
+        let [sent, received] = counts;
+        match direction {
+            Direction::Sent => sent.add(traffic),
+            Direction::Received => received.add(traffic),
+        }
+        if self.active_seconds == 0 || now.wrapping_sub(self.active_since) >= SECOND {
+            self.active_since = now;
+            self.active_seconds = self.active_seconds.wrapping_add(1);
+        }
+    }
+
+    /// Takes in what another CPU saw. Counts add up. Active seconds don't, for two CPUs may have
+    /// seen the same second: the larger figure is kept, which is exact while one CPU serves the
+    /// host and too small otherwise.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.passed.iter_mut().zip(other.passed) {
+            mine.add(theirs);
+        }
+        for (mine, theirs) in self.refused.iter_mut().zip(other.refused) {
+            mine.add(theirs);
+        }
+        self.active_since = self.active_since.max(other.active_since);
+        self.active_seconds = self.active_seconds.max(other.active_seconds);
+    }
+}
+
+const _: () = {
+    assert!(size_of::<Control>() == 16);
+    assert!(size_of::<PolicyHeader>() == 88);
+    assert!(size_of::<PortTable>() == 256 * 1024);
+    assert!(size_of::<ActionRow>() == 512);
+    assert!(size_of::<HostPrefix>() == 20);
+    assert!(size_of::<HostEntry>() == 4);
+    assert!(size_of::<ServiceTotals>() == 1024);
+    assert!(size_of::<HostKeyV4>() == 8);
+    assert!(size_of::<HostKeyV6>() == 20);
+    assert!(size_of::<HostRecord>() == 80);
+    assert!(PortEntry::SERVICE as usize + 1 == SERVICES_MAX);
+};

@@ -1,0 +1,68 @@
+//! Everything that decides about a packet, as ordinary safe Rust with two homes.
+//!
+//! The kernel program implements [`Packet`], [`Tables`] and [`Counters`] over packet pointers and
+//! BPF maps; user space implements them over byte slices and memory. What happens in between is
+//! this crate, so a replayed capture, a unit test and the kernel give the same verdict.
+//!
+//! The way of a packet, a module a step:
+//! [`packet`] (bytes) → [`parse`] (what they say) → [`orient`] (whose they are) →
+//! [`identify`] (which service) → [`decide`] (what becomes of it) → [`record`] (what is counted).
+//!
+//! Invariant: nothing here does I/O, allocates, panics, or reads a byte except through
+//! [`Packet::read`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod decide;
+pub mod identify;
+pub mod layout;
+pub mod orient;
+pub mod packet;
+pub mod parse;
+pub mod record;
+pub mod tables;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use addr::{Addr, Family};
+pub use decide::{Action, Verdict};
+pub use identify::{Evidence, Identified};
+pub use orient::{Direction, Ends, Hook, Side, View};
+pub use packet::Packet;
+pub use parse::{Segment, Transport, Unparsed};
+pub use record::{Judgement, Outcome};
+pub use tables::{Counters, Tables};
+
+/// Judges one Ethernet frame: the whole way of a packet but for the counting.
+///
+/// `view` says where the frame was seen. The caller hands the result to [`record::record`] and acts
+/// on [`Judgement::passes`], so that the counters and the action come from one value.
+#[inline(always)]
+pub fn classify<P: Packet, T: Tables>(packet: P, view: View, tables: T) -> Judgement {
+    match parse::frame(packet) {
+        Ok(segment) => judge(packet, &segment, view, tables),
+        Err(unparsed) => Judgement::unjudged(unparsed.into()),
+    }
+}
+
+/// Judges a parsed segment. [`classify`] without the parsing, for callers that know the link layer
+/// by other means (a capture of raw IP, say).
+#[inline(always)]
+pub fn judge<P: Packet, T: Tables>(
+    packet: P,
+    segment: &Segment,
+    view: View,
+    tables: T,
+) -> Judgement {
+    let ends = orient::orient(segment, view);
+    let policy = tables.policy();
+    match identify::identify(segment, &ends, policy, tables) {
+        Some(identified) => {
+            let verdict = decide::decide(segment, &ends, identified, policy, tables);
+            let headers = segment.payload_at(packet).unwrap_or(0);
+            Judgement::identified(&ends, identified, verdict, headers)
+        }
+        None => Judgement::unjudged(Outcome::Unidentified),
+    }
+}

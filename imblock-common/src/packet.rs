@@ -1,0 +1,68 @@
+//! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
+
+/// The largest offset at which a frame is read. The verifier wants offset plus length to stay
+/// within 0xffff; the cap is part of the meaning, so user space obeys it too.
+pub const MAX_OFFSET: usize = 0x3fff;
+
+/// One frame. A read past its end gives `None`, never a panic.
+pub trait Packet: Copy {
+    /// Copies `N` bytes at offset `at`, which is at most [`MAX_OFFSET`]. Implementors check the end
+    /// of the frame only; callers use [`Packet::read`].
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]>;
+
+    /// `N` bytes at offset `at`, counted from the start of the frame.
+    #[inline(always)]
+    fn read<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        if at > MAX_OFFSET { None } else { self.copy(at) }
+    }
+
+    /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
+    /// be read: buffers in several pieces, captures cut short.
+    fn length(self) -> u32;
+
+    /// How many packets on the wire this frame stands for: 1, or the segments of a GSO buffer.
+    fn segments(self) -> u32;
+}
+
+impl Packet for &[u8] {
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        self.get(at..)?.first_chunk().copied()
+    }
+
+    #[inline(always)]
+    fn length(self) -> u32 {
+        u32::try_from(self.len()).unwrap_or(u32::MAX)
+    }
+
+    #[inline(always)]
+    fn segments(self) -> u32 {
+        1
+    }
+}
+
+/// A frame of a capture: the bytes that were kept, and how long it was on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct CapturedFrame<'a> {
+    /// What the capture kept of the frame.
+    pub bytes: &'a [u8],
+    /// Length on the wire, in bytes.
+    pub wire_length: u32,
+}
+
+impl Packet for CapturedFrame<'_> {
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        self.bytes.copy(at)
+    }
+
+    #[inline(always)]
+    fn length(self) -> u32 {
+        self.wire_length
+    }
+
+    #[inline(always)]
+    fn segments(self) -> u32 {
+        1
+    }
+}

@@ -1,0 +1,30 @@
+//! IPv4, RFC 791.
+
+use super::{NetworkHeader, Unparsed};
+use crate::{Addr, Packet};
+
+const HEADER: usize = 20;
+/// Fragment offset, in units of eight bytes: all bits of the field but the three flags.
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// Reads the header at `at` and skips its options.
+///
+/// The total length is not held against the frame: a sender that lies about it would otherwise
+/// choose not to be judged.
+#[inline(always)]
+pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, Unparsed> {
+    let header = packet.read::<HEADER>(at).ok_or(Unparsed::Truncated)?;
+    let length = usize::from(header[0] & 0x0f) * 4;
+    if header[0] >> 4 != 4 || length < HEADER {
+        return Err(Unparsed::BadHeader);
+    }
+    if u16::from_be_bytes([header[6], header[7]]) & FRAGMENT_OFFSET != 0 {
+        return Err(Unparsed::LaterFragment);
+    }
+    Ok(NetworkHeader {
+        source: Addr::v4([header[12], header[13], header[14], header[15]]),
+        destination: Addr::v4([header[16], header[17], header[18], header[19]]),
+        protocol: header[9],
+        next_at: at + length,
+    })
+}

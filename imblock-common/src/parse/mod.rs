@@ -1,0 +1,89 @@
+//! Syntax: what the bytes of a frame say. No policy, no direction, no service.
+//!
+//! Each parser checks, reads a whole header, and says what comes next and where. What can't be
+//! parsed has a name ([`Unparsed`]), a counter, and passes.
+
+mod ipv4;
+mod ipv6;
+mod link;
+mod transport;
+
+use crate::{Addr, Packet};
+
+pub use ipv6::EXTENSIONS_MAX;
+pub use link::VLAN_DEPTH_MAX;
+pub use link::ethertype;
+
+/// A transport protocol that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Transport {
+    /// TCP, RFC 9293.
+    Tcp = 0,
+    /// UDP, RFC 768.
+    Udp = 1,
+}
+
+/// A TCP segment or UDP datagram, as far as its headers tell. Ports are in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Network source address.
+    pub source: Addr,
+    /// Network destination address.
+    pub destination: Addr,
+    /// Port at the source.
+    pub source_port: u16,
+    /// Port at the destination.
+    pub destination_port: u16,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Offset of the transport header in the frame.
+    pub transport_at: usize,
+}
+
+/// Why a frame was not parsed down to its ports. Such a frame passes and is counted under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unparsed {
+    /// The frame ends inside a header.
+    Truncated,
+    /// Not IPv4 or IPv6: ARP, LLDP, spanning tree, PPPoE discovery and the like.
+    NotIp,
+    /// A fragment other than the first: it carries no ports.
+    LaterFragment,
+    /// A header contradicts itself: a wrong version, a header length below the minimum.
+    BadHeader,
+    /// More VLAN tags or IPv6 extension headers than are followed.
+    TooDeep,
+    /// IP, but neither TCP nor UDP: ICMP, ESP, GRE, …
+    OtherTransport,
+}
+
+/// Parses an Ethernet frame down to its ports.
+#[inline(always)]
+pub fn frame<P: Packet>(packet: P) -> Result<Segment, Unparsed> {
+    let (ethertype, at) = link::ethernet(packet)?;
+    after_link(packet, ethertype, at)
+}
+
+/// Parses what follows a link header: VLAN tags, PPPoE, then IP. `at` is the offset of the first
+/// byte after the EtherType. For captures with other link layers than Ethernet.
+#[inline(always)]
+pub fn after_link<P: Packet>(packet: P, ethertype: u16, at: usize) -> Result<Segment, Unparsed> {
+    let (network, at) = link::encapsulation(packet, ethertype, at)?;
+    let header = match network {
+        link::Network::Ipv4 => ipv4::header(packet, at)?,
+        link::Network::Ipv6 => ipv6::header(packet, at)?,
+    };
+    transport::ports(packet, &header)
+}
+
+/// What an IP header says, and where the transport header begins.
+#[derive(Clone, Copy)]
+struct NetworkHeader {
+    source: Addr,
+    destination: Addr,
+    /// IP protocol number of what follows.
+    protocol: u8,
+    /// Offset of what follows.
+    next_at: usize,
+}

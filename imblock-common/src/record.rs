@@ -1,0 +1,199 @@
+//! What is counted, from the same value that yields the action, so that the two can't disagree.
+
+use crate::layout::{Control, Counts, OUTCOME_SLOTS};
+use crate::orient::{Direction, Side, View};
+use crate::{Addr, Counters, Ends, Evidence, Identified, Packet, Unparsed, Verdict};
+
+/// How far a frame came. The numbers are slots of the frame counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Outcome {
+    /// A service was told, and a verdict given.
+    Identified = 0,
+    /// TCP or UDP of no known service.
+    Unidentified = 1,
+    /// [`Unparsed::OtherTransport`].
+    OtherTransport = 2,
+    /// [`Unparsed::NotIp`].
+    NotIp = 3,
+    /// [`Unparsed::LaterFragment`].
+    LaterFragment = 4,
+    /// [`Unparsed::Truncated`].
+    Truncated = 5,
+    /// [`Unparsed::BadHeader`].
+    BadHeader = 6,
+    /// [`Unparsed::TooDeep`].
+    TooDeep = 7,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the slots.
+    pub const ALL: [Self; 8] = [
+        Self::Identified,
+        Self::Unidentified,
+        Self::OtherTransport,
+        Self::NotIp,
+        Self::LaterFragment,
+        Self::Truncated,
+        Self::BadHeader,
+        Self::TooDeep,
+    ];
+
+    /// The word for it in output and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identified => "identified",
+            Self::Unidentified => "unidentified",
+            Self::OtherTransport => "other_transport",
+            Self::NotIp => "not_ip",
+            Self::LaterFragment => "later_fragment",
+            Self::Truncated => "truncated",
+            Self::BadHeader => "bad_header",
+            Self::TooDeep => "too_deep",
+        }
+    }
+
+    /// Where a view counts this outcome.
+    #[inline(always)]
+    pub const fn slot(self, view: View) -> u32 {
+        view.index() * OUTCOME_SLOTS + self as u32
+    }
+}
+
+impl From<Unparsed> for Outcome {
+    #[inline(always)]
+    fn from(unparsed: Unparsed) -> Self {
+        match unparsed {
+            Unparsed::Truncated => Self::Truncated,
+            Unparsed::NotIp => Self::NotIp,
+            Unparsed::LaterFragment => Self::LaterFragment,
+            Unparsed::BadHeader => Self::BadHeader,
+            Unparsed::TooDeep => Self::TooDeep,
+            Unparsed::OtherTransport => Self::OtherTransport,
+        }
+    }
+}
+
+/// All that was decided about one frame.
+///
+/// Every field always has a value, those that mean nothing included: where a field might be left
+/// unwritten (an `Option` of several words), the compiler reads it before it asks whether it is
+/// there, and the verifier refuses to read what was never written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// How far the frame came.
+    pub outcome: Outcome,
+    /// What becomes of it. [`Verdict::Allowed`] unless the outcome is [`Outcome::Identified`].
+    pub verdict: Verdict,
+    /// Service number, 1 to 511; 0 for a frame that was not identified.
+    pub service: u16,
+    /// What told the service. Meaningless without one.
+    pub evidence: Evidence,
+    /// Which way the packet goes. Meaningless without a service.
+    pub direction: Direction,
+    /// The host that is counted. Meaningless without a service.
+    pub local: Addr,
+    /// Length of all headers in bytes, which each segment of a GSO buffer repeats.
+    pub headers: u32,
+}
+
+impl Judgement {
+    /// Of a frame that no verdict was given on: it passes.
+    #[inline(always)]
+    pub(crate) const fn unjudged(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            verdict: Verdict::Allowed,
+            service: 0,
+            evidence: Evidence::Port,
+            direction: Direction::Sent,
+            local: Addr::v4([0; 4]),
+            headers: 0,
+        }
+    }
+
+    /// Of an identified packet.
+    #[inline(always)]
+    pub(crate) const fn identified(
+        ends: &Ends,
+        identified: Identified,
+        verdict: Verdict,
+        headers: u32,
+    ) -> Self {
+        Self {
+            outcome: Outcome::Identified,
+            verdict,
+            service: identified.service,
+            evidence: identified.evidence,
+            direction: ends.direction,
+            local: ends.local,
+            headers,
+        }
+    }
+
+    /// Whether the frame goes on.
+    #[inline(always)]
+    pub const fn passes(&self) -> bool {
+        self.verdict.passes()
+    }
+}
+
+/// Counts a judgement: the frame, and for an identified one the service's total and its host.
+///
+/// Called once for a frame. The sum over hosts plus the overflow equals the service's total.
+#[inline(always)]
+pub fn record<P: Packet, C: Counters>(judgement: &Judgement, packet: P, view: View, counters: C) {
+    counters.frame(judgement.outcome.slot(view), u64::from(packet.segments()));
+    if judgement.outcome != Outcome::Identified || !counts(judgement, view, counters) {
+        return;
+    }
+    let &Judgement {
+        service,
+        evidence,
+        verdict,
+        direction,
+        local,
+        headers,
+        ..
+    } = judgement;
+    let traffic = traffic(packet, headers);
+    counters.service(service, evidence, verdict, traffic);
+    let now = counters.now();
+    let passes = judgement.passes();
+    let found = counters.host(&local, service, |record| {
+        record.add(direction, passes, traffic, now);
+    });
+    if !found {
+        counters.overflow(service, |record| {
+            record.add(direction, passes, traffic, now);
+        });
+    }
+}
+
+/// Whether this view counts the packet. What a WAN side lets pass is counted by the LAN side that
+/// it also crosses, if there is one; what a WAN side drops gets no further and is counted here.
+#[inline(always)]
+fn counts<C: Counters>(judgement: &Judgement, view: View, counters: C) -> bool {
+    if view.side == Side::Lan || !judgement.passes() {
+        return true;
+    }
+    let wanted = match judgement.direction {
+        Direction::Received => Control::WAN_COUNTS_RECEIVED,
+        Direction::Sent => Control::WAN_COUNTS_SENT,
+    };
+    counters.flags() & wanted != 0
+}
+
+/// What the frame is on the wire: a GSO buffer becomes packets that each repeat the headers.
+#[inline(always)]
+fn traffic<P: Packet>(packet: P, headers: u32) -> Counts {
+    let segments = packet.segments();
+    let mut bytes = u64::from(packet.length());
+    if segments > 1 {
+        bytes = bytes.wrapping_add(u64::from(headers).wrapping_mul(u64::from(segments - 1)));
+    }
+    Counts {
+        packets: u64::from(segments),
+        bytes,
+    }
+}

@@ -1,0 +1,46 @@
+//! The questions that a judgement may ask, and the counters it may touch.
+//!
+//! The kernel program answers from BPF maps, a replay from memory. Each home implements both
+//! traits; nothing about a packet is decided in an implementation.
+
+use crate::layout::{Counts, Half, HostEntry, HostRecord, PortEntry};
+use crate::{Action, Addr, Evidence, Transport, Verdict};
+
+/// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
+/// mix of two policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivePolicy {
+    /// Which copy of the tables to ask.
+    pub half: Half,
+    /// [`crate::layout::PolicyHeader::flags`].
+    pub flags: u32,
+}
+
+/// What a judgement may ask.
+pub trait Tables: Copy {
+    /// The live policy. Asked once for a packet.
+    fn policy(self) -> LivePolicy;
+    /// What a port tells.
+    fn port(self, half: Half, transport: Transport, port: u16) -> PortEntry;
+    /// What the longest prefix that covers an address says; the default entry when none does.
+    fn host(self, half: Half, addr: &Addr) -> HostEntry;
+    /// What a group does with a service.
+    fn action(self, half: Half, group: u16, service: u16) -> Action;
+}
+
+/// What a judgement may count.
+pub trait Counters: Copy {
+    /// [`crate::layout::Control::flags`].
+    fn flags(self) -> u32;
+    /// The monotonic clock in nanoseconds; a resolution of some milliseconds is enough.
+    fn now(self) -> u64;
+    /// Counts packets in the slot of a view and outcome.
+    fn frame(self, slot: u32, packets: u64);
+    /// Counts traffic in the totals of a service.
+    fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts);
+    /// Hands the record of a host and service to `update`, made new if need be. `false`, and
+    /// `update` not called, when the table has no room.
+    fn host(self, host: &Addr, service: u16, update: impl FnOnce(&mut HostRecord)) -> bool;
+    /// Hands the record of all hosts that found no room to `update`.
+    fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord));
+}

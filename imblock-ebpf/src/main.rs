@@ -1,0 +1,72 @@
+//! The kernel home of the classifier. Glue only: what is decided about a packet is decided in
+//! `imblock_common`.
+//!
+//! One program a view, so that side and direction are constants to the compiler and cost a packet
+//! nothing. All programs share all maps.
+#![no_std]
+#![no_main]
+
+mod maps;
+mod reader;
+
+use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use imblock_common::{Hook, Packet, Side, View, classify, record};
+
+use maps::KernelMaps;
+use reader::{SkbPacket, XdpPacket};
+
+const LAN_INGRESS: View = View { side: Side::Lan, hook: Hook::Ingress };
+const LAN_EGRESS: View = View { side: Side::Lan, hook: Hook::Egress };
+const WAN_INGRESS: View = View { side: Side::Wan, hook: Hook::Ingress };
+const WAN_EGRESS: View = View { side: Side::Wan, hook: Hook::Egress };
+
+#[xdp(frags)]
+fn lan_ingress(ctx: XdpContext) -> u32 {
+    xdp(&ctx, LAN_INGRESS)
+}
+
+#[xdp(frags)]
+fn wan_ingress(ctx: XdpContext) -> u32 {
+    xdp(&ctx, WAN_INGRESS)
+}
+
+#[classifier]
+fn lan_egress(ctx: TcContext) -> i32 {
+    egress(ctx, LAN_EGRESS)
+}
+
+#[classifier]
+fn wan_egress(ctx: TcContext) -> i32 {
+    egress(ctx, WAN_EGRESS)
+}
+
+#[inline(always)]
+fn xdp(ctx: &XdpContext, view: View) -> u32 {
+    if passes(XdpPacket::new(ctx), view) { xdp_action::XDP_PASS } else { xdp_action::XDP_DROP }
+}
+
+/// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
+#[inline(always)]
+fn egress(ctx: TcContext, view: View) -> i32 {
+    if passes(SkbPacket::new(ctx), view) { TC_ACT_UNSPEC } else { TC_ACT_SHOT }
+}
+
+#[inline(always)]
+fn passes<P: Packet>(packet: P, view: View) -> bool {
+    let judgement = classify(packet, view, KernelMaps);
+    record::record(&judgement, packet, view, KernelMaps);
+    judgement.passes()
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+/// The kernel hands helpers marked GPL-only to no other licence.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

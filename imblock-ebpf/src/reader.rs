@@ -1,0 +1,121 @@
+//! The packet readers: the one place where packet memory is read.
+//!
+//! Raw pointers with `wrapping_add` on both sides of the comparison are the form from which the
+//! verifier learns the bounds, single bytes at variable offsets included. Integer arithmetic on the
+//! addresses is not.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::programs::{TcContext, XdpContext};
+use imblock_common::Packet;
+
+/// Linear packet memory, from its first byte to behind its last.
+#[derive(Clone, Copy)]
+struct Bytes {
+    start: *const u8,
+    end: *const u8,
+}
+
+impl Bytes {
+    #[inline(always)]
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: start as *const u8, end: end as *const u8 }
+    }
+
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        let field = self.start.wrapping_add(at);
+        if field.wrapping_add(N) > self.end {
+            return None;
+        }
+        // SAFETY: `field` to `field + N` lies between the packet's start and its end, by the
+        // comparison above; `at` is at most `MAX_OFFSET`, so nothing wrapped. `[u8; N]` has no
+        // invalid values and no alignment.
+        Some(unsafe { field.cast::<[u8; N]>().read() })
+    }
+}
+
+/// A frame at XDP.
+#[derive(Clone, Copy)]
+pub struct XdpPacket<'a> {
+    ctx: &'a XdpContext,
+    bytes: Bytes,
+}
+
+impl<'a> XdpPacket<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext) -> Self {
+        Self { ctx, bytes: Bytes::new(ctx.data(), ctx.data_end()) }
+    }
+}
+
+impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        self.bytes.copy(at)
+    }
+
+    /// All buffers of the frame, not only the first (kernel 5.18).
+    #[inline(always)]
+    fn length(self) -> u32 {
+        // SAFETY: the context is the one the kernel gave to this program run.
+        let length = unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) };
+        length as u32
+    }
+
+    #[inline(always)]
+    fn segments(self) -> u32 {
+        1
+    }
+}
+
+/// How much of a leaving frame must lie in one piece to be parsed: link header with two tags,
+/// PPPoE, IPv6 with an extension header or two, TCP.
+const LINEAR_WANTED: u32 = 160;
+
+/// A frame at TC egress.
+#[derive(Clone, Copy)]
+pub struct SkbPacket {
+    length: u32,
+    segments: u32,
+    bytes: Bytes,
+}
+
+impl SkbPacket {
+    /// Pulls the headers into one piece first, if a driver left them in fragments.
+    #[inline(always)]
+    pub fn new(ctx: TcContext) -> Self {
+        let length = ctx.len();
+        let linear = (ctx.data_end() - ctx.data()) as u32;
+        if linear < length && linear < LINEAR_WANTED {
+            // Without the pull the frame is parsed as far as it can be read.
+            let _ = ctx.pull_data(if length < LINEAR_WANTED { length } else { LINEAR_WANTED });
+        }
+        let skb = ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
+        // the field into the kernel's own.
+        let segments = unsafe { (*skb).gso_segs };
+        Self {
+            length,
+            segments: if segments == 0 { 1 } else { segments },
+            bytes: Bytes::new(ctx.data(), ctx.data_end()),
+        }
+    }
+}
+
+impl Packet for SkbPacket {
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        self.bytes.copy(at)
+    }
+
+    #[inline(always)]
+    fn length(self) -> u32 {
+        self.length
+    }
+
+    #[inline(always)]
+    fn segments(self) -> u32 {
+        self.segments
+    }
+}

@@ -1,0 +1,3 @@
+//! `imblock`: see `imblock --help`.
+
+fn main() {}

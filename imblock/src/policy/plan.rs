@@ -1,0 +1,205 @@
+//! What a policy compiles to: the exact contents of the tables, as plain data that can be printed,
+//! compared, hashed, loaded into the kernel, or held in memory for a replay.
+
+use std::fmt;
+
+use imblock_common::layout::{ActionRow, HostEntry, PolicyHeader, PortEntry, PortTable};
+use imblock_common::{Action, Side, Transport};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Name of group number 0: every host that no group claims.
+pub const EVERYONE: &str = "everyone";
+
+/// The tables of one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The policy's name.
+    pub name: String,
+    /// Where to attach; may be empty, when the command line says where.
+    pub interfaces: Vec<InterfacePlan>,
+    /// Sizes of the tables that hosts fill.
+    pub limits: Limits,
+    /// Every service that is known, by ascending number.
+    pub services: Vec<ServicePlan>,
+    /// Names of the groups; the position is the number, [`EVERYONE`] is first.
+    pub groups: Vec<String>,
+    /// What each remote port tells.
+    pub ports: Box<PortTable>,
+    /// What each group does with each service; one row a group.
+    pub actions: Vec<ActionRow>,
+    /// Where each cell of `actions` that some rule set comes from; anything else comes from
+    /// `defaults`.
+    pub origins: Vec<CellOrigin>,
+    /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
+    pub prefixes: Vec<PrefixPlan>,
+    /// What the operator should know: collateral, rules without effect, evidence that is not used.
+    pub warnings: Vec<String>,
+}
+
+/// An interface, and how to attach to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfacePlan {
+    /// The interface's name.
+    pub name: String,
+    /// Which network it leads to.
+    #[serde(with = "side_name")]
+    pub side: Side,
+    /// How XDP attaches.
+    pub mode: XdpAttachMode,
+    /// Whether what leaves the interface is judged too.
+    pub egress: bool,
+}
+
+/// How XDP attaches to an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpAttachMode {
+    /// In the driver if it can, else in the stack.
+    #[default]
+    Auto,
+    /// In the driver or not at all.
+    Native,
+    /// In the stack.
+    Generic,
+}
+
+/// Sizes of the tables that hosts fill. They are set when the maps are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// (host, service) pairs with counters of their own, of each address family; further ones are
+    /// counted as overflow.
+    pub hosts: u32,
+    /// Prefixes of groups and protected hosts, of both halves together.
+    pub prefixes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            hosts: 65_536,
+            prefixes: 262_144,
+        }
+    }
+}
+
+/// A service as the tables know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePlan {
+    /// Its number in every table, 1 to 511; the same for as long as the maps live.
+    pub number: u16,
+    /// Its id, as people type it.
+    pub id: String,
+    /// Its name, as people read it.
+    pub name: String,
+    /// `im`, `voip`, `p2p`, `file-transfer`.
+    pub category: String,
+    /// Whether it still lives.
+    pub historic: bool,
+}
+
+/// A prefix and what it says of its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixPlan {
+    /// The hosts.
+    pub net: IpNet,
+    /// Their group and flags, those of wider prefixes included.
+    pub entry: HostEntry,
+}
+
+/// Which rule set a cell of the action table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellOrigin {
+    /// Group number.
+    pub group: u16,
+    /// Service number.
+    pub service: u16,
+    /// Position of the rule in the policy, from 1.
+    pub rule: usize,
+    /// File and line of the rule.
+    pub place: String,
+}
+
+impl Plan {
+    /// [`PolicyHeader::flags`] that this plan needs.
+    pub fn flags(&self) -> u32 {
+        let mut flags = 0;
+        if self.prefixes.iter().any(|prefix| prefix.entry.group != 0) {
+            flags |= PolicyHeader::HAS_GROUPS;
+        }
+        if self
+            .prefixes
+            .iter()
+            .any(|prefix| prefix.entry.is_protected())
+        {
+            flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+        }
+        flags
+    }
+
+    /// The service of an id.
+    pub fn service(&self, id: &str) -> Option<&ServicePlan> {
+        self.services.iter().find(|service| service.id == id)
+    }
+
+    /// The number of a group.
+    pub fn group(&self, name: &str) -> Option<u16> {
+        self.groups
+            .iter()
+            .position(|group| group == name)
+            .and_then(|n| u16::try_from(n).ok())
+    }
+
+    /// What a remote port tells.
+    pub fn port(&self, transport: Transport, port: u16) -> PortEntry {
+        let entry = self.ports.0.get(PortTable::index(transport, port));
+        PortEntry(entry.copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for XdpAttachMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// The word for a side in policies and output.
+pub fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Lan => "lan",
+        Side::Wan => "wan",
+    }
+}
+
+/// The action that a word in a policy or on the command line means.
+pub fn action_from_name(name: &str) -> Option<Action> {
+    Action::ALL.into_iter().find(|action| action.name() == name)
+}
+
+mod side_name {
+    use imblock_common::Side;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    pub(super) fn serialize<S: Serializer>(side: &Side, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(super::side_name(*side))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Side, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "lan" => Ok(Side::Lan),
+            "wan" => Ok(Side::Wan),
+            other => Err(Error::custom(format!(
+                "unknown side `{other}`, expected lan or wan"
+            ))),
+        }
+    }
+}

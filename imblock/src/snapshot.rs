@@ -1,0 +1,85 @@
+//! What the counters said at one moment, as plain data. Read from the kernel or from a replay, and
+//! rendered by `output` and `telemetry`, which know neither.
+
+use std::net::IpAddr;
+
+use imblock_common::layout::{Counts, HostRecord};
+use imblock_common::{Evidence, Outcome, Verdict, View};
+
+/// All counters at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Services that were seen at least once, by number.
+    pub services: Vec<ServiceCounts>,
+    /// One entry a (host, service), in no order.
+    pub hosts: Vec<HostCounts>,
+    /// Non-zero frame counters.
+    pub frames: Vec<FrameCounts>,
+    /// The monotonic clock when this was read, in nanoseconds: what [`HostRecord::active_since`] is
+    /// held against. 0 where there is no such clock (a replay).
+    pub taken_at: u64,
+}
+
+/// The totals of one service, all CPUs together.
+#[derive(Clone, Debug)]
+pub struct ServiceCounts {
+    /// Service number.
+    pub number: u16,
+    /// Non-zero cells.
+    pub cells: Vec<ServiceCell>,
+    /// Traffic of hosts that found no room in the host table.
+    pub overflow: HostRecord,
+}
+
+/// Traffic of one service, by evidence and verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceCell {
+    /// What told the service.
+    pub evidence: Evidence,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// How much.
+    pub traffic: Counts,
+}
+
+/// What one host did with one service, all CPUs together.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCounts {
+    /// The local host.
+    pub host: IpAddr,
+    /// Service number.
+    pub service: u16,
+    /// How much, and when.
+    pub record: HostRecord,
+}
+
+/// How many packets of a view ended in an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameCounts {
+    /// Where they were seen.
+    pub view: View,
+    /// How far they came.
+    pub outcome: Outcome,
+    /// How many.
+    pub packets: u64,
+}
+
+impl ServiceCounts {
+    /// Traffic that passed, whatever the evidence.
+    pub fn passed(&self) -> Counts {
+        self.sum(Verdict::passes)
+    }
+
+    /// Traffic that was refused, whatever the evidence.
+    pub fn refused(&self) -> Counts {
+        self.sum(|verdict| !verdict.passes())
+    }
+
+    fn sum(&self, wanted: impl Fn(Verdict) -> bool) -> Counts {
+        let mut sum = Counts::default();
+        for cell in self.cells.iter().filter(|cell| wanted(cell.verdict)) {
+            sum.add(cell.traffic);
+        }
+        sum
+    }
+}

@@ -1,0 +1,87 @@
+//! What an instance is and does at one moment, as plain data; `output` and `telemetry` render it.
+
+use imblock_common::{Action, Side};
+
+use crate::policy::plan::{InterfacePlan, Limits};
+
+/// An instance that is attached.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The instance's name.
+    pub instance: String,
+    /// Process id of the controller in the foreground; none after `imblock up`.
+    pub controller: Option<u32>,
+    /// The policy in force.
+    pub policy: PolicyStatus,
+    /// Where the programs are attached.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// What the operator changed by hand, on top of the policy.
+    pub overrides: Vec<OverrideStatus>,
+    /// Sizes of the tables that hosts fill, as the maps have them.
+    pub limits: Limits,
+    /// Entries in the host tables now, both families.
+    pub hosts_in_use: u32,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug)]
+pub struct PolicyStatus {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its plan, in hexadecimal.
+    pub hash: String,
+    /// How often a policy was applied since the maps were made.
+    pub generation: u32,
+    /// When it was applied, in seconds since 1970.
+    pub applied_at: u64,
+    /// Names of its groups, by number.
+    pub groups: Vec<String>,
+    /// Every service that has a number.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// What is done with a service now.
+#[derive(Clone, Debug)]
+pub struct ServiceStatus {
+    /// Service number.
+    pub number: u16,
+    /// Service id.
+    pub id: String,
+    /// What is done, by group number.
+    pub actions: Vec<Action>,
+    /// What the policy alone says, by group number.
+    pub policy: Vec<Action>,
+}
+
+/// An interface that is attached.
+#[derive(Clone, Debug)]
+pub struct InterfaceStatus {
+    /// What was asked for.
+    pub plan: InterfacePlan,
+    /// `native`, `generic`, or `none` when the program is gone.
+    pub xdp: &'static str,
+    /// Whether the egress program is attached.
+    pub egress: bool,
+}
+
+/// A toggle.
+#[derive(Clone, Debug)]
+pub struct OverrideStatus {
+    /// Service id.
+    pub service: String,
+    /// Group name; none for all groups.
+    pub group: Option<String>,
+    /// What is done instead.
+    pub action: Action,
+    /// Who set it.
+    pub by: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+impl InterfaceStatus {
+    /// The side of the interface.
+    pub fn side(&self) -> Side {
+        self.plan.side
+    }
+}

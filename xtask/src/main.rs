@@ -1,0 +1,3 @@
+//! Developer commands: see `cargo xtask --help`.
+
+fn main() {}
