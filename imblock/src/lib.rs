@@ -6,5 +6,6 @@
 
 pub mod exit;
 pub mod policy;
+pub mod replay;
 pub mod snapshot;
 pub mod status;
