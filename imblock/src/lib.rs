@@ -7,5 +7,6 @@
 pub mod exit;
 pub mod kernel;
 pub mod policy;
+pub mod replay;
 pub mod snapshot;
 pub mod status;
