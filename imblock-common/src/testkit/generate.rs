@@ -1,4 +1,4 @@
-//! Frames invented from a seed: well-formed ones around the ports and hosts of the tests,
+//! Frames invented from a seed: well-formed ones around the ports and hosts of [`super::World`],
 //! random ones, and both with damage.
 
 use alloc::vec::Vec;
