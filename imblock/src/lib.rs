@@ -8,3 +8,5 @@ pub mod exit;
 pub mod policy;
 pub mod snapshot;
 pub mod status;
+#[doc(hidden)]
+pub mod testing;
