@@ -10,3 +10,5 @@ pub mod policy;
 pub mod replay;
 pub mod snapshot;
 pub mod status;
+#[doc(hidden)]
+pub mod testing;
