@@ -9,3 +9,4 @@ pub mod output;
 pub mod policy;
 pub mod snapshot;
 pub mod status;
+pub mod telemetry;
