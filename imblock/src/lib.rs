@@ -7,9 +7,11 @@
 pub mod catalogue;
 pub mod exit;
 pub mod kernel;
+pub mod output;
 pub mod policy;
 pub mod replay;
 pub mod snapshot;
 pub mod status;
 #[doc(hidden)]
 pub mod testing;
+pub mod telemetry;
