@@ -5,6 +5,7 @@
 //! knows YAML.
 
 pub mod exit;
+pub mod lab;
 pub mod policy;
 pub mod snapshot;
 pub mod status;
