@@ -4,6 +4,7 @@
 //! (live) or `replay::tables` (dry run). Only [`mod@kernel`] knows aya, only `policy::document`
 //! knows YAML.
 
+pub mod demo;
 pub mod exit;
 pub mod lab;
 pub mod policy;

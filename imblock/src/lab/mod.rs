@@ -100,7 +100,7 @@ impl Lab {
             bob: Host::new("bob", LAN_V4, LAN_V6, BOB)?,
             router: Host::new("router", LAN_V4, LAN_V6, ROUTER)?,
             server: Host::new("server", WAN_V4, WAN_V6, SERVER)?,
-            switch: switch,
+            switch,
         };
         lab.lay_cables()?;
         lab.join_lan(wiring)?;
