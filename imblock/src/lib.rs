@@ -6,7 +6,11 @@
 
 pub mod demo;
 pub mod exit;
+pub mod kernel;
 pub mod lab;
 pub mod policy;
+pub mod replay;
 pub mod snapshot;
 pub mod status;
+#[doc(hidden)]
+pub mod testing;

@@ -7,26 +7,22 @@ use std::time::Duration;
 use imblock_common::Transport::{Tcp, Udp};
 
 use super::{Answer, EchoServer, Host, Lab, LabError, Namespace, Probe, Wiring, probe};
+use crate::testing;
 
 const PATIENCE: Duration = Duration::from_millis(900);
 
-/// The network, or none with the reason printed: it takes rights that not every developer has.
-fn lab(wiring: Wiring) -> Option<Lab> {
+/// The network, or none with the reason noted: it takes rights that not every developer has.
+fn lab(test: &str, wiring: Wiring) -> Option<Lab> {
     match Lab::new(wiring) {
-        Ok(lab) => Some(lab),
-        Err(error @ LabError::NoPermission { .. }) => {
-            let required = std::env::var_os("IMBLOCK_REQUIRE_KERNEL").is_some_and(|v| v == "1");
-            assert!(!required, "IMBLOCK_REQUIRE_KERNEL=1, but: {error}");
-            eprintln!("skipped: {error}");
-            None
-        }
-        // The tagged frames of tests/netns prove VLANs where the kernel makes no VLAN interface.
+        Ok(lab) => return Some(lab),
+        Err(error @ LabError::NoPermission { .. }) => testing::skip_for_kernel(test, error),
+        // Where there are no VLAN interfaces, the tagged frames of tests/netns_filter.rs prove it.
         Err(error @ LabError::KernelLacks { .. }) if wiring != Wiring::Plain => {
-            eprintln!("skipped: {error}");
-            None
+            testing::skip(test, error);
         }
         Err(error) => panic!("{error}: {error:?}"),
     }
+    None
 }
 
 fn ask(from: &Host, to: &Host, port: u16) -> Vec<Answer> {
@@ -40,8 +36,8 @@ fn ask(from: &Host, to: &Host, port: u16) -> Vec<Answer> {
     probe(&from.namespace, &probes, PATIENCE).unwrap()
 }
 
-fn everybody_reaches_the_server(wiring: Wiring) {
-    let Some(lab) = lab(wiring) else { return };
+fn everybody_reaches_the_server(test: &str, wiring: Wiring) {
+    let Some(lab) = lab(test, wiring) else { return };
     let _server = EchoServer::start(&lab.server, &[(Tcp, 6667), (Udp, 6667)]).unwrap();
     for host in lab.lan_hosts() {
         let answers = ask(host, &lab.server, 6667);
@@ -56,17 +52,20 @@ fn everybody_reaches_the_server(wiring: Wiring) {
 
 #[test]
 fn both_hosts_reach_the_server_through_the_router() {
-    everybody_reaches_the_server(Wiring::Plain);
+    everybody_reaches_the_server(
+        "both_hosts_reach_the_server_through_the_router",
+        Wiring::Plain,
+    );
 }
 
 #[test]
 fn both_hosts_reach_the_server_over_a_vlan() {
-    everybody_reaches_the_server(Wiring::Vlan(10));
+    everybody_reaches_the_server("both_hosts_reach_the_server_over_a_vlan", Wiring::Vlan(10));
 }
 
 #[test]
 fn the_server_reaches_a_host() {
-    let Some(lab) = lab(Wiring::Plain) else {
+    let Some(lab) = lab("the_server_reaches_a_host", Wiring::Plain) else {
         return;
     };
     let _server = EchoServer::start(&lab.alice, &[(Tcp, 6667), (Udp, 6667)]).unwrap();
@@ -79,7 +78,10 @@ fn the_server_reaches_a_host() {
 
 #[test]
 fn a_port_that_nobody_serves_is_refused_and_a_host_that_is_not_there_is_silent() {
-    let Some(lab) = lab(Wiring::Plain) else {
+    let Some(lab) = lab(
+        "a_port_that_nobody_serves_is_refused_and_a_host_that_is_not_there_is_silent",
+        Wiring::Plain,
+    ) else {
         return;
     };
     let nobody: IpAddr = "198.51.100.200".parse().unwrap();
@@ -105,7 +107,7 @@ fn a_port_that_nobody_serves_is_refused_and_a_host_that_is_not_there_is_silent()
 
 #[test]
 fn an_echo_server_frees_its_ports_when_dropped() {
-    let Some(lab) = lab(Wiring::Plain) else {
+    let Some(lab) = lab("an_echo_server_frees_its_ports_when_dropped", Wiring::Plain) else {
         return;
     };
     drop(EchoServer::start(&lab.server, &[(Tcp, 5050)]).unwrap());
@@ -121,7 +123,7 @@ fn the_machine_outside_does_not_change() {
             .count()
     };
     let before = interfaces();
-    let Some(lab) = lab(Wiring::Plain) else {
+    let Some(lab) = lab("the_machine_outside_does_not_change", Wiring::Plain) else {
         return;
     };
     assert_eq!(interfaces(), before);
@@ -135,7 +137,7 @@ fn the_machine_outside_does_not_change() {
 
 #[test]
 fn a_missing_interface_is_named() {
-    let Some(lab) = lab(Wiring::Plain) else {
+    let Some(lab) = lab("a_missing_interface_is_named", Wiring::Plain) else {
         return;
     };
     let error = lab.router.namespace.index("lan9").unwrap_err().to_string();
@@ -147,7 +149,9 @@ fn a_missing_interface_is_named() {
 
 #[test]
 fn a_program_runs_inside() {
-    let Some(_) = lab(Wiring::Plain) else { return };
+    let Some(_) = lab("a_program_runs_inside", Wiring::Plain) else {
+        return;
+    };
     let namespace = Namespace::new("alone").unwrap();
     let mut command = std::process::Command::new("cat");
     let output = namespace.output(command.arg("/proc/self/net/dev")).unwrap();

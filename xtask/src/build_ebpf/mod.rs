@@ -1,0 +1,175 @@
+//! `cargo xtask build-ebpf`: the kernel object from source, the same bytes on every machine.
+//!
+//! The object is committed, so that building and using imblock needs stable Rust alone. What makes
+//! that honest is `--check`: it builds a copy of the sources in another folder and compares every
+//! byte.
+
+mod guard;
+mod toolchain;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::workspace::{OBJECT, call, root};
+use toolchain::Toolchain;
+
+const TARGET: &str = "bpfel-unknown-none";
+
+/// What the kernel object is made from. The workspace's manifest is there for what
+/// `imblock-common` inherits from it.
+const SOURCES: [&str; 3] = ["Cargo.toml", "imblock-common", "imblock-ebpf"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Build in a temporary folder and compare with the committed object instead of replacing it.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    if args.check {
+        check(&toolchain)
+    } else {
+        replace(&toolchain)
+    }
+}
+
+fn replace(toolchain: &Toolchain) -> Result<()> {
+    let root = root();
+    let object = build(toolchain, &root, &root.join("target/bpf"))?;
+    let path = root.join(OBJECT);
+    fs::create_dir_all(path.parent().context("the object has no folder")?)?;
+    fs::write(&path, &object).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(record_path(), toolchain.record())?;
+    println!("{OBJECT}: {} bytes", object.len());
+    Ok(())
+}
+
+fn check(toolchain: &Toolchain) -> Result<()> {
+    let root = root();
+    let committed = fs::read(root.join(OBJECT))
+        .with_context(|| format!("cannot read {OBJECT}; `cargo xtask build-ebpf` makes it"))?;
+    let copy = tempfile::tempdir()?;
+    for source in SOURCES {
+        copy_tree(&root.join(source), &copy.path().join(source))?;
+    }
+    let built = build(toolchain, copy.path(), &copy.path().join("target"))?;
+    if built == committed {
+        println!("{OBJECT} is what the sources make, byte for byte");
+        return Ok(());
+    }
+    let kept = root.join("target/bpf-check.o");
+    fs::create_dir_all(root.join("target"))?;
+    fs::write(&kept, &built)?;
+    let recorded = fs::read_to_string(record_path()).unwrap_or_default();
+    let why = if recorded == toolchain.record() {
+        "the sources changed since; run `cargo xtask build-ebpf` and commit the object".to_owned()
+    } else {
+        format!(
+            "another compiler or linker makes other bytes, which alone proves nothing\n\
+             committed object made by:\n{recorded}this machine has:\n{}",
+            toolchain.record()
+        )
+    };
+    bail!(
+        "{OBJECT} ({} bytes) differs from what the sources make ({} bytes, kept as {}): {why}",
+        committed.len(),
+        built.len(),
+        kept.display()
+    );
+}
+
+/// Builds the object from the sources in a folder, and makes sure that it is fit to ship.
+fn build(toolchain: &Toolchain, sources: &Path, target_dir: &Path) -> Result<Vec<u8>> {
+    let package = sources.join("imblock-ebpf");
+    // The sources of the dependencies must lie where they will be compiled before their paths can
+    // be mapped away.
+    let mut fetch = toolchain.cargo(&package);
+    call(fetch.args(["fetch", "--locked", "--target", TARGET]))?;
+    let mut cargo = toolchain.cargo(&package);
+    cargo
+        .args(["build", "--release", "--locked", "--target", TARGET])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, sources)?);
+    call(&mut cargo)?;
+    let linked = target_dir.join(TARGET).join("release/imblock");
+    let stripped = target_dir.join("imblock.o");
+    // Takes the DWARF away and leaves .BTF and .BTF.ext, which the kernel reads.
+    call(
+        Command::new(&toolchain.strip)
+            .arg("-g")
+            .arg("-o")
+            .args([&stripped, &linked]),
+    )?;
+    let object = fs::read(&stripped)?;
+    guard::assert_fit(&object)?;
+    Ok(object)
+}
+
+/// Compiler flags, divided by the byte 0x1f as cargo wants them.
+fn rustflags(toolchain: &Toolchain, sources: &Path) -> Result<String> {
+    let mut flags = vec![
+        r#"--cfg=bpf_target_arch="x86_64""#.to_owned(),
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+        // 32-bit registers and jumps: kernel 5.1.
+        "-Ctarget-cpu=v3".to_owned(),
+        // Packet fields are unaligned. The kernels of x86-64 and arm64 allow such reads, and the
+        // program is a fifth smaller with them than byte by byte. rustc warns that the feature has
+        // no promise of stability; nothing silences that.
+        "-Ctarget-feature=+allows-misaligned-mem-access".to_owned(),
+    ];
+    for (from, to) in path_maps(toolchain, sources)? {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    Ok(flags.join("\x1f"))
+}
+
+/// Folders whose names would otherwise get into the object, and what stands for them there. Where
+/// two apply, the compiler takes the later one.
+fn path_maps(toolchain: &Toolchain, sources: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+    let mut maps = vec![
+        (sources.to_path_buf(), "/imblock"),
+        (toolchain.cargo_home.clone(), "/cargo"),
+        (toolchain.rust_source.clone(), "/rust"),
+    ];
+    if let Ok(resolved) = sources.canonicalize() {
+        maps.push((resolved, "/imblock"));
+    }
+    if let Ok(resolved) = toolchain.rust_source.canonicalize() {
+        maps.push((resolved, "/rust"));
+    }
+    // One folder a registry, with a name that differs where a mirror stands in for crates.io.
+    let registries = toolchain.cargo_home.join("registry/src");
+    for registry in fs::read_dir(&registries)
+        .with_context(|| format!("cannot list {}", registries.display()))?
+    {
+        maps.push((registry?.path(), "/cargo"));
+    }
+    Ok(maps)
+}
+
+fn record_path() -> PathBuf {
+    root().join("imblock/bpf/TOOLCHAIN")
+}
+
+/// Copies a file, or a folder with all that is in it but build products.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_name() != "target" {
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
