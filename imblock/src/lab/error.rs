@@ -1,6 +1,7 @@
 //! What can go wrong while a throw-away network is made or used.
 
 use std::io;
+use std::time::Duration;
 
 /// Why a throw-away network could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -76,5 +77,17 @@ pub enum LabError {
         namespace: String,
         /// The interface that was asked for.
         interface: String,
+    },
+    /// A cable stays dead.
+    #[error(
+        "`{interface}` of the network namespace `{namespace}` has no carrier after {patience:?}"
+    )]
+    NoCarrier {
+        /// The namespace.
+        namespace: String,
+        /// The interface.
+        interface: String,
+        /// How long it was waited for.
+        patience: Duration,
     },
 }

@@ -162,8 +162,7 @@ impl Host {
         let namespace = Namespace::new(name)?;
         let has_v6 = namespace.run(|| Path::new("/proc/sys/net/ipv6/conf").exists())?;
         if has_v6 {
-            // Nobody else is here, so an address may be used at once instead of after the second
-            // that duplicate address detection (RFC 4862) listens.
+            // For link-local addresses, which the kernel makes and neighbour discovery needs.
             for which in ["all", "default"] {
                 namespace.sysctl(&format!("ipv6/conf/{which}/accept_dad"), "0")?;
             }

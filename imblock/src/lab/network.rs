@@ -3,14 +3,22 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use netlink_packet_route::link::{InfoData, InfoVeth};
+use netlink_packet_route::address::AddressHeaderFlags;
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, LinkVlan, RouteMessageBuilder};
 use rustix::io::Errno;
 
 use super::{LabError, Namespace};
+
+/// How long a cable may take to carry, and how often it is asked.
+const CARRIER_PATIENCE: Duration = Duration::from_secs(5);
+const CARRIER_PAUSE: Duration = Duration::from_millis(1);
 
 /// One end of a cable: a namespace and what its interface is called there.
 pub type End<'a> = (&'a Namespace, &'a str);
@@ -25,9 +33,11 @@ pub fn cable(one: End<'_>, other: End<'_>) -> Result<(), LabError> {
     let (far, far_name) = other;
     // The far end is born where it belongs: no name of this process's namespace is ever taken.
     let peer = LinkUnspec::new_with_name(far_name)
+        .index(fresh_index())
         .setns_by_fd(far.as_fd().as_raw_fd())
         .build();
     let veth = LinkVeth::new(name, far_name)
+        .index(fresh_index())
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .build();
     let what = format!("make the cable {name} to {far_name} of `{}`", far.name());
@@ -36,7 +46,17 @@ pub fn cable(one: End<'_>, other: End<'_>) -> Result<(), LabError> {
     })?;
     // Not in one go: the kernel would set the near end up before it knows the far one.
     namespace.up(name)?;
-    far.up(far_name)
+    far.up(far_name)?;
+    namespace.await_carrier(name)?;
+    far.await_carrier(far_name)
+}
+
+/// A number for an interface that none in this process has had. By itself the kernel would give
+/// both ends of a cable the same number, in their two namespaces; it then takes a change of carrier
+/// for one that is in no hurry, and the cable is dead for up to a second.
+fn fresh_index() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Namespace {
@@ -50,6 +70,22 @@ impl Namespace {
         self.netlink(&format!("set {interface} up"), async |handle| {
             handle.link().set(link).execute().await
         })
+    }
+
+    /// Waits until an interface that is up can send: what is sent before is lost.
+    fn await_carrier(&self, interface: &str) -> Result<(), LabError> {
+        let deadline = Instant::now() + CARRIER_PATIENCE;
+        while self.link(interface)?.state != Some(State::Up) {
+            if Instant::now() > deadline {
+                return Err(LabError::NoCarrier {
+                    namespace: self.name().to_owned(),
+                    interface: interface.to_owned(),
+                    patience: CARRIER_PATIENCE,
+                });
+            }
+            thread::sleep(CARRIER_PAUSE);
+        }
+        Ok(())
     }
 
     /// Takes an interface away; of a cable, both ends.
@@ -113,7 +149,10 @@ impl Namespace {
     pub fn address(&self, interface: &str, net: IpNet) -> Result<(), LabError> {
         let index = self.index(interface)?;
         self.netlink(&format!("give {interface} {net}"), async |handle| {
-            let add = handle.address().add(index, net.addr(), net.prefix_len());
+            let mut add = handle.address().add(index, net.addr(), net.prefix_len());
+            // Nobody else is here: the address may be bound at once, instead of after the second
+            // that duplicate address detection (RFC 4862) listens. IPv4 does not know the flag.
+            add.message_mut().header.flags |= AddressHeaderFlags::Nodad;
             add.execute().await
         })
     }
@@ -139,18 +178,17 @@ impl Namespace {
     ///
     /// An interface that is not there.
     pub fn index(&self, interface: &str) -> Result<u32, LabError> {
-        let name = interface.to_owned();
-        let found = self.netlink(&format!("look for {interface}"), async |handle| {
-            handle
-                .link()
-                .get()
-                .match_name(name)
-                .execute()
-                .try_next()
-                .await
+        Ok(self.link(interface)?.index)
+    }
+
+    fn link(&self, interface: &str) -> Result<Link, LabError> {
+        // Among all, because netlink answers the question for one that is not there by an error.
+        let links: Vec<LinkMessage> = self.netlink("list the interfaces", async |handle| {
+            handle.link().get().execute().try_collect().await
         })?;
-        found
-            .map(|link| link.header.index)
+        links
+            .into_iter()
+            .find_map(|link| Link::named(interface, &link))
             .ok_or_else(|| LabError::NoInterface {
                 namespace: self.name().to_owned(),
                 interface: interface.to_owned(),
@@ -206,6 +244,27 @@ impl Namespace {
                 what: "start an event loop".to_owned(),
                 source,
             })
+    }
+}
+
+/// An interface, as far as it matters here.
+struct Link {
+    index: u32,
+    state: Option<State>,
+}
+
+impl Link {
+    /// The link, if that is its name.
+    fn named(name: &str, message: &LinkMessage) -> Option<Self> {
+        let attributes = &message.attributes;
+        let is_it = |attribute: &LinkAttribute| matches!(attribute, LinkAttribute::IfName(found) if found == name);
+        attributes.iter().any(is_it).then(|| Self {
+            index: message.header.index,
+            state: attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::OperState(state) => Some(*state),
+                _ => None,
+            }),
+        })
     }
 }
 
