@@ -4,6 +4,7 @@
 //! (live) or `replay::tables` (dry run). Only [`mod@kernel`] knows aya, only `policy::document`
 //! knows YAML.
 
+pub mod catalogue;
 pub mod demo;
 pub mod exit;
 pub mod kernel;

@@ -8,6 +8,8 @@ use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::words::{Category, PortRange, Selector, SelectorError, Status};
+
 /// Name of group number 0: every host that no group claims.
 pub const EVERYONE: &str = "everyone";
 
@@ -68,7 +70,7 @@ pub enum XdpAttachMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// (host, service) pairs with counters of their own, of each address family; further ones are
-    /// counted as overflow.
+    /// counted as overflow. Each takes about 80 bytes a CPU and 100 bytes once, used or not.
     pub hosts: u32,
     /// Prefixes of groups and protected hosts, of both halves together.
     pub prefixes: u32,
@@ -77,7 +79,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            hosts: 65_536,
+            hosts: 16_384,
             prefixes: 262_144,
         }
     }
@@ -148,6 +150,40 @@ impl Plan {
             .iter()
             .position(|group| group == name)
             .and_then(|n| u16::try_from(n).ok())
+    }
+
+    /// The services that a selector names: an id, `category:im`, `status:historic` or `all`.
+    pub fn select(&self, selector: &str) -> Result<Vec<&ServicePlan>, SelectorError> {
+        let mut ids: Vec<&str> = self.services.iter().map(|s| s.id.as_str()).collect();
+        ids.sort_unstable();
+        let selector = Selector::parse(selector, &ids)?;
+        let chosen = self.services.iter().filter(|service| {
+            let status = match service.historic {
+                true => Status::Historic,
+                false => Status::Live,
+            };
+            Category::parse(&service.category)
+                .is_ok_and(|category| selector.matches(&service.id, category, status))
+        });
+        Ok(chosen.collect())
+    }
+
+    /// The remote ports that tell a service.
+    pub fn ports_of(&self, service: u16) -> Vec<PortRange> {
+        let mut ranges: Vec<PortRange> = Vec::new();
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let own =
+                (1..=u16::MAX).filter(|port| self.port(transport, *port).service() == service);
+            for port in own {
+                if ranges
+                    .last_mut()
+                    .is_none_or(|range| !range.extend(transport, port))
+                {
+                    ranges.extend(PortRange::new(transport, port, port));
+                }
+            }
+        }
+        ranges
     }
 
     /// What a remote port tells.
