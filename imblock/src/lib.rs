@@ -5,9 +5,11 @@
 //! knows YAML.
 
 pub mod catalogue;
+pub mod demo;
 pub mod exit;
 pub mod kernel;
 pub mod output;
+pub mod lab;
 pub mod policy;
 pub mod replay;
 pub mod snapshot;
