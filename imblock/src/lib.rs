@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 pub mod demo;
+pub mod commands;
 pub mod exit;
 pub mod kernel;
 pub mod output;
