@@ -5,16 +5,18 @@
 //! knows YAML.
 
 pub mod catalogue;
-pub mod demo;
+pub mod cli;
 pub mod commands;
+pub mod demo;
 pub mod exit;
 pub mod kernel;
-pub mod output;
 pub mod lab;
+pub mod output;
 pub mod policy;
 pub mod replay;
 pub mod snapshot;
+pub mod state;
 pub mod status;
+pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
-pub mod telemetry;

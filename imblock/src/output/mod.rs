@@ -12,6 +12,7 @@ mod console;
 pub mod document;
 pub mod hosts;
 mod names;
+pub mod policy;
 pub mod services;
 pub mod status;
 pub mod table;

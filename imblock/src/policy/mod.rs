@@ -19,7 +19,7 @@ pub use compile::Surroundings;
 pub use error::{PolicyError, PolicyErrorKind, PolicyErrors, SyntaxError};
 pub use model::{Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use numbers::ServiceNumbers;
-pub use plan::Plan;
+pub use plan::{Plan, ports_by_service, select};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
 pub use words::{
     Category, GroupName, PortFault, PortRange, PrefixFault, Selector, SelectorError, ServiceId,
