@@ -1,6 +1,7 @@
 //! Attaching to interfaces by links that outlive the process, and knowing ours from others'.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use aya::programs::links::{FdLink, LinkError, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
@@ -112,7 +113,8 @@ impl Loaded {
             return Ok(false);
         }
         // A link that is left over from an interface that was deleted, or of the other mode.
-        Pins::remove(&pin)?;
+        detach(pins, &plan.name, Hook::Ingress)?;
+        let program = self.xdp(plan.side)?;
         attach_xdp(program, plan, interface.index)?
             .pin(&pin)
             .map_err(|source| KernelError::PinLink {
@@ -182,7 +184,41 @@ fn attach_xdp(program: &mut Xdp, plan: &InterfacePlan, index: u32) -> Result<FdL
 
 /// Removes one link; the program is gone from the hook when this returns.
 pub(super) fn detach(pins: &Pins, interface: &str, hook: Hook) -> Result<(), KernelError> {
-    Pins::remove(&pins.link(interface, hook))
+    let program = pinned_program(pins, interface, hook)?;
+    Pins::remove(&pins.link(interface, hook))?;
+    match program {
+        Some(program) => await_detached(interface, hook, program),
+        None => Ok(()),
+    }
+}
+
+/// Waits until a program whose link was let go is off its hook. The kernel frees the link of a
+/// removed pin in its own time, some milliseconds later, and meanwhile the program still drops.
+fn await_detached(interface: &str, hook: Hook, program: u32) -> Result<(), KernelError> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let begin = Instant::now();
+    while is_attached(interface, hook, program)? {
+        if begin.elapsed() > PATIENCE {
+            return Err(KernelError::StillAttached {
+                interface: interface.to_owned(),
+                program,
+            });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn is_attached(interface: &str, hook: Hook, program: u32) -> Result<bool, KernelError> {
+    match hook {
+        Hook::Ingress => Ok(interfaces()?.iter().any(|found| {
+            found.name == interface && found.xdp.is_some_and(|xdp| xdp.program == program)
+        })),
+        // An interface that is gone has no programs.
+        Hook::Egress => Ok(SchedClassifier::query_tcx(interface, TcAttachType::Egress)
+            .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == program))),
+    }
 }
 
 /// Every link of an instance that can be opened.

@@ -162,6 +162,17 @@ pub enum KernelError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The kernel did not free a link that was let go.
+    #[error(
+        "program {program} is still on interface `{interface}` although its pin is removed: some \
+         other process holds its link; `bpftool link show` tells which"
+    )]
+    StillAttached {
+        /// Where.
+        interface: String,
+        /// The program's id in the kernel.
+        program: u32,
+    },
     /// The kernel's interface list could not be read.
     #[error("could not ask the kernel for {what} over netlink")]
     Netlink {
@@ -209,6 +220,7 @@ impl KernelError {
             | Self::OpenLink { .. }
             | Self::PinLink { .. }
             | Self::Pins { .. }
+            | Self::StillAttached { .. }
             | Self::Netlink { .. } => Exit::Failed,
         }
     }

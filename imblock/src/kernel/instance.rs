@@ -74,7 +74,7 @@ impl Instance {
                     let _ = detach(&pins, &interface, hook);
                 }
                 if new {
-                    let _ = pins.remove_all();
+                    let _ = take_down(&pins);
                 }
                 Err(error)
             }
@@ -89,7 +89,7 @@ impl Instance {
         if !pins.exist() {
             return Err(KernelError::NotRunning(name.to_string()));
         }
-        pins.remove_all()
+        take_down(&pins)
     }
 
     /// Where the instance is attached.
@@ -106,6 +106,14 @@ impl Instance {
         }
         Ok(())
     }
+}
+
+/// Detaches first, so that nothing is judged by maps on their way out.
+fn take_down(pins: &Pins) -> Result<(), KernelError> {
+    for (interface, hook) in pins.links()? {
+        detach(pins, &interface, hook)?;
+    }
+    pins.remove_all()
 }
 
 /// Which passing packets WAN sides count: those that no LAN side sees as well.

@@ -125,7 +125,7 @@ impl Pins {
         }
     }
 
-    /// Removes everything: links first, so that nothing is judged by maps on their way out.
+    /// Removes every file and directory of the instance.
     pub(super) fn remove_all(&self) -> Result<(), KernelError> {
         for dir in ["links", "maps"] {
             let dir = self.home.join(dir);
