@@ -22,6 +22,8 @@ use super::words::{PortFault, PrefixFault, SelectorError, Suggestion, WordFault}
 const SHOWN: usize = 20;
 /// Bytes of one line that are shown on each side of an error.
 const CONTEXT_BYTES: usize = 160;
+/// Bytes of the longest piece of text that is shown at once.
+const LONGEST_EXCERPT: usize = 1024;
 
 /// Everything that is wrong with a policy. Never empty.
 #[derive(Debug)]
@@ -62,12 +64,9 @@ pub enum PolicyErrorKind {
     /// The text is not YAML, or not of a form that the other kinds know.
     #[error("{0}")]
     Syntax(#[source] SyntaxError),
-    /// Lists in lists in lists.
-    #[error("the policy is nested deeper than {0} levels")]
-    TooDeep(usize),
-    /// Aliases that multiply the text.
-    #[error("the aliases of the policy make it too large")]
-    TooManyAliases,
+    /// Lists in lists in lists, or aliases that multiply the text.
+    #[error("the policy is nested too deeply, or its aliases make it too large")]
+    TooComplex,
     /// A second YAML document behind the first.
     #[error("a policy is one YAML document, and here a second one begins")]
     SecondDocument,
@@ -85,14 +84,9 @@ pub enum PolicyErrorKind {
     /// A key that is there twice.
     #[error("the key `{0}` is there twice")]
     DuplicateKey(String),
-    /// Text for a number, a list for a text and so on.
-    #[error("expected {expected}, found {found}")]
-    WrongType {
-        /// What was typed.
-        found: String,
-        /// What belongs there.
-        expected: String,
-    },
+    /// Text for a number, a value for a list and so on.
+    #[error("expected {0} here")]
+    WrongType(&'static str),
     /// The policy is of another version of the language.
     #[error("this imblock reads policies of version {VERSION}, not {0}")]
     UnsupportedVersion(u64),
@@ -152,7 +146,7 @@ pub enum PolicyErrorKind {
         suggestion: Suggestion,
     },
     /// A list that must not be empty.
-    #[error("{0} is an empty list")]
+    #[error("`{0}` is an empty list")]
     EmptyList(&'static str),
     /// Two interfaces, groups or services of the same name.
     #[error("{what} `{name}` is there twice")]
@@ -179,7 +173,7 @@ pub enum PolicyErrorKind {
     #[error("there are more than {0} groups")]
     TooManyGroups(usize),
     /// A limit outside its range.
-    #[error("{key} is {found}; it can be {least} to {most}")]
+    #[error("`limits.{key}` is {found}; it can be {least} to {most}")]
     LimitOutOfRange {
         /// Which limit.
         key: &'static str,
@@ -217,23 +211,32 @@ impl PolicyErrorKind {
             Self::Empty => {
                 "begin with `version: 1` and `name: …`; docs/POLICY.md has examples".into()
             }
-            Self::TooManyAliases => {
-                "write the lists out; groups and selectors keep them short".into()
-            }
+            Self::TooComplex => "write the lists out; groups and selectors keep them short".into(),
             Self::SecondDocument => "remove the `---`, or split the file".into(),
             Self::UnknownKey { key, expected } => match later_key(key) {
                 true => format!("`{key}` is not supported in this version"),
                 false => format!("the keys here are {}", expected.join(", ")),
             },
             Self::MissingKey("version") => {
-                format!("begin with `version: {}`", VERSION)
+                format!("begin with `version: {VERSION}`")
             }
-            Self::UnknownWord { expected, .. } => format!("it can be {}", expected.join(", ")),
+            Self::WrongType("a list") => "a list is `[a, b]`, or a line `- a` for each".into(),
+            Self::UnknownWord { expected, .. } => format!("it can be {}", expected.join(" or ")),
             Self::BadName {
                 fault: WordFault::TooLong,
                 ..
             } => {
                 format!("the kernel tables keep {NAME_MAX} bytes of a name")
+            }
+            Self::BadName {
+                what: "a service", ..
+            } => "an id has small letters, digits and `-`, and is not `all`".into(),
+            Self::BadName {
+                what: "a group", ..
+            } => "it can have letters, digits, `-`, `_` and `.`; `everyone` is who is in no group"
+                .into(),
+            Self::UnsupportedVersion(_) => {
+                format!("write `version: {VERSION}`, or use the imblock that the policy is for")
             }
             Self::BadPort { .. } => "write tcp/5050, udp/4000 or tcp/6660-6669".into(),
             Self::BadPrefix { fault, .. } => fault.help(),
@@ -278,8 +281,8 @@ fn ready_policies() -> String {
 pub struct SyntaxError(String);
 
 impl SyntaxError {
-    pub(super) fn new(error: impl fmt::Display) -> Self {
-        Self(error.to_string())
+    pub(super) fn new(message: &str) -> Self {
+        Self(message.to_owned())
     }
 }
 
@@ -297,16 +300,16 @@ impl PolicyError {
         Self(Box::new(Details {
             kind,
             source: Arc::clone(source),
-            at: Some(at),
+            at: Some(source.within_line(at)),
             also: None,
         }))
     }
 
     /// An error about a text as a whole.
-    pub(super) fn without_place(source: Source, kind: PolicyErrorKind) -> Self {
+    pub(super) fn without_place(source: &Arc<Source>, kind: PolicyErrorKind) -> Self {
         Self(Box::new(Details {
             kind,
-            source: Arc::new(source),
+            source: Arc::clone(source),
             at: None,
             also: None,
         }))
@@ -314,7 +317,7 @@ impl PolicyError {
 
     /// The same error with a second place, and what is there.
     pub(super) fn and(mut self, at: Span, label: &'static str) -> Self {
-        self.0.also = Some((at, label));
+        self.0.also = Some((self.0.source.within_line(at), label));
         self
     }
 
@@ -395,7 +398,8 @@ impl PolicyErrors {
         };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(width)
-            .with_context_lines(0)
+            .with_context_lines(1)
+            .with_primary_span_start()
             .with_links(false);
         let mut out = String::new();
         for error in self.0.iter().take(SHOWN) {
@@ -412,6 +416,8 @@ impl PolicyErrors {
             0 => {}
             more => out.push_str(&format!("… and {more} more errors\n")),
         }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
         out
     }
 }
@@ -442,25 +448,37 @@ impl fmt::Display for PolicyErrors {
 impl std::error::Error for PolicyErrors {}
 
 impl SourceCode for Source {
-    /// The lines of a span, whole but for what would fill the screen. Columns are characters.
+    /// The lines of a span, whole but for what would fill the screen; the span alone when no context
+    /// is asked for. Columns are characters.
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
-        _lines_before: usize,
-        _lines_after: usize,
+        lines_before: usize,
+        lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, miette::MietteError> {
         let all = self.text();
         let (offset, behind) = (span.offset(), span.offset() + span.len());
         let (Some(before), Some(after)) = (all.get(..offset), all.get(behind..)) else {
             return Err(miette::MietteError::OutOfBounds);
         };
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = after
-            .find('\n')
-            .map_or(all.len(), |newline| behind + newline);
-        let start = line_start.max(offset.saturating_sub(CONTEXT_BYTES));
+        if span.len() > LONGEST_EXCERPT {
+            // Two places far apart are shown one by one.
+            return Err(miette::MietteError::OutOfBounds);
+        }
+        let (start, end) = if lines_before + lines_after == 0 {
+            (offset, behind)
+        } else {
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let line_end = after
+                .find('\n')
+                .map_or(all.len(), |newline| behind + newline);
+            (
+                line_start.max(offset.saturating_sub(CONTEXT_BYTES)),
+                line_end.min(behind.saturating_add(CONTEXT_BYTES)),
+            )
+        };
         let start = all.floor_char_boundary(start);
-        let end = all.floor_char_boundary(line_end.min(behind.saturating_add(CONTEXT_BYTES)));
+        let end = all.floor_char_boundary(end);
         let text = all.get(start..end).unwrap_or_default();
         let first = self.span(start, 0);
         Ok(Box::new(MietteSpanContents::new_named(
@@ -469,7 +487,7 @@ impl SourceCode for Source {
             (start, text.len()).into(),
             first.line.saturating_sub(1),
             first.column.saturating_sub(1),
-            1,
+            text.lines().count(),
         )))
     }
 }

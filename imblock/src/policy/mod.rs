@@ -36,7 +36,7 @@ pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
 
 /// Reads a policy out of a text in memory.
 pub fn parse(source: Source) -> Result<Policy, PolicyErrors> {
-    Policy::read(source.into(), catalogue::services()?)
+    Policy::read(&source.into(), catalogue::services()?)
 }
 
 impl Policy {

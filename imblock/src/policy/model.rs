@@ -24,6 +24,9 @@ use super::words::{self, Category, GroupName, PortRange, Selector, ServiceId, St
 
 /// The version of the language that this program reads.
 pub const VERSION: u64 = 1;
+/// Errors after which the words of a policy are no longer looked at: each costs a search for what
+/// was meant.
+const ERRORS_MAX: usize = 200;
 /// Smallest and largest `limits.hosts`.
 const HOSTS: (u32, u32) = (1, 1 << 24);
 /// Smallest and largest `limits.prefixes`.
@@ -52,7 +55,9 @@ pub struct Policy {
     services: Vec<Service>,
     limits: Limits,
     #[serde(skip)]
-    limits_at: Span,
+    name_at: Span,
+    #[serde(skip)]
+    limits_at: Option<Span>,
 }
 
 /// What holds when no rule says otherwise.
@@ -143,9 +148,9 @@ pub struct Collateral {
 
 impl Policy {
     /// Reads a policy out of a text. `catalogue` are the services that it may name beside its own.
-    pub(super) fn read(source: Arc<Source>, catalogue: &[Service]) -> Result<Self, PolicyErrors> {
-        let document = document::policy(&source)?;
-        let mut reader = Reader::new(&source);
+    pub(super) fn read(source: &Arc<Source>, catalogue: &[Service]) -> Result<Self, PolicyErrors> {
+        let document = document::policy(source)?;
+        let mut reader = Reader::new(source);
         let policy = reader.policy(document, catalogue);
         PolicyErrors::none_or(reader.errors)?;
         Ok(policy)
@@ -191,9 +196,15 @@ impl Policy {
         self.limits
     }
 
+    /// An error about the policy as a whole.
+    pub(super) fn error(&self, kind: PolicyErrorKind) -> PolicyError {
+        PolicyError::new(&self.source, self.name_at, kind)
+    }
+
     /// An error about `limits`, or about the whole when there are none.
     pub(super) fn limits_error(&self, kind: PolicyErrorKind) -> PolicyError {
-        PolicyError::new(&self.source, self.limits_at, kind)
+        let at = self.limits_at.unwrap_or(self.name_at);
+        PolicyError::new(&self.source, at, kind)
     }
 
     /// `office.yaml:12`.
@@ -251,6 +262,9 @@ impl<'a> Reader<'a> {
         word: &Placed<String>,
         parse: impl Fn(&str) -> Result<T, PolicyErrorKind>,
     ) -> Option<T> {
+        if self.errors.len() >= ERRORS_MAX {
+            return None;
+        }
         parse(&word.value)
             .map_err(|kind| self.fail(word.at, kind))
             .ok()
@@ -313,7 +327,8 @@ impl<'a> Reader<'a> {
                 hosts: self.words(&protect.hosts, words::prefix),
             },
             rules: self.rules(&rules, &groups, &[&services, catalogue]),
-            limits_at: limits_place(&limits).unwrap_or(name.at),
+            limits_at: limits_place(&limits),
+            name_at: name.at,
             limits: self.limits(&limits),
             groups,
             services,

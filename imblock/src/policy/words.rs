@@ -118,7 +118,7 @@ pub enum WordFault {
     #[error("is longer than 15 bytes")]
     TooLongForInterface,
     /// A character that has no place in such a name.
-    #[error("has a {0:?} in it")]
+    #[error("has {0:?} in it")]
     BadCharacter(char),
     /// A word that means something else.
     #[error("means something else")]
@@ -604,4 +604,85 @@ serialize_as_text! {
     Status => |status| status.name();
     PortRange => |range| range;
     Selector => |selector| selector;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_print_as_they_are_written() {
+        for text in ["tcp/1", "udp/65535", "tcp/6660-6669"] {
+            assert_eq!(
+                PortRange::parse(text).map(|range| range.to_string()).ok(),
+                Some(text.into())
+            );
+        }
+        assert_eq!(
+            PortRange::parse("tcp/5-5").ok(),
+            PortRange::parse("tcp/5").ok()
+        );
+        for text in [
+            "",
+            "/",
+            "tcp",
+            "tcp/",
+            "tcp/-",
+            "tcp/1-",
+            "tcp/-1",
+            "tcp/0-1",
+            "TCP/1",
+            "tcp/65536",
+            "tcp/1-2-3",
+            "tcp/ 1",
+        ] {
+            assert!(PortRange::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_overlap_within_a_transport() {
+        let range = |text| PortRange::parse(text).ok();
+        let overlap = |a, b| range(a).zip(range(b)).is_some_and(|(a, b)| a.overlaps(b));
+        assert!(overlap("tcp/5-9", "tcp/9-12"));
+        assert!(overlap("tcp/5-9", "tcp/6"));
+        assert!(!overlap("tcp/5-9", "tcp/10"));
+        assert!(!overlap("tcp/5", "udp/5"));
+    }
+
+    #[test]
+    fn a_prefix_is_a_network() {
+        let read = |text| read_prefix(text).map(|net| net.to_string());
+        assert_eq!(read("10.0.0.9"), Ok("10.0.0.9/32".into()));
+        assert_eq!(read("2001:db8::9"), Ok("2001:db8::9/128".into()));
+        assert_eq!(read("0.0.0.0/0"), Ok("0.0.0.0/0".into()));
+        assert_eq!(read("::/0"), Ok("::/0".into()));
+        assert_eq!(read("02-00-00-AA-BB-CC"), Err(PrefixFault::Mac));
+        assert_eq!(read("::ffff:10.0.0.0/104"), Err(PrefixFault::Mapped));
+        assert_eq!(read("10.0.0.0/33"), Err(PrefixFault::NotAnAddress));
+        assert!(matches!(
+            read("2001:db8::1/64"),
+            Err(PrefixFault::HostBits(_))
+        ));
+    }
+
+    #[test]
+    fn a_suggestion_is_near() {
+        let nearest = |text| Suggestion::of(text, &["whatsapp", "irc", "icq"]).0;
+        assert_eq!(nearest("whatsap"), Some("whatsapp".into()));
+        assert_eq!(nearest("icr"), Some("irc".into()));
+        assert_eq!(nearest("telephone"), None);
+        assert_eq!(nearest(&"irc".repeat(1_000_000)), None);
+    }
+
+    #[test]
+    fn names_fit_in_the_tables() {
+        let longest = "g".repeat(NAME_MAX);
+        assert!(GroupName::parse(&longest).is_ok() && ServiceId::parse(&longest).is_ok());
+        assert!(GroupName::parse(&format!("{longest}g")).is_err());
+        // Bytes count, not letters.
+        assert!(GroupName::parse(&"ü".repeat(NAME_MAX / 2)).is_ok());
+        assert!(GroupName::parse(&"ü".repeat(NAME_MAX / 2 + 1)).is_err());
+        assert!(GroupName::parse(EVERYONE).is_err() && ServiceId::parse(ALL).is_err());
+    }
 }
