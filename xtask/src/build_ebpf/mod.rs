@@ -30,17 +30,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let toolchain = Toolchain::find()?;
-    if args.check {
-        check(&toolchain)
-    } else {
-        replace(&toolchain)
-    }
+    if args.check { check() } else { replace() }
 }
 
-fn replace(toolchain: &Toolchain) -> Result<()> {
+fn replace() -> Result<()> {
+    let toolchain = Toolchain::find()?;
     let root = root();
-    let object = build(toolchain, &root, &root.join("target/bpf"))?;
+    let object = build(&toolchain, &root, &root.join("target/bpf"))?;
     let path = root.join(OBJECT);
     fs::create_dir_all(path.parent().context("the object has no folder")?)?;
     fs::write(&path, &object).with_context(|| format!("cannot write {}", path.display()))?;
@@ -49,7 +45,9 @@ fn replace(toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-fn check(toolchain: &Toolchain) -> Result<()> {
+/// An error unless the committed object is what the sources make.
+pub(crate) fn check() -> Result<()> {
+    let toolchain = Toolchain::find()?;
     let root = root();
     let committed = fs::read(root.join(OBJECT))
         .with_context(|| format!("cannot read {OBJECT}; `cargo xtask build-ebpf` makes it"))?;
@@ -57,7 +55,7 @@ fn check(toolchain: &Toolchain) -> Result<()> {
     for source in SOURCES {
         copy_tree(&root.join(source), &copy.path().join(source))?;
     }
-    let built = build(toolchain, copy.path(), &copy.path().join("target"))?;
+    let built = build(&toolchain, copy.path(), &copy.path().join("target"))?;
     if built == committed {
         println!("{OBJECT} is what the sources make, byte for byte");
         return Ok(());
@@ -81,6 +79,26 @@ fn check(toolchain: &Toolchain) -> Result<()> {
         built.len(),
         kept.display()
     );
+}
+
+/// The linter over the kernel crate, if the BPF compiler has one.
+pub(crate) fn clippy() -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    let root = root();
+    if !toolchain.has_clippy() {
+        println!(
+            "skipped: no cargo-clippy beside the BPF compiler (apt-get install rust-web-clippy)"
+        );
+        return Ok(());
+    }
+    let mut cargo = toolchain.cargo(&root.join("imblock-ebpf"));
+    cargo
+        .args(["clippy", "--release", "--locked", "--target", TARGET])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(root.join("target/bpf"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&toolchain, &root)?)
+        .args(["--", "-Dwarnings"]);
+    call(&mut cargo)
 }
 
 /// Builds the object from the sources in a folder, and makes sure that it is fit to ship.
