@@ -485,7 +485,9 @@ impl HostRecord {
             Direction::Sent => sent.add(traffic),
             Direction::Received => received.add(traffic),
         }
-        if self.active_seconds == 0 || now.wrapping_sub(self.active_since) >= SECOND {
+        // The distance, not the difference: a capture may hold packets out of order, and a packet
+        // that comes a moment before the second's first one belongs to it.
+        if self.active_seconds == 0 || now.abs_diff(self.active_since) >= SECOND {
             self.active_since = now;
             self.active_seconds = self.active_seconds.wrapping_add(1);
         }

@@ -17,10 +17,22 @@ use imblock_common::{Hook, Packet, Side, View, classify, record};
 use maps::KernelMaps;
 use reader::{SkbPacket, XdpPacket};
 
-const LAN_INGRESS: View = View { side: Side::Lan, hook: Hook::Ingress };
-const LAN_EGRESS: View = View { side: Side::Lan, hook: Hook::Egress };
-const WAN_INGRESS: View = View { side: Side::Wan, hook: Hook::Ingress };
-const WAN_EGRESS: View = View { side: Side::Wan, hook: Hook::Egress };
+const LAN_INGRESS: View = View {
+    side: Side::Lan,
+    hook: Hook::Ingress,
+};
+const LAN_EGRESS: View = View {
+    side: Side::Lan,
+    hook: Hook::Egress,
+};
+const WAN_INGRESS: View = View {
+    side: Side::Wan,
+    hook: Hook::Ingress,
+};
+const WAN_EGRESS: View = View {
+    side: Side::Wan,
+    hook: Hook::Egress,
+};
 
 #[xdp(frags)]
 fn lan_ingress(ctx: XdpContext) -> u32 {
@@ -44,13 +56,21 @@ fn wan_egress(ctx: TcContext) -> i32 {
 
 #[inline(always)]
 fn xdp(ctx: &XdpContext, view: View) -> u32 {
-    if passes(XdpPacket::new(ctx), view) { xdp_action::XDP_PASS } else { xdp_action::XDP_DROP }
+    if passes(XdpPacket::new(ctx), view) {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
+    }
 }
 
 /// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
 #[inline(always)]
 fn egress(ctx: TcContext, view: View) -> i32 {
-    if passes(SkbPacket::new(ctx), view) { TC_ACT_UNSPEC } else { TC_ACT_SHOT }
+    if passes(SkbPacket::new(ctx), view) {
+        TC_ACT_UNSPEC
+    } else {
+        TC_ACT_SHOT
+    }
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 //! Names and types are those of `imblock_common::layout`; sizes marked "at load" come from the
 //! policy's limits.
 
-use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::btf_maps::{Array, PerCpuArray, PerCpuHashMap};
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
@@ -14,16 +14,11 @@ use imblock_common::layout::{
     SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
-use imblock_common::{
-    Action, Addr, Counters, Evidence, Family, Tables, Transport, Verdict, View,
-};
+use imblock_common::{Action, Addr, Counters, Evidence, Family, Tables, Transport, Verdict, View};
 
 /// Entries of the host tables and the prefix trie when the loader says nothing else.
-const HOSTS: usize = 65_536;
+const HOSTS: usize = 16_384;
 const PREFIXES: usize = 262_144;
-
-/// Memory is taken for hosts that exist, not for the table's limit times the number of CPUs.
-const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
 static CONTROL: Array<Control, 1> = Array::new();
@@ -42,9 +37,9 @@ static SERVICE_NAMES: Array<Name, SERVICES_MAX> = Array::new();
 #[btf_map]
 static TOTALS: PerCpuArray<ServiceTotals, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
-static HOSTS_V4: PerCpuHashMap<HostKeyV4, HostRecord, HOSTS, ON_DEMAND> = PerCpuHashMap::new();
+static HOSTS_V4: PerCpuHashMap<HostKeyV4, HostRecord, HOSTS> = PerCpuHashMap::new();
 #[btf_map]
-static HOSTS_V6: PerCpuHashMap<HostKeyV6, HostRecord, HOSTS, ON_DEMAND> = PerCpuHashMap::new();
+static HOSTS_V6: PerCpuHashMap<HostKeyV6, HostRecord, HOSTS> = PerCpuHashMap::new();
 #[btf_map]
 static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
@@ -65,7 +60,9 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn port(self, half: Half, transport: Transport, port: u16) -> PortEntry {
-        let Some(table) = PORTS.get(half.index()) else { return PortEntry::default() };
+        let Some(table) = PORTS.get(half.index()) else {
+            return PortEntry::default();
+        };
         // SAFETY: `PortTable::index` is below `PortTable::LEN`; the verifier checks it again. A
         // checked index would leave a comparison that the verifier can't make use of.
         PortEntry(unsafe { *table.0.get_unchecked(PortTable::index(transport, port)) })
@@ -79,9 +76,14 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn action(self, half: Half, group: u16, service: u16) -> Action {
-        let Some(row) = ACTIONS.get(ActionRow::index(half, group)) else { return Action::Allow };
+        let Some(row) = ACTIONS.get(ActionRow::index(half, group)) else {
+            return Action::Allow;
+        };
         // SAFETY: masked to the length of the row, which is a power of two.
-        let cell = unsafe { *row.0.get_unchecked(usize::from(service) & (SERVICES_MAX - 1)) };
+        let cell = unsafe {
+            *row.0
+                .get_unchecked(usize::from(service) & (SERVICES_MAX - 1))
+        };
         ActionCell(cell).action()
     }
 }
@@ -135,8 +137,14 @@ impl Counters for KernelMaps {
 }
 
 const EMPTY: HostRecord = HostRecord {
-    passed: [Counts { packets: 0, bytes: 0 }; 2],
-    refused: [Counts { packets: 0, bytes: 0 }; 2],
+    passed: [Counts {
+        packets: 0,
+        bytes: 0,
+    }; 2],
+    refused: [Counts {
+        packets: 0,
+        bytes: 0,
+    }; 2],
     active_since: 0,
     active_seconds: 0,
     reserved: 0,
@@ -146,7 +154,7 @@ const EMPTY: HostRecord = HostRecord {
 /// CPU was faster finds that CPU's entry; one that fails for want of room finds none.
 #[inline(always)]
 fn in_table<K>(
-    table: &PerCpuHashMap<K, HostRecord, HOSTS, ON_DEMAND>,
+    table: &PerCpuHashMap<K, HostRecord, HOSTS>,
     key: &K,
     update: impl FnOnce(&mut HostRecord),
 ) -> bool {

@@ -19,7 +19,10 @@ struct Bytes {
 impl Bytes {
     #[inline(always)]
     fn new(start: usize, end: usize) -> Self {
-        Self { start: start as *const u8, end: end as *const u8 }
+        Self {
+            start: start as *const u8,
+            end: end as *const u8,
+        }
     }
 
     #[inline(always)]
@@ -45,7 +48,10 @@ pub struct XdpPacket<'a> {
 impl<'a> XdpPacket<'a> {
     #[inline(always)]
     pub fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx, bytes: Bytes::new(ctx.data(), ctx.data_end()) }
+        Self {
+            ctx,
+            bytes: Bytes::new(ctx.data(), ctx.data_end()),
+        }
     }
 }
 
@@ -89,7 +95,11 @@ impl SkbPacket {
         let linear = (ctx.data_end() - ctx.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
             // Without the pull the frame is parsed as far as it can be read.
-            let _ = ctx.pull_data(if length < LINEAR_WANTED { length } else { LINEAR_WANTED });
+            let _ = ctx.pull_data(if length < LINEAR_WANTED {
+                length
+            } else {
+                LINEAR_WANTED
+            });
         }
         let skb = ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
         // SAFETY: the context is the one the kernel gave to this program run; the verifier turns

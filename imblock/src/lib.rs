@@ -5,7 +5,9 @@
 //! knows YAML.
 
 pub mod exit;
+pub mod kernel;
 pub mod policy;
+pub mod replay;
 pub mod snapshot;
 pub mod status;
 #[doc(hidden)]

@@ -68,7 +68,7 @@ pub enum XdpAttachMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// (host, service) pairs with counters of their own, of each address family; further ones are
-    /// counted as overflow.
+    /// counted as overflow. Each takes about 80 bytes a CPU and 100 bytes once, used or not.
     pub hosts: u32,
     /// Prefixes of groups and protected hosts, of both halves together.
     pub prefixes: u32,
@@ -77,7 +77,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            hosts: 65_536,
+            hosts: 16_384,
             prefixes: 262_144,
         }
     }

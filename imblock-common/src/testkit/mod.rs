@@ -1,0 +1,21 @@
+//! Frames for tests and benchmarks: built fluently ([`Frame`]), invented at random
+//! ([`generate()`]), and told as sentences with what must become of them ([`fixtures()`]) under one
+//! small policy ([`World`]).
+//!
+//! Invariant: the same call gives the same bytes on every machine, so a seed and an index name a
+//! frame.
+
+extern crate alloc;
+
+mod checksum;
+mod fixtures;
+mod frame;
+mod generate;
+mod headers;
+mod world;
+
+pub use fixtures::{Expect, Fixture, fixtures};
+pub use frame::{Frame, Layer, flags};
+pub use generate::{Random, generate, mutate};
+pub use headers::Extension;
+pub use world::{World, group, service};

@@ -1,0 +1,204 @@
+//! A small policy that has one of everything the classifier knows, held in plain lists.
+//!
+//! Its answers come from linear search, so that they owe nothing to the tables of the kernel or of
+//! a replay, which are tested against it.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::alloc;
+use crate::layout::{Half, HostEntry, PolicyHeader, PortEntry};
+use crate::tables::LivePolicy;
+use crate::{Action, Addr, Tables, Transport};
+
+/// Services of [`World::standard`].
+pub mod service {
+    /// tcp/6667. Everyone: drop. Support: allow.
+    pub const IRC: u16 = 1;
+    /// tcp/5222. Everyone: count. Support and kids: drop.
+    pub const XMPP: u16 = 2;
+    /// udp/5060. Everyone: allow. Support: count. Kids: drop.
+    pub const SIP: u16 = 3;
+    /// tcp/5050 and udp/5050. Everyone and support: drop. Kids: count.
+    pub const YAHOO: u16 = 4;
+    /// The ports of DHCP and DHCPv6, which no sane policy would drop. Everyone: drop.
+    pub const BOOT: u16 = 5;
+    /// tcp/22, a protected port. Everyone: drop.
+    pub const SHELL: u16 = 6;
+    /// tcp/9863, a management port. Everyone: drop.
+    pub const PANEL: u16 = 7;
+    /// tcp/0 and udp/0, the first entries of the port table. Everyone: drop.
+    pub const ZERO: u16 = 8;
+    /// tcp/65535 and udp/65535, the last entries; itself the last service number. Everyone: drop.
+    /// Support: count. Kids: allow.
+    pub const LAST: u16 = 511;
+}
+
+/// Groups of [`World::standard`].
+pub mod group {
+    /// Hosts of no group.
+    pub const EVERYONE: u16 = 0;
+    /// 10.0.5.0/24 and 2001:db8:5::/48.
+    pub const SUPPORT: u16 = 1;
+    /// 10.0.5.128/25 and 2001:db8:5:8000::/49, inside those of support.
+    pub const KIDS: u16 = 2;
+}
+
+/// A policy.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Ports that tell or protect something.
+    pub ports: Vec<(Transport, u16, PortEntry)>,
+    /// Group, service and action; what is not listed is allowed.
+    pub actions: Vec<(u16, u16, Action)>,
+    /// Prefixes: address, length in bits, and what they say of their hosts.
+    pub hosts: Vec<(IpAddr, u8, HostEntry)>,
+}
+
+impl World {
+    /// The policy of the fixtures.
+    pub fn standard() -> Self {
+        Self {
+            ports: ports(),
+            actions: actions(),
+            hosts: hosts(),
+        }
+    }
+
+    /// The ports of the standard policy, one action for all, and no groups or protected hosts.
+    pub fn uniform(action: Action) -> Self {
+        let mut actions = actions();
+        actions.retain(|(group, ..)| *group == group::EVERYONE);
+        for (.., cell) in &mut actions {
+            *cell = action;
+        }
+        Self {
+            ports: ports(),
+            actions,
+            hosts: Vec::new(),
+        }
+    }
+
+    /// [`PolicyHeader::flags`] that this policy needs.
+    pub fn flags(&self) -> u32 {
+        let mut flags = 0;
+        for (.., entry) in &self.hosts {
+            if entry.group != group::EVERYONE {
+                flags |= PolicyHeader::HAS_GROUPS;
+            }
+            if entry.is_protected() {
+                flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+            }
+        }
+        flags
+    }
+}
+
+impl Tables for &World {
+    fn policy(self) -> LivePolicy {
+        LivePolicy {
+            half: Half::of_generation(1),
+            flags: self.flags(),
+        }
+    }
+
+    fn port(self, _: Half, transport: Transport, port: u16) -> PortEntry {
+        let mut known = self.ports.iter();
+        let found = known.find(|(of, number, _)| (*of, *number) == (transport, port));
+        found.map_or(PortEntry::default(), |(.., entry)| *entry)
+    }
+
+    fn host(self, _: Half, addr: &Addr) -> HostEntry {
+        let covering = self.hosts.iter().filter(|(net, bits, _)| {
+            let net = Addr::from(*net);
+            net.family() == addr.family() && same_prefix(&net, addr, *bits)
+        });
+        let longest = covering.max_by_key(|(_, bits, _)| *bits);
+        longest.map_or(HostEntry::default(), |(.., entry)| *entry)
+    }
+
+    fn action(self, _: Half, group: u16, service: u16) -> Action {
+        let mut known = self.actions.iter();
+        let found = known.find(|(of, what, _)| (*of, *what) == (group, service));
+        found.map_or(Action::Allow, |(.., action)| *action)
+    }
+}
+
+fn same_prefix(one: &Addr, other: &Addr, bits: u8) -> bool {
+    let differing = u128::from_be_bytes(one.octets()) ^ u128::from_be_bytes(other.octets());
+    differing.leading_zeros() >= u32::from(bits)
+}
+
+fn ports() -> Vec<(Transport, u16, PortEntry)> {
+    use Transport::{Tcp, Udp};
+    let boot = PortEntry::of(service::BOOT);
+    Vec::from([
+        (Tcp, 6667, PortEntry::of(service::IRC)),
+        (Tcp, 5222, PortEntry::of(service::XMPP)),
+        (Udp, 5060, PortEntry::of(service::SIP)),
+        (Tcp, 5050, PortEntry::of(service::YAHOO)),
+        (Udp, 5050, PortEntry::of(service::YAHOO)),
+        (Udp, 67, boot),
+        (Udp, 68, boot),
+        (Udp, 546, boot),
+        (Udp, 547, boot),
+        (Tcp, 22, PortEntry::of(service::SHELL).protected()),
+        // Protected and managed, and of no service themselves.
+        (Tcp, 2222, PortEntry::default().protected()),
+        (Tcp, 9090, PortEntry::default().management()),
+        (Tcp, 9863, PortEntry::of(service::PANEL).management()),
+        (Tcp, 0, PortEntry::of(service::ZERO)),
+        (Udp, 0, PortEntry::of(service::ZERO)),
+        (Tcp, 65_535, PortEntry::of(service::LAST)),
+        (Udp, 65_535, PortEntry::of(service::LAST)),
+    ])
+}
+
+fn actions() -> Vec<(u16, u16, Action)> {
+    use Action::{Allow, Count, Drop};
+    let table = [
+        (service::IRC, [Drop, Allow, Drop]),
+        (service::XMPP, [Count, Drop, Drop]),
+        (service::SIP, [Allow, Count, Drop]),
+        (service::YAHOO, [Drop, Drop, Count]),
+        (service::BOOT, [Drop, Drop, Drop]),
+        (service::SHELL, [Drop, Drop, Drop]),
+        (service::PANEL, [Drop, Drop, Drop]),
+        (service::ZERO, [Drop, Drop, Drop]),
+        (service::LAST, [Drop, Count, Allow]),
+    ];
+    let groups = [group::EVERYONE, group::SUPPORT, group::KIDS];
+    let rows = table.iter().flat_map(|(service, row)| {
+        let cells = groups.iter().zip(row);
+        cells.map(|(group, action)| (*group, *service, *action))
+    });
+    rows.collect()
+}
+
+fn hosts() -> Vec<(IpAddr, u8, HostEntry)> {
+    const fn entry(group: u16, flags: u16) -> HostEntry {
+        HostEntry { group, flags }
+    }
+    const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+        IpAddr::V4(core::net::Ipv4Addr::new(a, b, c, d))
+    }
+    const fn v6(c: u16, d: u16, h: u16) -> IpAddr {
+        IpAddr::V6(core::net::Ipv6Addr::new(0x2001, 0xdb8, c, d, 0, 0, 0, h))
+    }
+    Vec::from([
+        (v4(10, 0, 0, 1), 32, entry(0, HostEntry::OWN)),
+        (v4(203, 0, 113, 1), 32, entry(0, HostEntry::OWN)),
+        (v4(10, 0, 5, 0), 24, entry(group::SUPPORT, 0)),
+        (v4(10, 0, 5, 128), 25, entry(group::KIDS, 0)),
+        (
+            v4(10, 0, 5, 77),
+            32,
+            entry(group::SUPPORT, HostEntry::PROTECTED),
+        ),
+        (v4(198, 51, 100, 9), 32, entry(0, HostEntry::PROTECTED)),
+        (v6(0, 0, 1), 128, entry(0, HostEntry::OWN)),
+        (v6(5, 0, 0), 48, entry(group::SUPPORT, 0)),
+        (v6(5, 0x8000, 0), 49, entry(group::KIDS, 0)),
+        (v6(0xffff, 0, 9), 128, entry(0, HostEntry::PROTECTED)),
+    ])
+}

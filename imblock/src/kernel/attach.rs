@@ -1,0 +1,297 @@
+//! Attaching to interfaces by links that outlive the process, and knowing ours from others'.
+
+use std::io;
+
+use aya::programs::links::{FdLink, LinkError, PinnedLink};
+use aya::programs::tc::TcAttachOptions;
+use aya::programs::xdp::XdpMode;
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, loaded_programs};
+use aya::sys::SyscallError;
+use imblock_common::{Hook, Side, View};
+
+use super::KernelError;
+use super::netlink::{Interface, interfaces};
+use super::object::{Loaded, view_of_program};
+use super::pins::Pins;
+use crate::policy::plan::{InterfacePlan, XdpAttachMode};
+use crate::status::InterfaceStatus;
+
+/// A pinned link, as the kernel tells it.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// The interface.
+    pub interface: String,
+    /// The hook.
+    pub hook: Hook,
+    /// The side that its program serves.
+    pub side: Side,
+    /// The program's id in the kernel.
+    pub program: u32,
+}
+
+/// Finds the planned interfaces, and refuses any that somebody else's program is on. Nothing has
+/// been touched when this fails.
+pub(super) fn resolve(plan: &[InterfacePlan], pins: &Pins) -> Result<Vec<Interface>, KernelError> {
+    if plan.is_empty() {
+        return Err(KernelError::NoInterfaces);
+    }
+    let known = interfaces()?;
+    plan.iter()
+        .map(|wanted| {
+            let found = known.iter().find(|interface| interface.name == wanted.name);
+            let interface = found.cloned().ok_or_else(|| KernelError::NoInterface {
+                name: wanted.name.clone(),
+                known: known
+                    .iter()
+                    .map(|interface| interface.name.clone())
+                    .collect(),
+            })?;
+            refuse_foreign(&interface, pins)?;
+            Ok(interface)
+        })
+        .collect()
+}
+
+fn refuse_foreign(interface: &Interface, pins: &Pins) -> Result<(), KernelError> {
+    let Some(attached) = interface.xdp else {
+        return Ok(());
+    };
+    let ours = pinned_program(pins, &interface.name, Hook::Ingress)?;
+    if ours == Some(attached.program) {
+        return Ok(());
+    }
+    Err(KernelError::Foreign {
+        interface: interface.name.clone(),
+        program: program_name_of(attached.program).unwrap_or_else(|| "?".to_owned()),
+        id: attached.program,
+    })
+}
+
+impl Loaded {
+    /// Attaches what the plan asks of one interface. Links that are there get the new program
+    /// without a gap. Returns the hooks that were not attached before.
+    pub(super) fn attach(
+        &mut self,
+        plan: &InterfacePlan,
+        interface: &Interface,
+        pins: &Pins,
+    ) -> Result<Vec<Hook>, KernelError> {
+        let mut fresh = Vec::new();
+        if self.attach_ingress(plan, interface, pins)? {
+            fresh.push(Hook::Ingress);
+        }
+        if !plan.egress {
+            detach(pins, &plan.name, Hook::Egress)?;
+        } else if self.attach_egress(plan, pins)? {
+            fresh.push(Hook::Egress);
+        }
+        Ok(fresh)
+    }
+
+    /// `true` if there was no link to take over.
+    fn attach_ingress(
+        &mut self,
+        plan: &InterfacePlan,
+        interface: &Interface,
+        pins: &Pins,
+    ) -> Result<bool, KernelError> {
+        let pin = pins.link(&plan.name, Hook::Ingress);
+        let program = self.xdp(plan.side)?;
+        let fits = interface.xdp.is_some_and(|xdp| match plan.mode {
+            XdpAttachMode::Auto => true,
+            XdpAttachMode::Native => xdp.mode == "native",
+            XdpAttachMode::Generic => xdp.mode == "generic",
+        });
+        if fits && let Some(old) = open_link(&pin)? {
+            let link = FdLink::from(old)
+                .try_into()
+                .map_err(|e| open_error(&pin, e))?;
+            program
+                .attach_to_link(link)
+                .map_err(attach_error(plan, Hook::Ingress))?;
+            return Ok(false);
+        }
+        // A link that is left over from an interface that was deleted, or of the other mode.
+        Pins::remove(&pin)?;
+        attach_xdp(program, plan, interface.index)?
+            .pin(&pin)
+            .map_err(|source| KernelError::PinLink {
+                path: pin.clone(),
+                source: Box::new(source),
+            })?;
+        Ok(true)
+    }
+
+    /// `true` if there was no link to take over.
+    fn attach_egress(&mut self, plan: &InterfacePlan, pins: &Pins) -> Result<bool, KernelError> {
+        let pin = pins.link(&plan.name, Hook::Egress);
+        let program: &mut SchedClassifier = self.classifier(plan.side)?;
+        if let Some(old) = open_link(&pin)? {
+            let link = FdLink::from(old)
+                .try_into()
+                .map_err(|e| open_error(&pin, e))?;
+            // Fails when the interface was deleted meanwhile; then a new link is made.
+            if program.attach_to_link(link).is_ok() {
+                return Ok(false);
+            }
+            Pins::remove(&pin)?;
+        }
+        // Ours first: what is dropped here need not be looked at by others.
+        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+        let id = program
+            .attach_with_options(&plan.name, TcAttachType::Egress, order)
+            .map_err(attach_error(plan, Hook::Egress))?;
+        let link = program
+            .take_link(id)
+            .map_err(attach_error(plan, Hook::Egress))?;
+        let link: FdLink = link.try_into().map_err(|e| open_error(&pin, e))?;
+        link.pin(&pin).map_err(|source| KernelError::PinLink {
+            path: pin.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(true)
+    }
+}
+
+/// Attaches in the driver if the plan lets it and the driver can, else in the stack.
+fn attach_xdp(program: &mut Xdp, plan: &InterfacePlan, index: u32) -> Result<FdLink, KernelError> {
+    let mut native = || program.attach_to_if_index(index, XdpMode::Driver);
+    let attached = match plan.mode {
+        XdpAttachMode::Native => native().map_err(|source| KernelError::NotNative {
+            interface: plan.name.clone(),
+            source: Box::new(source),
+        })?,
+        XdpAttachMode::Generic => program
+            .attach_to_if_index(index, XdpMode::Skb)
+            .map_err(attach_error(plan, Hook::Ingress))?,
+        XdpAttachMode::Auto => match native() {
+            Ok(id) => id,
+            Err(_) => program
+                .attach_to_if_index(index, XdpMode::Skb)
+                .map_err(attach_error(plan, Hook::Ingress))?,
+        },
+    };
+    let link = program
+        .take_link(attached)
+        .map_err(attach_error(plan, Hook::Ingress))?;
+    link.try_into().map_err(|_: LinkError| KernelError::Lacks {
+        what: "BPF links for XDP",
+        hint: "they came with Linux 5.9; without them an attachment would die with its process",
+    })
+}
+
+/// Removes one link; the program is gone from the hook when this returns.
+pub(super) fn detach(pins: &Pins, interface: &str, hook: Hook) -> Result<(), KernelError> {
+    Pins::remove(&pins.link(interface, hook))
+}
+
+/// Every link of an instance that can be opened.
+pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
+    let mut attachments = Vec::new();
+    for (interface, hook) in pins.links()? {
+        let Some(program) = pinned_program(pins, &interface, hook)? else {
+            continue;
+        };
+        let view = program_name_of(program).and_then(|name| view_of_program(&name));
+        let side = view.map_or(Side::Lan, |view: View| view.side);
+        attachments.push(Attachment {
+            interface,
+            hook,
+            side,
+            program,
+        });
+    }
+    Ok(attachments)
+}
+
+/// The attachments by interface, held against what is really on the interfaces.
+pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, KernelError> {
+    let present = interfaces()?;
+    let attachments = attachments(pins)?;
+    let egress = |name: &str| {
+        attachments
+            .iter()
+            .any(|a| a.interface == name && a.hook == Hook::Egress)
+    };
+    let ingress = attachments
+        .iter()
+        .filter(|attachment| attachment.hook == Hook::Ingress);
+    Ok(ingress
+        .map(|attachment| {
+            let interface = present
+                .iter()
+                .find(|found| found.name == attachment.interface);
+            let attached = interface
+                .and_then(|interface| interface.xdp)
+                .filter(|xdp| xdp.program == attachment.program);
+            let mode = match attached.map(|xdp| xdp.mode) {
+                Some("native") => XdpAttachMode::Native,
+                Some(_) => XdpAttachMode::Generic,
+                None => XdpAttachMode::Auto,
+            };
+            let egress = interface.is_some() && egress(&attachment.interface);
+            InterfaceStatus {
+                plan: InterfacePlan {
+                    name: attachment.interface.clone(),
+                    side: attachment.side,
+                    mode,
+                    egress,
+                },
+                xdp: attached.map_or("none", |xdp| xdp.mode),
+                egress,
+            }
+        })
+        .collect())
+}
+
+/// The id of the program that a pinned link carries.
+fn pinned_program(pins: &Pins, interface: &str, hook: Hook) -> Result<Option<u32>, KernelError> {
+    let pin = pins.link(interface, hook);
+    let Some(link) = open_link(&pin)? else {
+        return Ok(None);
+    };
+    let info = FdLink::from(link)
+        .info()
+        .map_err(|error| open_error(&pin, error))?;
+    Ok(Some(info.program_id()))
+}
+
+fn open_link(pin: &std::path::Path) -> Result<Option<PinnedLink>, KernelError> {
+    match PinnedLink::from_pin(pin) {
+        Ok(link) => Ok(Some(link)),
+        Err(LinkError::SyscallError(SyscallError { io_error, .. }))
+            if io_error.kind() == io::ErrorKind::NotFound =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(open_error(pin, error)),
+    }
+}
+
+fn open_error(pin: &std::path::Path, source: LinkError) -> KernelError {
+    KernelError::OpenLink {
+        path: pin.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+fn attach_error(plan: &InterfacePlan, hook: Hook) -> impl Fn(ProgramError) -> KernelError {
+    let hook = match hook {
+        Hook::Ingress => "XDP ingress",
+        Hook::Egress => "TCX egress",
+    };
+    let interface = plan.name.clone();
+    move |source| KernelError::Attach {
+        interface: interface.clone(),
+        hook,
+        source: Box::new(source),
+    }
+}
+
+/// The name of a program in the kernel, by its id.
+fn program_name_of(id: u32) -> Option<String> {
+    loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id)
+        .and_then(|program| program.name_as_str().map(ToOwned::to_owned))
+}

@@ -1,0 +1,252 @@
+//! What can go wrong between this process and the kernel.
+
+use std::io;
+use std::path::PathBuf;
+
+use aya::maps::MapError;
+use aya::pin::PinError;
+use aya::programs::ProgramError;
+use aya::programs::links::LinkError;
+
+use crate::exit::Exit;
+
+/// Trouble with the kernel, its maps, its links or its interfaces.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A capability is missing.
+    #[error(
+        "BPF needs {missing}, which this process does not have: run it as root, or give the binary \
+         the right with `setcap cap_bpf,cap_net_admin,cap_perfmon+ep imblock`"
+    )]
+    NoPermission {
+        /// The capabilities, by name.
+        missing: String,
+    },
+    /// The kernel is too old or was built without something.
+    #[error("this kernel lacks {what}: {hint}")]
+    Lacks {
+        /// The feature.
+        what: &'static str,
+        /// Since which kernel it exists, or how to switch it on.
+        hint: &'static str,
+    },
+    /// The bpffs isn't there and can't be mounted.
+    #[error(
+        "no BPF file system at {path}, and mounting one failed ({source}): \
+         try `mount -t bpf bpf {path}`"
+    )]
+    NoBpffs {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why the mount failed.
+        source: io::Error,
+    },
+    /// The name of an instance can't be a directory name.
+    #[error("`{0}` can't name an instance: use 1 to 32 letters, digits, hyphens and underscores")]
+    InstanceName(String),
+    /// The instance has no pins.
+    #[error(
+        "instance `{0}` is not running: start it with `imblock up` or `imblock run`\
+         (other instances are chosen with --instance)"
+    )]
+    NotRunning(String),
+    /// The pins are of another version of the layout.
+    #[error(
+        "the pinned maps of this instance have layout version {found}, this program speaks \
+         {expected}: take them down with `imblock down` (counters are lost) and start again"
+    )]
+    Abi {
+        /// In the pinned map.
+        found: u32,
+        /// [`imblock_common::layout::ABI`].
+        expected: u32,
+    },
+    /// There is no such interface.
+    #[error("there is no interface `{name}` in this network namespace{}", listed(.known))]
+    NoInterface {
+        /// As asked for.
+        name: String,
+        /// The interfaces that exist.
+        known: Vec<String>,
+    },
+    /// Somebody else's XDP program is on the interface.
+    #[error(
+        "interface `{interface}` already has the XDP program `{program}` (id {id}), which is not \
+         of this instance; imblock does not replace it: detach it first, with \
+         `ip link set dev {interface} xdp off` or the tool that attached it"
+    )]
+    Foreign {
+        /// Where.
+        interface: String,
+        /// The program's name in the kernel; "?" if it can't be read.
+        program: String,
+        /// The program's id in the kernel.
+        id: u32,
+    },
+    /// The driver can't run XDP itself.
+    #[error(
+        "interface `{interface}` can't run XDP in its driver ({source}): use `mode: auto` or \
+         `mode: generic` for it"
+    )]
+    NotNative {
+        /// Where.
+        interface: String,
+        /// What the kernel said.
+        source: Box<ProgramError>,
+    },
+    /// An attachment failed.
+    #[error("could not attach to interface `{interface}` ({hook})")]
+    Attach {
+        /// Where.
+        interface: String,
+        /// Which hook.
+        hook: &'static str,
+        /// What the kernel said.
+        source: Box<ProgramError>,
+    },
+    /// The verifier or the loader refused a program.
+    #[error("the kernel refused the program `{program}`: {}", digest(.source))]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What the kernel said.
+        source: Box<ProgramError>,
+    },
+    /// The object could not be loaded.
+    #[error("could not load the kernel object")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// The object lacks a program or map that this program expects.
+    #[error("the kernel object has no `{0}`: it does not fit this program, rebuild both")]
+    Missing(&'static str),
+    /// A map refused an operation.
+    #[error("map {map}: could not {what}")]
+    Map {
+        /// The map's name.
+        map: &'static str,
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: Box<MapError>,
+    },
+    /// A pinned map could not be opened.
+    #[error("could not open the pinned map {path}")]
+    OpenMap {
+        /// The pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Box<MapError>,
+    },
+    /// A pinned link could not be opened or made.
+    #[error("could not open the pinned link {path}")]
+    OpenLink {
+        /// The pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Box<LinkError>,
+    },
+    /// A link could not be pinned.
+    #[error("could not pin the link of {path}")]
+    PinLink {
+        /// The pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Box<PinError>,
+    },
+    /// A pin directory or file could not be made, listed or removed.
+    #[error("{path}: {what}")]
+    Pins {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The kernel's interface list could not be read.
+    #[error("could not ask the kernel for {what} over netlink")]
+    Netlink {
+        /// What was asked for.
+        what: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The prefix trie is full.
+    #[error(
+        "the policy has more prefixes than the maps have room for ({room}, both halves together): \
+         raise `limits.prefixes` and restart with `imblock down` and `imblock up`"
+    )]
+    TooManyPrefixes {
+        /// Entries that the map has room for.
+        room: u32,
+    },
+    /// No interface was named.
+    #[error(
+        "no interface to attach to: name one with -i (for example `-i br-lan:lan`) or in the \
+         policy's `interfaces`"
+    )]
+    NoInterfaces,
+}
+
+impl KernelError {
+    /// The exit code for this kind of trouble.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoPermission { .. } => Exit::NoPermission,
+            Self::Lacks { .. } | Self::NoBpffs { .. } | Self::Program { .. } | Self::Load(_) => {
+                Exit::KernelLacks
+            }
+            Self::InstanceName(_) | Self::NoInterfaces => Exit::Usage,
+            Self::NotRunning(_) => Exit::NotRunning,
+            Self::NoInterface { .. } | Self::NotNative { .. } | Self::Attach { .. } => {
+                Exit::Interface
+            }
+            Self::Foreign { .. } => Exit::Busy,
+            Self::TooManyPrefixes { .. } => Exit::BadPolicy,
+            Self::Abi { .. }
+            | Self::Missing(_)
+            | Self::Map { .. }
+            | Self::OpenMap { .. }
+            | Self::OpenLink { .. }
+            | Self::PinLink { .. }
+            | Self::Pins { .. }
+            | Self::Netlink { .. } => Exit::Failed,
+        }
+    }
+
+    pub(super) fn map(map: &'static str, what: &'static str) -> impl Fn(MapError) -> Self {
+        move |source| Self::Map {
+            map,
+            what,
+            source: Box::new(source),
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; there are {}", names.join(", "))
+    }
+}
+
+/// The last lines of a verifier log say why; the thousands before them say how it got there.
+fn digest(error: &ProgramError) -> String {
+    const LINES: usize = 12;
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log
+                .lines()
+                .filter(|line| !line.starts_with("processed "))
+                .collect();
+            let from = lines.len().saturating_sub(LINES);
+            let tail = lines.get(from..).unwrap_or_default().join("\n  ");
+            format!("{io_error}\n  {tail}")
+        }
+        other => other.to_string(),
+    }
+}

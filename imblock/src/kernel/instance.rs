@@ -1,0 +1,126 @@
+//! An instance: what `up` makes, what every other command opens, what `down` removes.
+
+use imblock_common::layout::Control;
+use imblock_common::{Hook, Side};
+
+use super::attach::{detach, interface_status, resolve};
+use super::maps::Maps;
+use super::object::Loaded;
+use super::pins::{InstanceName, Pins};
+use super::{KernelError, features};
+use crate::policy::ServiceNumbers;
+use crate::policy::plan::{InterfacePlan, Plan};
+use crate::status::InterfaceStatus;
+
+/// An attached instance: its pins and its maps.
+pub struct Instance {
+    pins: Pins,
+    /// Policy tables and counters.
+    pub maps: Maps,
+}
+
+impl Instance {
+    /// Opens an instance that is up.
+    pub fn open(name: &InstanceName) -> Result<Self, KernelError> {
+        features::require_right()?;
+        let pins = Pins::of(name);
+        if !pins.exist() {
+            return Err(KernelError::NotRunning(name.to_string()));
+        }
+        let maps = Maps::pinned(&pins)?;
+        Ok(Self { pins, maps })
+    }
+
+    /// The service numbers that are in force, for compiling a policy: those of the instance if it
+    /// is up, else none.
+    pub fn numbers(name: &InstanceName) -> Result<ServiceNumbers, KernelError> {
+        match Self::open(name) {
+            Ok(instance) => instance.maps.service_numbers(),
+            Err(KernelError::NotRunning(_)) => Ok(ServiceNumbers::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies the plan and attaches to its interfaces, adopting what an earlier `up` left: maps
+    /// and counters stay, links get the new programs without a gap, interfaces that the plan does
+    /// not name any more are let go.
+    ///
+    /// When this fails, what was newly attached is detached again; an instance that was not up
+    /// before leaves nothing behind.
+    pub fn up(name: &InstanceName, plan: &Plan) -> Result<Self, KernelError> {
+        features::require_right()?;
+        let pins = Pins::of(name);
+        let interfaces = resolve(&plan.interfaces, &pins)?;
+        let new = !pins.exist();
+        let mut fresh = Vec::new();
+        let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
+            maps.apply(plan)?;
+            maps.set_flags(counting_flags(&plan.interfaces))?;
+            for (wanted, interface) in plan.interfaces.iter().zip(&interfaces) {
+                let hooks = loaded.attach(wanted, interface, &pins)?;
+                fresh.extend(hooks.into_iter().map(|hook| (wanted.name.clone(), hook)));
+            }
+            Ok(maps)
+        });
+        match result {
+            Ok(maps) => {
+                let instance = Self { pins, maps };
+                instance.let_go(&plan.interfaces)?;
+                Ok(instance)
+            }
+            Err(error) => {
+                // The first error is the one to tell; what can't be undone shows in `status`.
+                for (interface, hook) in fresh {
+                    let _ = detach(&pins, &interface, hook);
+                }
+                if new {
+                    let _ = pins.remove_all();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Detaches from everything and removes all pins; the counters are gone with them. An instance
+    /// that is not up is [`KernelError::NotRunning`].
+    pub fn down(name: &InstanceName) -> Result<(), KernelError> {
+        features::require_right()?;
+        let pins = Pins::of(name);
+        if !pins.exist() {
+            return Err(KernelError::NotRunning(name.to_string()));
+        }
+        pins.remove_all()
+    }
+
+    /// Where the instance is attached.
+    pub fn interfaces(&self) -> Result<Vec<InterfaceStatus>, KernelError> {
+        interface_status(&self.pins)
+    }
+
+    /// Detaches from interfaces that are not wanted any more.
+    fn let_go(&self, wanted: &[InterfacePlan]) -> Result<(), KernelError> {
+        for (interface, hook) in self.pins.links()? {
+            if !wanted.iter().any(|plan| plan.name == interface) {
+                detach(&self.pins, &interface, hook)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which passing packets WAN sides count: those that no LAN side sees as well.
+fn counting_flags(interfaces: &[InterfacePlan]) -> u32 {
+    let lan = |hook: Hook| {
+        interfaces.iter().any(|interface| {
+            interface.side == Side::Lan && (hook == Hook::Ingress || interface.egress)
+        })
+    };
+    let mut flags = 0;
+    if !lan(Hook::Egress) {
+        flags |= Control::WAN_COUNTS_RECEIVED;
+    }
+    if !lan(Hook::Ingress) {
+        flags |= Control::WAN_COUNTS_SENT;
+    }
+    flags
+}

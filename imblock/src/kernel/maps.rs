@@ -1,0 +1,114 @@
+//! The maps of an instance, opened and typed.
+
+use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray, PerCpuHashMap};
+use imblock_common::layout::{
+    ABI, ActionRow, Control, HostEntry, HostKeyV4, HostKeyV6, HostPrefix, HostRecord, Name,
+    PolicyHeader, PortTable, ServiceTotals, maps,
+};
+
+use super::KernelError;
+use super::pins::Pins;
+use super::wire::Wire;
+use crate::policy::plan::Limits;
+
+/// Handles to every map; what they hold is described in `imblock_common::layout`.
+pub struct Maps {
+    pub(super) control: Array<MapData, Wire<Control>>,
+    pub(super) policies: Array<MapData, Wire<PolicyHeader>>,
+    pub(super) ports: Array<MapData, Wire<PortTable>>,
+    pub(super) actions: Array<MapData, Wire<ActionRow>>,
+    pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
+    pub(super) group_names: Array<MapData, Wire<Name>>,
+    pub(super) service_names: Array<MapData, Wire<Name>>,
+    pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
+    pub(super) hosts_v4: PerCpuHashMap<MapData, Wire<HostKeyV4>, Wire<HostRecord>>,
+    pub(super) hosts_v6: PerCpuHashMap<MapData, Wire<HostKeyV6>, Wire<HostRecord>>,
+    pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
+    pub(super) frames: PerCpuArray<MapData, u64>,
+    limits: Limits,
+}
+
+impl Maps {
+    /// Opens every map by name.
+    pub(super) fn open(
+        mut map: impl FnMut(&'static str) -> Result<Map, KernelError>,
+    ) -> Result<Self, KernelError> {
+        let hosts = map(maps::HOSTS_V4)?;
+        let prefixes = map(maps::HOST_PREFIXES)?;
+        let limits = Limits {
+            hosts: max_entries(maps::HOSTS_V4, &hosts)?,
+            prefixes: max_entries(maps::HOST_PREFIXES, &prefixes)?,
+        };
+        Ok(Self {
+            control: typed(maps::CONTROL, map(maps::CONTROL)?)?,
+            policies: typed(maps::POLICIES, map(maps::POLICIES)?)?,
+            ports: typed(maps::PORTS, map(maps::PORTS)?)?,
+            actions: typed(maps::ACTIONS, map(maps::ACTIONS)?)?,
+            host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
+            group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
+            service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
+            totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
+            hosts_v4: typed(maps::HOSTS_V4, hosts)?,
+            hosts_v6: typed(maps::HOSTS_V6, map(maps::HOSTS_V6)?)?,
+            overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
+            frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
+            limits,
+        })
+    }
+
+    /// Opens the pinned maps of an instance, and refuses those of another layout.
+    pub(super) fn pinned(pins: &Pins) -> Result<Self, KernelError> {
+        let maps = Self::open(|name| {
+            let path = pins.map(name);
+            MapData::from_pin(&path)
+                .and_then(Map::from_map_data)
+                .map_err(|source| KernelError::OpenMap {
+                    path: path.clone(),
+                    source: Box::new(source),
+                })
+        })?;
+        match maps.control()?.abi {
+            ABI => Ok(maps),
+            found => Err(KernelError::Abi {
+                found,
+                expected: ABI,
+            }),
+        }
+    }
+
+    /// Sizes of the tables, as the kernel has them.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn control(&self) -> Result<Control, KernelError> {
+        self.control
+            .get(&0, 0)
+            .map(|wire| wire.0)
+            .map_err(KernelError::map(maps::CONTROL, "read"))
+    }
+
+    pub(super) fn set_control(&mut self, control: Control) -> Result<(), KernelError> {
+        self.control
+            .set(0, Wire(control), 0)
+            .map_err(KernelError::map(maps::CONTROL, "write the control word"))
+    }
+}
+
+fn typed<T: TryFrom<Map, Error = MapError>>(
+    name: &'static str,
+    map: Map,
+) -> Result<T, KernelError> {
+    T::try_from(map).map_err(KernelError::map(name, "open it as what the layout says"))
+}
+
+fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelError> {
+    let data = match map {
+        Map::PerCpuHashMap(data) | Map::LpmTrie(data) => data,
+        _ => return Err(KernelError::Missing(name)),
+    };
+    let info: MapInfo = data
+        .info()
+        .map_err(KernelError::map(name, "read its size"))?;
+    Ok(info.max_entries())
+}

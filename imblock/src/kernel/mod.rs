@@ -1,0 +1,31 @@
+//! The live home of a policy: programs, maps and links in the kernel. The only module that knows
+//! aya.
+//!
+//! An [`Instance`] is what `imblock up` leaves behind: maps and links pinned under a directory of
+//! its own, so that enforcement and counters go on without a controller.
+
+mod attach;
+mod counters;
+mod error;
+mod features;
+mod instance;
+mod maps;
+mod netlink;
+mod object;
+mod pins;
+mod tables;
+#[expect(
+    unsafe_code,
+    reason = "aya wants an unsafe promise for each map type; this is the one place"
+)]
+mod wire;
+
+pub use attach::Attachment;
+pub use error::KernelError;
+pub use features::{BpfRight, bpf_right};
+pub use instance::Instance;
+pub use maps::Maps;
+pub use netlink::own_addresses;
+pub use object::{Loaded, OBJECT};
+pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
+pub use tables::{ActionChange, Live, LiveService};

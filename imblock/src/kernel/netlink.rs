@@ -1,0 +1,124 @@
+//! Questions to the kernel's routing netlink: interfaces, the XDP programs on them, addresses.
+
+use std::net::IpAddr;
+
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use rtnetlink::Handle;
+
+use super::KernelError;
+
+/// An interface of this network namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Interface {
+    /// Its name.
+    pub(super) name: String,
+    /// Its index.
+    pub(super) index: u32,
+    /// The XDP program on it.
+    pub(super) xdp: Option<AttachedXdp>,
+}
+
+/// The XDP program on an interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttachedXdp {
+    /// Its id in the kernel; 0 when several are attached.
+    pub(super) program: u32,
+    /// `native`, `generic`, `offloaded`, or `several`.
+    pub(super) mode: &'static str,
+}
+
+/// Every interface of this network namespace.
+pub(super) fn interfaces() -> Result<Vec<Interface>, KernelError> {
+    const WHAT: &str = "the list of interfaces";
+    ask(WHAT, async |handle| {
+        let mut links = handle.link().get().execute();
+        let mut interfaces = Vec::new();
+        while let Some(message) = links.try_next().await? {
+            interfaces.push(interface(&message));
+        }
+        Ok(interfaces)
+    })
+}
+
+/// The addresses of the box itself, in this network namespace.
+pub fn own_addresses() -> Result<Vec<IpAddr>, KernelError> {
+    ask("the box's own addresses", async |handle| {
+        let mut messages = handle.address().get().execute();
+        let mut addresses = Vec::new();
+        while let Some(message) = messages.try_next().await? {
+            addresses.extend(
+                message
+                    .attributes
+                    .iter()
+                    .filter_map(|attribute| match attribute {
+                        AddressAttribute::Local(address) | AddressAttribute::Address(address) => {
+                            Some(*address)
+                        }
+                        _ => None,
+                    }),
+            );
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(addresses)
+    })
+}
+
+/// Runs one conversation on a thread of its own, so that it works inside and outside of an
+/// asynchronous runtime. A thread is born into the network namespace of the one that made it.
+fn ask<T: Send>(
+    what: &'static str,
+    conversation: impl AsyncFnOnce(Handle) -> Result<T, rtnetlink::Error> + Send,
+) -> Result<T, KernelError> {
+    let error = |source| KernelError::Netlink { what, source };
+    let talk = || -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        runtime.block_on(async {
+            let (connection, handle, _) = rtnetlink::new_connection()?;
+            tokio::spawn(connection);
+            Ok(conversation(handle).await?)
+        })
+    };
+    std::thread::scope(|scope| match scope.spawn(talk).join() {
+        Ok(result) => result.map_err(error),
+        Err(_) => Err(error("the netlink thread ended early".into())),
+    })
+}
+
+fn interface(message: &LinkMessage) -> Interface {
+    let mut interface = Interface {
+        name: String::new(),
+        index: message.header.index,
+        xdp: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => interface.name.clone_from(name),
+            LinkAttribute::Xdp(attributes) => interface.xdp = attached_xdp(attributes),
+            _ => {}
+        }
+    }
+    interface
+}
+
+fn attached_xdp(attributes: &[LinkXdp]) -> Option<AttachedXdp> {
+    let mode = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::Attached(XdpAttached::Driver) => Some("native"),
+        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some("generic"),
+        LinkXdp::Attached(XdpAttached::Hardware) => Some("offloaded"),
+        LinkXdp::Attached(XdpAttached::Multiple) => Some("several"),
+        _ => None,
+    })?;
+    let program = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::ProgId(id) => Some(*id),
+        _ => None,
+    });
+    Some(AttachedXdp {
+        program: program.unwrap_or(0),
+        mode,
+    })
+}

@@ -1,0 +1,157 @@
+//! Loading the kernel object: maps made or adopted, programs verified.
+
+use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use imblock_common::layout::{ABI, Control, maps, programs};
+use imblock_common::{Hook, Side, View};
+
+use super::maps::Maps;
+use super::pins::Pins;
+use super::{KernelError, features};
+use crate::policy::plan::Limits;
+
+/// The kernel object, as built by `cargo xtask build-ebpf`.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/imblock.o");
+
+/// The name of the program that serves a view.
+pub(super) const fn program_name(view: View) -> &'static str {
+    match (view.side, view.hook) {
+        (Side::Lan, Hook::Ingress) => programs::LAN_INGRESS,
+        (Side::Lan, Hook::Egress) => programs::LAN_EGRESS,
+        (Side::Wan, Hook::Ingress) => programs::WAN_INGRESS,
+        (Side::Wan, Hook::Egress) => programs::WAN_EGRESS,
+    }
+}
+
+/// The view that a program serves.
+pub(super) fn view_of_program(name: &str) -> Option<View> {
+    View::ALL
+        .into_iter()
+        .find(|view| program_name(*view) == name)
+}
+
+/// An object whose maps are in the kernel. Programs are verified when they are first asked for.
+pub struct Loaded {
+    ebpf: Ebpf,
+}
+
+impl Loaded {
+    /// Makes maps that die with this value. For tests and benchmarks.
+    pub fn unpinned(limits: &Limits) -> Result<(Self, Maps), KernelError> {
+        Self::load(limits, None)
+    }
+
+    /// Makes maps pinned where an instance keeps them, or adopts those that are there.
+    pub(super) fn pinned(limits: &Limits, pins: &Pins) -> Result<(Self, Maps), KernelError> {
+        pins.create()?;
+        Self::load(limits, Some(pins))
+    }
+
+    fn load(limits: &Limits, pins: Option<&Pins>) -> Result<(Self, Maps), KernelError> {
+        features::require_right()?;
+        let mut loader = EbpfLoader::new();
+        loader
+            .map_max_entries(maps::HOSTS_V4, limits.hosts)
+            .map_max_entries(maps::HOSTS_V6, limits.hosts)
+            .map_max_entries(maps::HOST_PREFIXES, limits.prefixes);
+        if let Some(pins) = pins {
+            for name in maps::ALL {
+                loader.map_pin_path(name, pins.map(name));
+            }
+        }
+        let mut ebpf = loader
+            .load(OBJECT)
+            .map_err(|error| KernelError::Load(Box::new(error)))?;
+        let mut maps = Maps::open(|name| {
+            let map = ebpf.take_map(name).ok_or(KernelError::Missing(name))?;
+            Ok(map)
+        })?;
+        adopt(&mut maps)?;
+        Ok((Self { ebpf }, maps))
+    }
+
+    pub(super) fn xdp(&mut self, side: Side) -> Result<&mut Xdp, KernelError> {
+        let name = program_name(View {
+            side,
+            hook: Hook::Ingress,
+        });
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(KernelError::Missing(name))?;
+        let program: &mut Xdp = program.try_into().map_err(refused(name))?;
+        load_once(program.load()).map_err(refused(name))?;
+        Ok(program)
+    }
+
+    pub(super) fn classifier(&mut self, side: Side) -> Result<&mut SchedClassifier, KernelError> {
+        let name = program_name(View {
+            side,
+            hook: Hook::Egress,
+        });
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(KernelError::Missing(name))?;
+        let program: &mut SchedClassifier = program.try_into().map_err(refused(name))?;
+        load_once(program.load()).map_err(refused(name))?;
+        Ok(program)
+    }
+
+    /// Runs the program of a view over one frame, by `BPF_PROG_TEST_RUN`, and says whether it
+    /// passes. `context` is a `struct __sk_buff` for an egress view, or nothing. A frame of fewer
+    /// than 14 bytes is refused by the kernel.
+    pub fn test_run(
+        &mut self,
+        view: View,
+        frame: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<bool, KernelError> {
+        let name = program_name(view);
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: context,
+            ..TestRunOptions::new()
+        };
+        let (result, passed) = match view.hook {
+            Hook::Ingress => (self.xdp(view.side)?.test_run(options), XDP_PASS),
+            Hook::Egress => (self.classifier(view.side)?.test_run(options), TC_ACT_UNSPEC),
+        };
+        Ok(result.map_err(refused(name))?.return_value == passed)
+    }
+}
+
+/// `XDP_PASS` of `linux/bpf.h`.
+const XDP_PASS: u32 = 2;
+/// `TC_ACT_UNSPEC` (-1) of `linux/pkt_cls.h`.
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// Stamps new maps, and refuses maps of another layout.
+fn adopt(maps: &mut Maps) -> Result<(), KernelError> {
+    let control = maps.control()?;
+    match control.abi {
+        ABI => Ok(()),
+        0 => maps.set_control(Control {
+            abi: ABI,
+            ..control
+        }),
+        found => Err(KernelError::Abi {
+            found,
+            expected: ABI,
+        }),
+    }
+}
+
+fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
+    match result {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        other => other,
+    }
+}
+
+fn refused(program: &'static str) -> impl Fn(ProgramError) -> KernelError {
+    move |source| KernelError::Program {
+        program,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,346 @@
+//! Putting a plan into the idle half and making it the live one; reading and toggling what is live.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use aya::maps::MapError;
+use aya::maps::lpm_trie::Key;
+use bytemuck::{TransparentWrapper as _, Zeroable as _};
+use imblock_common::layout::{
+    ActionCell, ActionRow, Control, GROUPS_MAX, Half, HostEntry, HostPrefix, Name, PolicyHeader,
+    PortEntry, PortTable, maps,
+};
+use imblock_common::{Action, Addr, Transport};
+use ipnet::IpNet;
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::KernelError;
+use super::maps::Maps;
+use super::wire::Wire;
+use crate::policy::ServiceNumbers;
+use crate::policy::plan::{Plan, PrefixPlan};
+
+/// What is live, read back from the kernel.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The header of the live half.
+    pub header: PolicyHeader,
+    /// Names of the groups, by number.
+    pub groups: Vec<String>,
+    /// Every service that has a number.
+    pub services: Vec<LiveService>,
+}
+
+/// A service as the live tables have it.
+#[derive(Clone, Debug)]
+pub struct LiveService {
+    /// Its number.
+    pub number: u16,
+    /// Its id.
+    pub id: String,
+    /// What each group does with it, by group number.
+    pub cells: Vec<ActionCell>,
+    /// The remote ports that tell it.
+    pub ports: Vec<(Transport, u16)>,
+}
+
+/// One toggle: what a group does with a service from now on; `None` is what the policy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionChange {
+    /// Group number.
+    pub group: u16,
+    /// Service number.
+    pub service: u16,
+    /// What to do.
+    pub action: Option<Action>,
+}
+
+impl Maps {
+    /// Writes the plan into the idle half, then makes it live by one word. Returns the generation.
+    ///
+    /// A packet is judged by the old policy or the new one, never by a mix. When this fails, the
+    /// old policy is in force, untouched.
+    pub fn apply(&mut self, plan: &Plan) -> Result<u32, KernelError> {
+        let control = self.control()?;
+        let idle = Half::of_generation(control.generation).other();
+        // 0 means that nothing was applied yet, so the counter skips it when it wraps; the half
+        // must alternate all the same.
+        let generation = match control.generation.wrapping_add(1) {
+            0 => 2,
+            next => next,
+        };
+        await_readers();
+        self.write_header(idle, PolicyHeader::zeroed())?;
+        self.ports
+            .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
+            .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
+        self.write_groups(idle, plan)?;
+        self.write_prefixes(idle, &plan.prefixes)?;
+        self.write_service_names(plan)?;
+        self.write_header(idle, header(plan, generation))?;
+        self.set_control(Control {
+            generation,
+            ..control
+        })?;
+        Ok(generation)
+    }
+
+    /// Changes single cells of the live half, in place: each takes effect at once.
+    pub fn toggle(&mut self, changes: &[ActionChange]) -> Result<(), KernelError> {
+        let half = Half::of_generation(self.control()?.generation);
+        let mut rows: HashMap<u16, ActionRow> = HashMap::new();
+        for change in changes {
+            let row = match rows.get_mut(&change.group) {
+                Some(row) => row,
+                None => {
+                    let row = self.action_row(half, change.group)?;
+                    rows.entry(change.group).or_insert(row)
+                }
+            };
+            if let Some(cell) = row.0.get_mut(usize::from(change.service)) {
+                let old = ActionCell(*cell);
+                *cell = match change.action {
+                    Some(action) => old.overridden(action).0,
+                    None => old.reset().0,
+                };
+            }
+        }
+        for (group, row) in rows {
+            self.write_row(half, group, &row)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is live.
+    pub fn live(&self) -> Result<Live, KernelError> {
+        let half = Half::of_generation(self.control()?.generation);
+        let header = self.read_header(half)?;
+        let groups = self.read_groups(half, header.groups)?;
+        let rows = (0..groups.len())
+            .filter_map(|group| u16::try_from(group).ok())
+            .map(|group| self.action_row(half, group))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut ports = self.ports_by_service(half)?;
+        let services = self
+            .service_numbers()?
+            .iter()
+            .map(|(id, number)| LiveService {
+                number,
+                id: id.to_owned(),
+                cells: rows.iter().map(|row| cell(row, number)).collect(),
+                ports: ports.remove(&number).unwrap_or_default(),
+            })
+            .collect();
+        Ok(Live {
+            header,
+            groups,
+            services,
+        })
+    }
+
+    /// Names of the live policy's groups, by number.
+    pub fn groups(&self) -> Result<Vec<String>, KernelError> {
+        let half = Half::of_generation(self.control()?.generation);
+        let header = self.read_header(half)?;
+        self.read_groups(half, header.groups)
+    }
+
+    /// The numbers that are in force.
+    pub fn service_numbers(&self) -> Result<ServiceNumbers, KernelError> {
+        let names = self
+            .service_names
+            .iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(KernelError::map(
+                maps::SERVICE_NAMES,
+                "read the services' names",
+            ))?;
+        Ok(ServiceNumbers::from_names(
+            names.iter().map(|name| name.0.as_str()),
+        ))
+    }
+
+    /// Sets which passing packets WAN sides count; see [`Control`].
+    pub fn set_flags(&mut self, flags: u32) -> Result<(), KernelError> {
+        let control = self.control()?;
+        self.set_control(Control { flags, ..control })
+    }
+
+    fn read_header(&self, half: Half) -> Result<PolicyHeader, KernelError> {
+        self.policies
+            .get(&half.index(), 0)
+            .map(|wire| wire.0)
+            .map_err(KernelError::map(maps::POLICIES, "read the policy's header"))
+    }
+
+    fn write_header(&mut self, half: Half, header: PolicyHeader) -> Result<(), KernelError> {
+        self.policies
+            .set(half.index(), Wire(header), 0)
+            .map_err(KernelError::map(
+                maps::POLICIES,
+                "write the policy's header",
+            ))
+    }
+
+    fn write_row(&mut self, half: Half, group: u16, row: &ActionRow) -> Result<(), KernelError> {
+        self.actions
+            .set(ActionRow::index(half, group), Wire::wrap_ref(row), 0)
+            .map_err(KernelError::map(maps::ACTIONS, "write a group's actions"))
+    }
+
+    fn action_row(&self, half: Half, group: u16) -> Result<ActionRow, KernelError> {
+        self.actions
+            .get(&ActionRow::index(half, group), 0)
+            .map(|wire| wire.0)
+            .map_err(KernelError::map(maps::ACTIONS, "read a group's actions"))
+    }
+
+    fn write_groups(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        for (group, (name, row)) in plan.groups.iter().zip(&plan.actions).enumerate() {
+            let group = u16::try_from(group).unwrap_or(u16::MAX);
+            self.write_row(half, group, row)?;
+            let name = Name::new(name).unwrap_or(Name([0; _]));
+            self.group_names
+                .set(ActionRow::index(half, group), Wire(name), 0)
+                .map_err(KernelError::map(maps::GROUP_NAMES, "write a group's name"))?;
+        }
+        Ok(())
+    }
+
+    fn read_groups(&self, half: Half, count: u32) -> Result<Vec<String>, KernelError> {
+        let count = usize::try_from(count)
+            .unwrap_or(GROUPS_MAX)
+            .clamp(1, GROUPS_MAX);
+        (0..=u16::MAX)
+            .take(count)
+            .map(|group| {
+                let name = self
+                    .group_names
+                    .get(&ActionRow::index(half, group), 0)
+                    .map_err(KernelError::map(maps::GROUP_NAMES, "read a group's name"))?;
+                Ok(name.0.as_str().to_owned())
+            })
+            .collect()
+    }
+
+    /// Brings the idle half's prefixes to what the plan says, touching only what differs.
+    fn write_prefixes(&mut self, half: Half, plan: &[PrefixPlan]) -> Result<(), KernelError> {
+        let mut wanted: HashMap<(u32, HostPrefix), HostEntry> = plan
+            .iter()
+            .map(|prefix| (prefix_key(half, &prefix.net), prefix.entry))
+            .collect();
+        let mut stale = Vec::new();
+        for entry in self.host_prefixes.iter() {
+            let (key, value) =
+                entry.map_err(KernelError::map(maps::HOST_PREFIXES, "list the prefixes"))?;
+            let found = (key.prefix_len(), key.data().0);
+            if u32::from(found.1.half) != half.index() {
+                continue;
+            }
+            match wanted.get(&found) {
+                Some(entry) if *entry == value.0 => {
+                    wanted.remove(&found);
+                }
+                Some(_) => {}
+                None => stale.push(found),
+            }
+        }
+        for (bits, prefix) in stale {
+            self.host_prefixes
+                .remove(&Key::new(bits, Wire(prefix)))
+                .map_err(KernelError::map(maps::HOST_PREFIXES, "remove a prefix"))?;
+        }
+        let room = self.limits().prefixes;
+        for ((bits, prefix), entry) in wanted {
+            self.host_prefixes
+                .insert(&Key::new(bits, Wire(prefix)), Wire(entry), 0)
+                .map_err(|error| prefix_error(error, room))?;
+        }
+        Ok(())
+    }
+
+    fn write_service_names(&mut self, plan: &Plan) -> Result<(), KernelError> {
+        for service in &plan.services {
+            let name = Name::new(&service.id).unwrap_or(Name([0; _]));
+            self.service_names
+                .set(u32::from(service.number), Wire(name), 0)
+                .map_err(KernelError::map(
+                    maps::SERVICE_NAMES,
+                    "write a service's name",
+                ))?;
+        }
+        Ok(())
+    }
+
+    fn ports_by_service(
+        &self,
+        half: Half,
+    ) -> Result<HashMap<u16, Vec<(Transport, u16)>>, KernelError> {
+        let table = self
+            .ports
+            .get(&half.index(), 0)
+            .map_err(KernelError::map(maps::PORTS, "read the port table"))?
+            .0;
+        let mut by_service: HashMap<u16, Vec<(Transport, u16)>> = HashMap::new();
+        for transport in [Transport::Tcp, Transport::Udp] {
+            for port in 0..=u16::MAX {
+                let entry = table.0.get(PortTable::index(transport, port)).copied();
+                match PortEntry(entry.unwrap_or_default()).service() {
+                    0 => {}
+                    service => by_service
+                        .entry(service)
+                        .or_default()
+                        .push((transport, port)),
+                }
+            }
+        }
+        Ok(by_service)
+    }
+}
+
+/// Waits until no packet is still being judged by the half that is about to be rewritten: the
+/// programs run under RCU, and this barrier waits for all of it (kernel 4.3). Where the kernel
+/// refuses (`nohz_full`), a judgement has long ended after the pause.
+fn await_readers() {
+    if membarrier(MembarrierCommand::Global).is_err() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn header(plan: &Plan, generation: u32) -> PolicyHeader {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    PolicyHeader {
+        flags: plan.flags(),
+        groups: u32::try_from(plan.groups.len()).unwrap_or(u32::MAX),
+        generation,
+        reserved: 0,
+        applied_at: now.as_secs(),
+        hash: [0; 32],
+        name: Name::new(&plan.name).unwrap_or(Name([0; _])),
+    }
+}
+
+fn prefix_key(half: Half, net: &IpNet) -> (u32, HostPrefix) {
+    let network = Addr::from(net.network());
+    (
+        HostPrefix::FIXED_BITS + u32::from(net.prefix_len()),
+        HostPrefix::new(half, &network),
+    )
+}
+
+fn prefix_error(error: MapError, room: u32) -> KernelError {
+    match &error {
+        MapError::SyscallError(call)
+            if call.io_error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
+        {
+            KernelError::TooManyPrefixes { room }
+        }
+        _ => KernelError::map(maps::HOST_PREFIXES, "write a prefix")(error),
+    }
+}
+
+fn cell(row: &ActionRow, service: u16) -> ActionCell {
+    ActionCell(row.0.get(usize::from(service)).copied().unwrap_or_default())
+}

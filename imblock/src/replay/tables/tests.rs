@@ -1,0 +1,209 @@
+//! The in-memory tables give the answers that the maps would give.
+
+use std::net::IpAddr;
+
+use imblock_common::layout::{ActionCell, Control, HostEntry};
+use imblock_common::record::{self, Judgement};
+use imblock_common::{Action, Addr, Counters, Direction, Evidence, Hook, Outcome, Side};
+use imblock_common::{Tables, Transport, Verdict, View};
+use proptest::prelude::*;
+
+use super::*;
+use crate::replay::fixtures::{IRC, STUN, plan, prefix};
+
+const LAN_INGRESS: View = View {
+    side: Side::Lan,
+    hook: Hook::Ingress,
+};
+
+fn addr(text: &str) -> Addr {
+    Addr::from(text.parse::<IpAddr>().unwrap())
+}
+
+fn group_of(tables: &MemoryTables, host: &str) -> u16 {
+    Tables::host(tables, tables.policy().half, &addr(host)).group
+}
+
+#[test]
+fn the_longest_prefix_wins_in_each_family() {
+    let mut plan = plan();
+    plan.prefixes = vec![
+        prefix("10.0.0.0/8", 1),
+        prefix("10.1.0.0/16", 2),
+        prefix("10.1.2.3/32", 3),
+        prefix("2001:db8::/32", 4),
+        prefix("2001:db8:1::/48", 5),
+        prefix("2001:db8:1::9/128", 6),
+        // The first 32 bits are those of 10.0.0.0: the families must not meet.
+        prefix("a00::/16", 7),
+    ];
+    let tables = MemoryTables::new(&plan);
+    for (host, group) in [
+        ("10.9.9.9", 1),
+        ("10.1.9.9", 2),
+        ("10.1.2.3", 3),
+        ("10.1.2.4", 2),
+        ("11.0.0.1", 0),
+        ("2001:db8:9::1", 4),
+        ("2001:db8:1::1", 5),
+        ("2001:db8:1::9", 6),
+        ("2001:db9::1", 0),
+        ("a00::1", 7),
+    ] {
+        assert_eq!(group_of(&tables, host), group, "{host}");
+    }
+}
+
+#[test]
+fn a_prefix_of_length_zero_covers_its_family_alone() {
+    let mut plan = plan();
+    plan.prefixes = vec![prefix("0.0.0.0/0", 1)];
+    let tables = MemoryTables::new(&plan);
+    assert_eq!(group_of(&tables, "255.255.255.255"), 1);
+    assert_eq!(group_of(&tables, "::1"), 0);
+}
+
+#[test]
+fn flags_follow_the_plan() {
+    let mut plan = plan();
+    assert_eq!(MemoryTables::new(&plan).policy().flags, 0);
+    plan.prefixes = vec![PrefixPlan {
+        entry: HostEntry {
+            group: 1,
+            flags: HostEntry::PROTECTED,
+        },
+        ..prefix("10.0.0.0/8", 1)
+    }];
+    let tables = MemoryTables::new(&plan);
+    assert_eq!(tables.policy().flags, plan.flags());
+    assert_ne!(plan.flags(), 0);
+}
+
+#[test]
+fn ports_and_actions_are_those_of_the_plan() {
+    let tables = MemoryTables::new(&plan());
+    let half = tables.policy().half;
+    assert_eq!(tables.port(half, Transport::Tcp, 6667).service(), IRC);
+    assert_eq!(tables.port(half, Transport::Udp, 6667).service(), 0);
+    assert_eq!(tables.action(half, 0, IRC), Action::Drop);
+    assert_eq!(tables.action(half, 1, IRC), Action::Allow);
+    assert_eq!(tables.action(half, 255, IRC), Action::Allow);
+}
+
+#[test]
+fn an_action_can_be_changed_for_one_group_and_service() {
+    let tables = MemoryTables::new(&plan());
+    let half = tables.policy().half;
+    let cell = ActionCell::of_policy(Action::Drop).overridden(Action::Count);
+    tables.set_action(0, IRC, cell);
+    assert_eq!(tables.action(half, 0, IRC), Action::Count);
+    assert_eq!(tables.action(half, 1, IRC), Action::Allow);
+    tables.set_action(0, IRC, cell.reset());
+    assert_eq!(tables.action(half, 0, IRC), Action::Drop);
+    // 513 is no service: it must not be taken for number 1.
+    tables.set_action(0, 513, ActionCell::of_policy(Action::Allow));
+    assert_eq!(tables.action(half, 0, IRC), Action::Drop);
+}
+
+#[test]
+fn a_full_host_table_refuses_new_hosts_and_keeps_the_old() {
+    let mut plan = plan();
+    plan.limits.hosts = 2;
+    let tables = &MemoryTables::new(&plan);
+    let touch = |host: &str, service| Counters::host(tables, &addr(host), service, |_| ());
+    assert!(touch("10.0.0.1", IRC));
+    assert!(touch("10.0.0.1", STUN));
+    assert!(!touch("10.0.0.2", IRC));
+    assert!(touch("10.0.0.1", IRC));
+    // The other family has a table of its own.
+    assert!(touch("fd00::1", IRC));
+    assert!(touch("fd00::2", IRC));
+    assert!(!touch("fd00::3", IRC));
+}
+
+#[test]
+fn an_untouched_table_has_an_empty_snapshot() {
+    let snapshot = MemoryTables::new(&plan()).snapshot();
+    assert!(snapshot.services.is_empty());
+    assert!(snapshot.hosts.is_empty());
+    assert!(snapshot.frames.is_empty());
+    assert_eq!(snapshot.taken_at, 0);
+}
+
+#[test]
+fn flags_and_clock_are_what_was_set() {
+    let tables = &MemoryTables::new(&plan());
+    tables.set_flags(Control::WAN_COUNTS_SENT);
+    tables.set_now(7);
+    assert_eq!(tables.flags(), Control::WAN_COUNTS_SENT);
+    assert_eq!(tables.now(), 7);
+    assert_eq!(tables.snapshot().taken_at, 7);
+}
+
+/// A frame that was identified, from one of a few hosts.
+fn judgements() -> impl Strategy<Value = (Judgement, usize)> {
+    let parts = (0..6_u8, any::<bool>(), 1..4_u16, 0..4_usize, any::<bool>());
+    (parts, 0..2_000_usize).prop_map(|((host, v6, service, verdict, sent), length)| {
+        let local = if v6 {
+            addr(&format!("fd00::{host}"))
+        } else {
+            Addr::v4([10, 0, 0, host])
+        };
+        let judgement = Judgement {
+            outcome: Outcome::Identified,
+            verdict: Verdict::ALL[verdict],
+            service,
+            evidence: Evidence::Port,
+            direction: if sent {
+                Direction::Sent
+            } else {
+                Direction::Received
+            },
+            local,
+            headers: 54,
+        };
+        (judgement, length)
+    })
+}
+
+fn sum(record: &HostRecord) -> Counts {
+    let mut sum = Counts::default();
+    for counts in record.passed.into_iter().chain(record.refused) {
+        sum.add(counts);
+    }
+    sum
+}
+
+proptest! {
+    /// To the packet and the byte, however small the host table is.
+    #[test]
+    fn hosts_and_overflow_add_up_to_the_totals(
+        judged in prop::collection::vec(judgements(), 0..200),
+        capacity in 0..12_u32,
+    ) {
+        let mut plan = plan();
+        plan.limits.hosts = capacity;
+        let tables = MemoryTables::new(&plan);
+        let bytes = [0; 2_000];
+        for (judgement, length) in &judged {
+            record::record(judgement, &bytes[..*length], LAN_INGRESS, &tables);
+        }
+
+        let snapshot = tables.snapshot();
+        prop_assert!(snapshot.hosts.len() <= 2 * capacity as usize);
+        let frames: u64 = snapshot.frames.iter().map(|frame| frame.packets).sum();
+        prop_assert_eq!(frames, judged.len() as u64);
+        let mut packets = 0;
+        for service in &snapshot.services {
+            let mut totals = service.passed();
+            totals.add(service.refused());
+            let mut hosts = sum(&service.overflow);
+            for host in snapshot.hosts.iter().filter(|host| host.service == service.number) {
+                hosts.add(sum(&host.record));
+            }
+            prop_assert_eq!(totals, hosts);
+            packets += totals.packets;
+        }
+        prop_assert_eq!(packets, judged.len() as u64);
+    }
+}
