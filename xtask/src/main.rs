@@ -3,6 +3,7 @@
 //! Depends on `imblock-common` but not on `imblock`, so that the kernel object can be built when
 //! the controller, which embeds it, can't.
 
+mod bench;
 mod build_ebpf;
 mod ci;
 mod kernel_object;
@@ -24,6 +25,8 @@ enum Task {
     BuildEbpf(build_ebpf::Args),
     /// Run every test; the last line is the sum: N passed, N failed, N skipped.
     Test(test::Args),
+    /// Measure what the kernel program costs a packet, beside an empty one and xdp-filter.
+    Bench(bench::Args),
     /// Load every program and hold the verifier's steps under a budget.
     Verify(verify::Args),
     /// Check the house rules that no compiler knows.
@@ -43,6 +46,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::BuildEbpf(args) => build_ebpf::run(args)?,
         Task::Test(args) => return test::run(args),
+        Task::Bench(args) => bench::run(args)?,
         Task::Verify(args) => verify::run(args)?,
         Task::Tidy => tidy::run()?,
         Task::Ci => return ci::run(),
