@@ -4,11 +4,19 @@
 //! (live) or `replay::tables` (dry run). Only [`mod@kernel`] knows aya, only `policy::document`
 //! knows YAML.
 
+pub mod catalogue;
+pub mod cli;
+pub mod commands;
+pub mod demo;
 pub mod exit;
 pub mod kernel;
+pub mod lab;
+pub mod output;
 pub mod policy;
 pub mod replay;
 pub mod snapshot;
+pub mod state;
 pub mod status;
+pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;

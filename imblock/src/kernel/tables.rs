@@ -8,17 +8,17 @@ use aya::maps::lpm_trie::Key;
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, GROUPS_MAX, Half, HostEntry, HostPrefix, Name, PolicyHeader,
-    PortEntry, PortTable, maps,
+    PortTable, maps,
 };
-use imblock_common::{Action, Addr, Transport};
+use imblock_common::{Action, Addr};
 use ipnet::IpNet;
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
-use crate::policy::ServiceNumbers;
 use crate::policy::plan::{Plan, PrefixPlan};
+use crate::policy::{PortRange, ServiceNumbers, ports_by_service};
 
 /// What is live, read back from the kernel.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct LiveService {
     /// What each group does with it, by group number.
     pub cells: Vec<ActionCell>,
     /// The remote ports that tell it.
-    pub ports: Vec<(Transport, u16)>,
+    pub ports: Vec<PortRange>,
 }
 
 /// One toggle: what a group does with a service from now on; `None` is what the policy says.
@@ -120,7 +120,7 @@ impl Maps {
             .filter_map(|group| u16::try_from(group).ok())
             .map(|group| self.action_row(half, group))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut ports = self.ports_by_service(half)?;
+        let mut ports = ports_by_service(self.port_table(half)?.as_ref());
         let services = self
             .service_numbers()?
             .iter()
@@ -272,29 +272,11 @@ impl Maps {
         Ok(())
     }
 
-    fn ports_by_service(
-        &self,
-        half: Half,
-    ) -> Result<HashMap<u16, Vec<(Transport, u16)>>, KernelError> {
-        let table = self
-            .ports
-            .get(&half.index(), 0)
-            .map_err(KernelError::map(maps::PORTS, "read the port table"))?
-            .0;
-        let mut by_service: HashMap<u16, Vec<(Transport, u16)>> = HashMap::new();
-        for transport in [Transport::Tcp, Transport::Udp] {
-            for port in 0..=u16::MAX {
-                let entry = table.0.get(PortTable::index(transport, port)).copied();
-                match PortEntry(entry.unwrap_or_default()).service() {
-                    0 => {}
-                    service => by_service
-                        .entry(service)
-                        .or_default()
-                        .push((transport, port)),
-                }
-            }
-        }
-        Ok(by_service)
+    fn port_table(&self, half: Half) -> Result<Box<PortTable>, KernelError> {
+        let table = self.ports.get(&half.index(), 0);
+        table
+            .map(|wire| Box::new(wire.0))
+            .map_err(KernelError::map(maps::PORTS, "read the port table"))
     }
 }
 
@@ -317,7 +299,7 @@ fn header(plan: &Plan, generation: u32) -> PolicyHeader {
         generation,
         reserved: 0,
         applied_at: now.as_secs(),
-        hash: [0; 32],
+        hash: plan.hash(),
         name: Name::new(&plan.name).unwrap_or(Name([0; _])),
     }
 }

@@ -1,10 +1,55 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
-//! `document` (what was typed) → `model` (what it means, parsed) → `compile` → `plan` (the exact
-//! tables). Only `document` knows YAML; nothing here touches the system.
+//! `source` (the text) → `document` (what was typed) → `model` (what it means; its words are in
+//! `words`) → `compile`, with `advice` → `plan` (the exact tables), with `hash`. Only `document`
+//! knows YAML; nothing here touches the system but for reading the file.
 
+mod advice;
+mod compile;
+mod document;
+mod error;
+mod hash;
+mod model;
 pub mod numbers;
 pub mod plan;
+mod source;
+mod words;
 
+pub use compile::Surroundings;
+pub use error::{PolicyError, PolicyErrorKind, PolicyErrors, SyntaxError};
+pub use model::{Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use numbers::ServiceNumbers;
-pub use plan::Plan;
+pub use plan::{Plan, ports_by_service, select};
+pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
+pub use words::{
+    Category, GroupName, PortFault, PortRange, PrefixFault, Selector, SelectorError, ServiceId,
+    Status, Suggestion, WordFault,
+};
+
+use crate::catalogue;
+
+/// Reads a policy. What is wrong with it comes all at once, except that the first mistake in its
+/// form (no YAML, an unknown key, a wrong type) hides the rest.
+pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
+    parse(source.read()?)
+}
+
+/// Reads a policy out of a text in memory.
+pub fn parse(source: Source) -> Result<Policy, PolicyErrors> {
+    Policy::read(source.into(), catalogue::services()?)
+}
+
+impl Policy {
+    /// Compiles the policy for a box. The services of the catalogue and the policy's own get their
+    /// numbers from `numbers`.
+    ///
+    /// # Errors
+    /// When the prefixes or the services don't fit in the tables; `numbers` is then unchanged.
+    pub fn compile(
+        &self,
+        numbers: &mut ServiceNumbers,
+        surroundings: &Surroundings,
+    ) -> Result<Plan, PolicyErrors> {
+        compile::compile(self, catalogue::services()?, numbers, surroundings)
+    }
+}

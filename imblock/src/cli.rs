@@ -1,0 +1,217 @@
+//! The command line: what may be typed, and nothing else. Meaning is given in `commands`.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::kernel::InstanceName;
+
+/// Tell, count and block instant messengers, VoIP and peer-to-peer at the network card.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 bad policy, 4 no permission, \
+    5 kernel lacks something, 6 interface, 7 not running, 8 busy or foreign program attached."
+)]
+pub struct Cli {
+    /// Which controller is meant, where several run side by side
+    #[arg(long, global = true, default_value = "main", value_name = "NAME")]
+    pub instance: InstanceName,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole thing on a throw-away network
+    Demo(crate::demo::DemoArgs),
+    /// Attach, serve metrics, and stay in the foreground until told to stop
+    Run(RunArgs),
+    /// Attach and leave: enforcement and counters go on without a process
+    Up(AttachArgs),
+    /// Detach from everything and forget the counters
+    Down,
+    /// Drop services from now on
+    Block(ToggleArgs),
+    /// Let services pass and watch them from now on
+    Count(ToggleArgs),
+    /// Let services pass from now on
+    Allow(ToggleArgs),
+    /// Go back to what the policy says
+    Reset(ResetArgs),
+    /// Show what is attached and in force
+    Status(OutputArgs),
+    /// Show services, what is done with them, and how much was seen
+    Services(ServicesArgs),
+    /// Show which host uses which service
+    Hosts(HostsArgs),
+    /// Check, show and apply policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Run captures through a policy, without any rights
+    Replay(ReplayCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+/// Where to attach, and by which policy.
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    /// A policy file, or the name of an embedded policy: audit, historic, office, school, home
+    #[arg(short, long, default_value = "audit", value_name = "POLICY")]
+    pub policy: String,
+    /// An interface and its side, `lan` (default) or `wan`; instead of those the policy names
+    #[arg(short, long = "interface", value_name = "IFACE[:SIDE]")]
+    pub interfaces: Vec<String>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where and by which policy
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Address of /metrics, or `none`
+    #[arg(long, default_value = "127.0.0.1:9863", value_name = "ADDR", value_parser = listen)]
+    pub listen: Listen,
+    /// Also export the K hosts with the most traffic one by one, the others together
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub per_host: usize,
+    /// Leave enforcement and counters in place when stopping, for the next start to take over
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Where /metrics listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address.
+    At(SocketAddr),
+    /// Nowhere.
+    Nowhere,
+}
+
+/// `block`, `count`, `allow`.
+#[derive(Debug, Args)]
+pub struct ToggleArgs {
+    /// Service ids, `category:im`, `status:historic`, or `all`
+    #[arg(required = true, value_name = "SERVICE")]
+    pub selectors: Vec<String>,
+    /// Only for the hosts of this group of the policy
+    #[arg(short, long, value_name = "GROUP")]
+    pub group: Option<String>,
+}
+
+/// `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// Service ids, `category:im`, `status:historic`; everything if none is given
+    #[arg(value_name = "SERVICE")]
+    pub selectors: Vec<String>,
+    /// Only for the hosts of this group of the policy
+    #[arg(short, long, value_name = "GROUP")]
+    pub group: Option<String>,
+}
+
+/// Text or JSON.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArgs {
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `services`.
+#[derive(Debug, Args)]
+pub struct ServicesArgs {
+    /// Service ids, `category:im`, `status:historic`; all if none is given
+    #[arg(value_name = "SERVICE")]
+    pub selectors: Vec<String>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `hosts`.
+#[derive(Debug, Args)]
+pub struct HostsArgs {
+    /// Go on, showing what changes
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Seconds between two looks
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", requires = "watch",
+          value_parser = interval)]
+    pub interval: f64,
+    /// At most this many rows
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Only this service
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `policy …`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say whether policies are right, and all that is wrong with them
+    Check {
+        /// Policy files, or names of embedded policies
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<String>,
+        /// How to print
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print what a policy does with each service in each group, and which rule says so
+    Show {
+        /// A policy file or the name of an embedded policy; the one in force if none is given
+        #[arg(short, long, value_name = "POLICY")]
+        policy: Option<String>,
+        /// How to print
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Put another policy in force, between two packets
+    Apply {
+        /// A policy file, or the name of an embedded policy
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayCommand {
+    /// A policy file, or the name of an embedded policy
+    #[arg(short, long, default_value = "audit", value_name = "POLICY")]
+    pub policy: String,
+    /// What and how
+    #[command(flatten)]
+    pub replay: crate::commands::replay::ReplayArgs,
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "none" {
+        return Ok(Listen::Nowhere);
+    }
+    text.parse()
+        .map(Listen::At)
+        .map_err(|_| format!("`{text}` is neither `none` nor an address such as 127.0.0.1:9863"))
+}
+
+fn interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds between 0.1 and 3600".to_owned()),
+    }
+}

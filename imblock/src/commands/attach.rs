@@ -1,0 +1,85 @@
+//! `up` and `down`.
+
+use super::CommandError;
+use super::target::{Target, interfaces};
+use crate::cli::{AttachArgs, Listen};
+use crate::exit::Exit;
+use crate::kernel::Instance;
+use crate::state::{Override, StateLock};
+use crate::status::InterfaceStatus;
+
+/// Attaches, applies the policy, and leaves.
+pub(super) fn up(target: &Target, args: &AttachArgs) -> Result<Exit, CommandError> {
+    // A controller that runs would not know of the new interfaces.
+    let _claim = target.state.claim()?;
+    let instance = enforce(target, args, Listen::Nowhere)?;
+    for interface in instance.interfaces()? {
+        eprintln!("imblock: {}", describe(&interface));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Detaches, and forgets the counters. Toggles are kept for the next time.
+pub(super) fn down(target: &Target) -> Result<Exit, CommandError> {
+    let _claim = target.state.claim()?;
+    let _lock = target.state.lock()?;
+    Instance::down(&target.name)?;
+    Ok(Exit::Ok)
+}
+
+/// Compiles the policy, puts it in force and attaches: what `up` and `run` have in common.
+pub(super) fn enforce(
+    target: &Target,
+    args: &AttachArgs,
+    listen: Listen,
+) -> Result<Instance, CommandError> {
+    let named = interfaces(&args.interfaces)?;
+    let _lock: StateLock = target.state.lock()?;
+    let mut plan = target.plan(&args.policy, listen)?;
+    if !named.is_empty() {
+        plan.interfaces = named;
+    }
+    let mut state = target.state.load()?;
+    warn_of(&plan.warnings);
+    warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
+    let instance = Instance::up(&target.name, &plan)?;
+    let limits = instance.maps.limits();
+    if limits != plan.limits {
+        eprintln!(
+            "imblock: warning: the tables have room for {} hosts and {} prefixes since they were \
+             made; the policy's `limits` take effect after `imblock down`",
+            limits.hosts, limits.prefixes
+        );
+    }
+    target.remember(&mut state, &plan)?;
+    Ok(instance)
+}
+
+/// A word about toggles that the policy has no service or group for.
+pub(super) fn sleeping_toggles(asleep: &[&Override]) -> Vec<String> {
+    let word = |toggle: &&Override| {
+        format!(
+            "the toggle of `{}` sleeps: this policy has no such service or group",
+            toggle.service
+        )
+    };
+    asleep.iter().map(word).collect()
+}
+
+/// Prints what the compiler wants the operator to know.
+pub(super) fn warn_of(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("imblock: warning: {warning}");
+    }
+}
+
+/// One line about an attached interface.
+pub(super) fn describe(interface: &InterfaceStatus) -> String {
+    format!(
+        "attached to {} ({} side, {} XDP{})",
+        interface.plan.name,
+        crate::policy::plan::side_name(interface.side()),
+        interface.xdp,
+        if interface.egress { ", egress" } else { "" }
+    )
+}

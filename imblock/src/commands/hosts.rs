@@ -1,0 +1,81 @@
+//! `hosts`: which host uses which service, once or going on.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::CommandError;
+use super::target::Target;
+use super::toggle::{known_services, select_all};
+use crate::cli::HostsArgs;
+use crate::exit::Exit;
+use crate::kernel::Instance;
+use crate::output::hosts::{self as output, HostQuery};
+use crate::output::watch::Changes;
+use crate::output::{Console, Format, ServiceNames};
+
+pub(super) fn hosts(target: &Target, args: &HostsArgs) -> Result<Exit, CommandError> {
+    let instance = target.open()?;
+    let query = query(target, &instance, args)?;
+    let format = Format::from_json_flag(args.output.json);
+    if args.watch {
+        return watch(target, args, query, format);
+    }
+    let status = target.status(&instance)?;
+    let snapshot = instance.maps.snapshot()?;
+    output::render(&status, &snapshot, query, format, &mut Console::new())?;
+    Ok(Exit::Ok)
+}
+
+/// Shows what changed, interval by interval, until the reader goes away or the user interrupts.
+/// The pins are opened each time: an instance that is taken down ends the watch with a word.
+fn watch(
+    target: &Target,
+    args: &HostsArgs,
+    query: HostQuery,
+    format: Format,
+) -> Result<Exit, CommandError> {
+    let interval = Duration::from_secs_f64(args.interval);
+    let mut console = Console::new();
+    let mut previous = target.open()?.maps.snapshot()?;
+    loop {
+        std::thread::sleep(interval);
+        let instance = target.open()?;
+        let status = target.status(&instance)?;
+        let current = instance.maps.snapshot()?;
+        let names = ServiceNames::of_status(&status);
+        let changes = Changes::between(&names, &previous, &current, query, Timestamp::now());
+        if format == Format::Text {
+            console.begin_picture()?;
+        }
+        changes.render(&status, format, &mut console)?;
+        previous = current;
+    }
+}
+
+fn query(
+    target: &Target,
+    instance: &Instance,
+    args: &HostsArgs,
+) -> Result<HostQuery, CommandError> {
+    let service = match &args.service {
+        None => None,
+        Some(id) => {
+            let known = known_services(&target.state.load()?, instance)?;
+            let selected = select_all(&known, std::slice::from_ref(id))?;
+            match selected.as_slice() {
+                [service] => Some(service.number),
+                several => {
+                    return Err(CommandError::NotOneService {
+                        selector: id.clone(),
+                        found: several.len(),
+                    });
+                }
+            }
+        }
+    };
+    Ok(HostQuery {
+        service,
+        top: args.top,
+    })
+}

@@ -1,0 +1,171 @@
+//! `policy check|show|apply`, and the policy side of `replay`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::CommandError;
+use super::attach::{sleeping_toggles, warn_of};
+use super::target::{Target, plan_of_nowhere};
+use crate::cli::{Listen, PolicyCommand, ReplayCommand};
+use crate::exit::Exit;
+use crate::output::document::Document;
+use crate::output::policy as output;
+use crate::output::{Console, Format};
+use crate::policy::{self, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
+
+pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, CommandError> {
+    match command {
+        PolicyCommand::Check { files, output } => check(target, files, output.json),
+        PolicyCommand::Show { policy, output } => show(target, policy.as_deref(), output.json),
+        PolicyCommand::Apply { file } => apply(target, file),
+    }
+}
+
+/// What a policy that was put in force leaves to say.
+pub(super) struct Applied {
+    pub(super) generation: u32,
+    pub(super) name: String,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Compiles a policy, toggles included, and makes it the live one. Interfaces stay as they are.
+pub(super) fn put_in_force(
+    target: &Target,
+    policy: &str,
+    listen: Listen,
+) -> Result<Applied, CommandError> {
+    let _lock = target.state.lock()?;
+    let mut instance = target.open()?;
+    let mut plan = target.plan(policy, listen)?;
+    let mut state = target.state.load()?;
+    let mut warnings = std::mem::take(&mut plan.warnings);
+    warnings.extend(sleeping_toggles(&state.put_into(&mut plan)));
+    let generation = instance.maps.apply(&plan)?;
+    target.remember(&mut state, &plan)?;
+    Ok(Applied {
+        generation,
+        name: plan.name,
+        warnings,
+    })
+}
+
+/// `policy apply`.
+fn apply(target: &Target, file: &str) -> Result<Exit, CommandError> {
+    let applied = put_in_force(target, file, Listen::Nowhere)?;
+    warn_of(&applied.warnings);
+    eprintln!(
+        "imblock: policy {} is in force, generation {}",
+        applied.name, applied.generation
+    );
+    Ok(Exit::Ok)
+}
+
+/// `policy show`: of a file, or what is live.
+fn show(target: &Target, policy: Option<&str>, json: bool) -> Result<Exit, CommandError> {
+    let format = Format::from_json_flag(json);
+    let mut out = Console::new();
+    match policy {
+        Some(policy) => {
+            let plan = plan_of_nowhere(policy)?;
+            output::plan(&plan, target.name.as_str(), format, &mut out)?;
+        }
+        None => {
+            let status = target.status(&target.open()?)?;
+            output::live(&status, format, &mut out)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The verdict on one file, for `--json`.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: &'a str,
+    ok: bool,
+    errors: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+    advice: Option<String>,
+}
+
+/// `policy check`: every file, and all that is wrong with each.
+fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandError> {
+    let mut checked = Vec::new();
+    let mut exit = Exit::Ok;
+    for file in files {
+        match compile(file) {
+            Ok(warnings) => {
+                if !json {
+                    warn_of(&warnings);
+                    writeln!(io::stdout(), "{file}: ok")?;
+                }
+                checked.push(Checked {
+                    file,
+                    ok: true,
+                    errors: Vec::new(),
+                    warnings,
+                });
+            }
+            Err(errors) => {
+                exit = Exit::BadPolicy;
+                if !json {
+                    report(&errors);
+                }
+                let errors = errors.iter().map(Fault::from).collect();
+                checked.push(Checked {
+                    file,
+                    ok: false,
+                    errors,
+                    warnings: Vec::new(),
+                });
+            }
+        }
+    }
+    if json {
+        #[derive(Serialize)]
+        struct Policies<'a> {
+            policies: Vec<Checked<'a>>,
+        }
+        let policies = Policies { policies: checked };
+        Document::new(target.name.as_str(), &policies).write_pretty(&mut Console::new())?;
+    }
+    Ok(exit)
+}
+
+fn compile(file: &str) -> Result<Vec<String>, PolicyErrors> {
+    let policy = policy::load(&PolicySource::parse(file))?;
+    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
+    Ok(plan.warnings)
+}
+
+/// Prints policy errors the way a person at a terminal wants them.
+pub fn report(errors: &PolicyErrors) {
+    const WIDTH: usize = 100;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    eprint!("{}", errors.report(WIDTH, colour));
+}
+
+impl From<&crate::policy::PolicyError> for Fault {
+    fn from(error: &crate::policy::PolicyError) -> Self {
+        let (line, column) = error.line_and_column().unzip();
+        Self {
+            line,
+            column,
+            message: error.to_string(),
+            advice: error.advice(),
+        }
+    }
+}
+
+/// `replay`, once the policy is compiled.
+pub(super) fn replay(command: &ReplayCommand) -> Result<Exit, CommandError> {
+    let plan = plan_of_nowhere(&command.policy)?;
+    Ok(super::replay::replay(&command.replay, &plan)?)
+}

@@ -1,0 +1,173 @@
+//! `run`: the controller in the foreground. Attaches, serves /metrics, and detaches when told to
+//! stop.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::CommandError;
+use super::attach::{describe, enforce, warn_of};
+use super::target::Target;
+use crate::cli::{Listen, RunArgs};
+use crate::exit::Exit;
+use crate::kernel::{Instance, KernelError};
+use crate::snapshot::Snapshot;
+use crate::status::Status;
+use crate::telemetry::{self, Source, SourceError};
+
+pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
+    let _claim = target.state.claim()?;
+    // Before anything is attached: a taken port must not leave a half-started controller.
+    let listener = bind(args.listen)?;
+    let instance = enforce(target, &args.attach, args.listen)?;
+    for interface in instance.interfaces()? {
+        eprintln!("imblock: {}", describe(&interface));
+    }
+    drop(instance);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(system("start the asynchronous runtime"))?;
+    let served = runtime.block_on(serve(target, args, listener));
+    if !args.keep {
+        let _lock = target.state.lock()?;
+        match Instance::down(&target.name) {
+            // Somebody removed the pins by hand: there is nothing left to take down.
+            Ok(()) | Err(KernelError::NotRunning(_)) => eprintln!("imblock: detached"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    served.map(|()| Exit::Ok)
+}
+
+/// Serves /metrics and answers signals until one of them says stop.
+async fn serve(
+    target: &Target,
+    args: &RunArgs,
+    listener: Option<TcpListener>,
+) -> Result<(), CommandError> {
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    let mut stop = stop_signal()?;
+    let (told, wait) = tokio::sync::oneshot::channel::<()>();
+    let server = listener
+        .map(|listener| metrics(target, args, listener, wait))
+        .transpose()?;
+    // Outside of systemd there is nobody to notify.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(()) = hangup.recv() => reload(target, args),
+        }
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    let _ = told.send(());
+    match server {
+        Some(server) => server
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))?,
+        None => Ok(()),
+    }
+    .map_err(system("serve /metrics"))
+}
+
+type Server = tokio::task::JoinHandle<io::Result<()>>;
+
+fn metrics(
+    target: &Target,
+    args: &RunArgs,
+    listener: TcpListener,
+    stop: tokio::sync::oneshot::Receiver<()>,
+) -> Result<Server, CommandError> {
+    let prepare = || {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    };
+    let listener = prepare().map_err(system("prepare the /metrics socket"))?;
+    if let Ok(address) = listener.local_addr() {
+        eprintln!("imblock: serving http://{address}/metrics");
+    }
+    let source = Arc::new(Live {
+        target: Target::new(target.name.clone()),
+    });
+    let options = telemetry::Options {
+        per_host: NonZeroUsize::new(args.per_host),
+    };
+    let stop = async {
+        let _ = stop.await;
+    };
+    Ok(tokio::spawn(telemetry::serve(
+        listener, source, options, stop,
+    )))
+}
+
+/// On SIGHUP: the policy file again. A wrong one changes nothing.
+fn reload(target: &Target, args: &RunArgs) {
+    let reloaded = tokio::task::block_in_place(|| {
+        super::policy::put_in_force(target, &args.attach.policy, args.listen)
+    });
+    match reloaded {
+        Ok(applied) => {
+            warn_of(&applied.warnings);
+            eprintln!(
+                "imblock: policy reloaded, generation {}",
+                applied.generation
+            );
+        }
+        Err(error) => eprintln!("imblock: the old policy stays in force: {error}"),
+    }
+}
+
+/// What /metrics shows, read at each scrape. The pins are opened anew each time, so a scrape after
+/// `imblock down` tells the truth.
+struct Live {
+    target: Target,
+}
+
+impl Source for Live {
+    fn snapshot(&self) -> Result<Snapshot, SourceError> {
+        let read =
+            || -> Result<Snapshot, CommandError> { Ok(self.target.open()?.maps.snapshot()?) };
+        read().map_err(|error| SourceError::Counters(Box::new(error)))
+    }
+
+    fn status(&self) -> Result<Status, SourceError> {
+        let read = || self.target.status(&self.target.open()?);
+        read().map_err(|error| SourceError::Status(Box::new(error)))
+    }
+}
+
+fn bind(listen: Listen) -> Result<Option<TcpListener>, CommandError> {
+    match listen {
+        Listen::Nowhere => Ok(None),
+        Listen::At(address) => TcpListener::bind(address)
+            .map(Some)
+            .map_err(|source| CommandError::Listen { address, source }),
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, CommandError> {
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }))
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, CommandError> {
+    signal(kind).map_err(system("listen for signals"))
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> CommandError {
+    move |source| CommandError::System { what, source }
+}

@@ -1,0 +1,183 @@
+//! The instance that a command is about: its kernel side, its state, and the two held together.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use imblock_common::{Side, Transport};
+
+use super::CommandError;
+use crate::cli::Listen;
+use crate::kernel::{Instance, InstanceName, own_addresses};
+use crate::policy::plan::{InterfacePlan, XdpAttachMode};
+use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
+use crate::state::{KnownService, State, StateDir};
+use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
+
+/// The port of SSH, which leads to the box in most places.
+const SSH: u16 = 22;
+
+/// An instance by name, up or not.
+pub(super) struct Target {
+    pub(super) name: InstanceName,
+    pub(super) state: StateDir,
+}
+
+impl Target {
+    pub(super) fn new(name: InstanceName) -> Self {
+        let state = StateDir::of(&name);
+        Self { name, state }
+    }
+
+    pub(super) fn open(&self) -> Result<Instance, CommandError> {
+        Ok(Instance::open(&self.name)?)
+    }
+
+    /// The plan of a policy for this box, toggles included. The service numbers are those in force
+    /// if the instance is up.
+    pub(super) fn plan(&self, policy: &str, listen: Listen) -> Result<Plan, CommandError> {
+        let policy = policy::load(&PolicySource::parse(policy))?;
+        let mut numbers = Instance::numbers(&self.name)?;
+        let surroundings = Surroundings {
+            own: own_addresses()?,
+            management_ports: management_ports(listen),
+        };
+        Ok(policy.compile(&mut numbers, &surroundings)?)
+    }
+
+    /// Remembers which services the policy in force knows, for selectors such as `category:im`.
+    pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
+        state.services = plan.services.iter().map(KnownService::from).collect();
+        Ok(self.state.store(state)?)
+    }
+
+    /// What the instance is and does now.
+    pub(super) fn status(&self, instance: &Instance) -> Result<Status, CommandError> {
+        let live = instance.maps.live()?;
+        let services = live
+            .services
+            .iter()
+            .map(|service| ServiceStatus {
+                number: service.number,
+                id: service.id.clone(),
+                actions: service.cells.iter().map(|cell| cell.action()).collect(),
+                policy: service.cells.iter().map(|cell| cell.policy()).collect(),
+            })
+            .collect();
+        Ok(Status {
+            instance: self.name.to_string(),
+            controller: self.state.controller(),
+            policy: PolicyStatus {
+                name: live.header.name.as_str().to_owned(),
+                hash: live
+                    .header
+                    .hash
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+                generation: live.header.generation,
+                applied_at: live.header.applied_at,
+                groups: live.groups,
+                services,
+            },
+            interfaces: instance.interfaces()?,
+            overrides: overrides(&self.state.load()?),
+            limits: instance.maps.limits(),
+            hosts_in_use: instance.maps.hosts_in_use()?,
+        })
+    }
+}
+
+/// A plan that needs no instance: catalogue numbers, and nothing known of the box.
+pub(super) fn plan_of_nowhere(policy: &str) -> Result<Plan, CommandError> {
+    let policy = policy::load(&PolicySource::parse(policy))?;
+    Ok(policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?)
+}
+
+/// The interfaces that the command line names, as `IFACE` or `IFACE:SIDE`.
+pub(super) fn interfaces(specs: &[String]) -> Result<Vec<InterfacePlan>, CommandError> {
+    specs
+        .iter()
+        .map(|spec| {
+            let (name, side) = match spec.rsplit_once(':') {
+                None => (spec.as_str(), Side::Lan),
+                Some((name, "lan")) => (name, Side::Lan),
+                Some((name, "wan")) => (name, Side::Wan),
+                Some((_, side)) => {
+                    return Err(CommandError::UnknownSide {
+                        spec: spec.clone(),
+                        side: side.to_owned(),
+                    });
+                }
+            };
+            Ok(InterfacePlan {
+                name: name.to_owned(),
+                side,
+                mode: XdpAttachMode::Auto,
+                egress: side == Side::Lan,
+            })
+        })
+        .collect()
+}
+
+/// Who gives this command, for the record.
+pub(super) fn operator() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|variable| std::env::var(variable).ok())
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// The ports through which the operator reaches the box: SSH, the session that this command was
+/// typed in, and /metrics if others can reach it.
+fn management_ports(listen: Listen) -> Vec<(Transport, u16)> {
+    let mut ports = vec![SSH];
+    ports.extend(ssh_session_port());
+    if let Listen::At(address) = listen
+        && !is_loopback(address.ip())
+    {
+        ports.push(address.port());
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+        .into_iter()
+        .map(|port| (Transport::Tcp, port))
+        .collect()
+}
+
+/// `SSH_CONNECTION` is "client address, client port, server address, server port" (ssh(1)).
+fn ssh_session_port() -> Option<u16> {
+    std::env::var("SSH_CONNECTION")
+        .ok()?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn overrides(state: &State) -> Vec<OverrideStatus> {
+    state
+        .overrides
+        .iter()
+        .map(|toggle| OverrideStatus {
+            service: toggle.service.clone(),
+            group: toggle.group.clone(),
+            action: toggle.action,
+            by: toggle.by.clone(),
+            at: toggle.at,
+        })
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! `block`, `count`, `allow` and `reset`: toggles of the live policy, remembered in the state.
+
+use imblock_common::Action;
+
+use super::CommandError;
+use super::target::{Target, now, operator};
+use crate::cli::{ResetArgs, ToggleArgs};
+use crate::exit::Exit;
+use crate::kernel::Instance;
+use crate::policy::plan::ServicePlan;
+use crate::policy::select;
+use crate::state::{KnownService, Override, State};
+
+/// Does something else with services than what the policy says, at once.
+pub(super) fn set(
+    target: &Target,
+    args: &ToggleArgs,
+    action: Action,
+) -> Result<Exit, CommandError> {
+    let (by, at) = (operator(), now());
+    let changed = change(
+        target,
+        &args.selectors,
+        args.group.as_deref(),
+        |state, service| {
+            state.set(Override {
+                service: service.to_owned(),
+                group: args.group.clone(),
+                action,
+                by: by.clone(),
+                at,
+            });
+        },
+    )?;
+    eprintln!(
+        "imblock: {} of {}{}",
+        action.name(),
+        services(changed),
+        hosts(args.group.as_deref())
+    );
+    Ok(Exit::Ok)
+}
+
+/// Goes back to what the policy says.
+pub(super) fn reset(target: &Target, args: &ResetArgs) -> Result<Exit, CommandError> {
+    let changed = change(
+        target,
+        &args.selectors,
+        args.group.as_deref(),
+        |state, service| {
+            state.forget(service, args.group.as_deref());
+        },
+    )?;
+    eprintln!(
+        "imblock: {}{} back to what the policy says",
+        services(changed),
+        hosts(args.group.as_deref())
+    );
+    Ok(Exit::Ok)
+}
+
+/// Changes the toggles of the selected services, in the kernel first and then in the state.
+/// Returns how many services were selected.
+fn change(
+    target: &Target,
+    selectors: &[String],
+    group: Option<&str>,
+    edit: impl Fn(&mut State, &str),
+) -> Result<usize, CommandError> {
+    let _lock = target.state.lock()?;
+    let mut instance = target.open()?;
+    let mut state = target.state.load()?;
+    let groups = instance.maps.groups()?;
+    if let Some(name) = group
+        && !groups.iter().any(|known| known == name)
+    {
+        return Err(CommandError::UnknownGroup {
+            name: name.to_owned(),
+            known: groups,
+        });
+    }
+    let known = known_services(&state, &instance)?;
+    let selected = select_all(&known, selectors)?;
+    let mut changes = Vec::new();
+    for service in &selected {
+        edit(&mut state, &service.id);
+        changes.extend(state.changes(&service.id, service.number, &groups));
+    }
+    instance.maps.toggle(&changes)?;
+    target.state.store(&state)?;
+    Ok(selected.len())
+}
+
+/// What several selectors name, each service once, by number; everything where there is none.
+pub(super) fn select_all<'a>(
+    known: &'a [ServicePlan],
+    selectors: &[String],
+) -> Result<Vec<&'a ServicePlan>, CommandError> {
+    let mut selected: Vec<&ServicePlan> = Vec::new();
+    for selector in selectors {
+        selected.extend(select(known, selector)?);
+    }
+    if selectors.is_empty() {
+        selected.extend(known);
+    }
+    selected.sort_unstable_by_key(|service| service.number);
+    selected.dedup_by_key(|service| service.number);
+    Ok(selected)
+}
+
+/// The services that selectors may name: those of the policy in force.
+pub(super) fn known_services(
+    state: &State,
+    instance: &Instance,
+) -> Result<Vec<ServicePlan>, CommandError> {
+    if !state.services.is_empty() {
+        return Ok(state.services.iter().map(plan_of).collect());
+    }
+    // The state was removed by hand: what the kernel's numbers and the catalogue say will do.
+    let numbers = instance.maps.service_numbers()?;
+    let mut plan = super::target::plan_of_nowhere("audit")?;
+    plan.services.retain_mut(|service| {
+        let number = numbers
+            .iter()
+            .find(|(id, _)| *id == service.id)
+            .map(|(_, number)| number);
+        service.number = number.unwrap_or(0);
+        number.is_some()
+    });
+    Ok(plan.services)
+}
+
+fn plan_of(known: &KnownService) -> ServicePlan {
+    ServicePlan {
+        number: known.number,
+        id: known.id.clone(),
+        name: known.name.clone(),
+        category: known.category.clone(),
+        historic: known.historic,
+    }
+}
+
+fn services(count: usize) -> String {
+    if count == 1 {
+        "1 service".to_owned()
+    } else {
+        format!("{count} services")
+    }
+}
+
+fn hosts(group: Option<&str>) -> String {
+    group
+        .map(|group| format!(" for the hosts of {group}"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,280 @@
+//! `imblock status`: whether it runs, what it enforces, where, and what it can't see.
+
+use std::io::{self, Write};
+
+use imblock_common::{Outcome, View};
+use serde::Serialize;
+
+use super::document::Document;
+use super::table::{BOLD, Cell, Column, RED, Table, YELLOW, printable};
+use super::units::{plural, rfc3339};
+use super::{Format, view_name};
+use crate::policy::plan::{Limits, XdpAttachMode, side_name};
+use crate::snapshot::Snapshot;
+use crate::status::{InterfaceStatus, Status};
+
+/// The state of an instance.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    controller: Option<u32>,
+    policy: Policy<'a>,
+    interfaces: Vec<Interface<'a>>,
+    overrides: Vec<Override<'a>>,
+    limits: Limits,
+    hosts_in_use: u32,
+    frames: Vec<Frames>,
+    /// Packets of hosts that found no room; `hosts` has them by service.
+    #[serde(skip)]
+    overflow: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Policy<'a> {
+    name: &'a str,
+    hash: &'a str,
+    generation: u32,
+    /// RFC 3339.
+    applied_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Interface<'a> {
+    name: &'a str,
+    side: &'static str,
+    /// What was asked for.
+    mode: XdpAttachMode,
+    /// What came of it: `native`, `generic`, `none`.
+    xdp: &'static str,
+    /// Whether the egress program is attached.
+    egress: bool,
+    #[serde(skip)]
+    egress_wanted: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Override<'a> {
+    service: &'a str,
+    group: Option<&'a str>,
+    action: &'static str,
+    by: &'a str,
+    /// RFC 3339.
+    at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Frames {
+    view: &'static str,
+    outcome: &'static str,
+    packets: u64,
+}
+
+/// Writes the state of an instance.
+pub fn render(
+    status: &Status,
+    snapshot: &Snapshot,
+    format: Format,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let report = Report::new(status, snapshot);
+    match format {
+        Format::Json => Document::new(&status.instance, &report).write_pretty(to),
+        Format::Text => {
+            report.write_facts(&status.instance, to)?;
+            writeln!(to)?;
+            report.write_interfaces(to)?;
+            writeln!(to)?;
+            report.write_overrides(to)?;
+            writeln!(to)?;
+            report.write_frames(to)
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    fn new(status: &'a Status, snapshot: &Snapshot) -> Self {
+        let overflow = snapshot.services.iter().map(|service| {
+            let usage = super::document::Usage::at(&service.overflow, snapshot.taken_at);
+            usage.total().packets
+        });
+        let mut frames: Vec<_> = snapshot.frames.iter().collect();
+        frames.sort_by_key(|frames| frames.outcome.slot(frames.view));
+        Self {
+            controller: status.controller,
+            policy: Policy {
+                name: &status.policy.name,
+                hash: &status.policy.hash,
+                generation: status.policy.generation,
+                applied_at: rfc3339(status.policy.applied_at),
+            },
+            interfaces: status.interfaces.iter().map(Interface::new).collect(),
+            overrides: status
+                .overrides
+                .iter()
+                .map(|by_hand| Override {
+                    service: &by_hand.service,
+                    group: by_hand.group.as_deref(),
+                    action: by_hand.action.name(),
+                    by: &by_hand.by,
+                    at: rfc3339(by_hand.at),
+                })
+                .collect(),
+            limits: status.limits,
+            hosts_in_use: status.hosts_in_use,
+            frames: frames
+                .into_iter()
+                .map(|frames| Frames {
+                    view: view_name(frames.view),
+                    outcome: frames.outcome.name(),
+                    packets: frames.packets,
+                })
+                .collect(),
+            overflow: overflow.fold(0, u64::saturating_add),
+        }
+    }
+
+    fn write_facts(&self, instance: &str, to: &mut dyn Write) -> io::Result<()> {
+        writeln!(to, "{BOLD}imblock {}{BOLD:#}", printable(instance))?;
+        let fact = |to: &mut dyn Write, name: &str, value: &str| writeln!(to, "{name:<12}{value}");
+        let policy = &self.policy;
+        let (name, since) = (printable(policy.name), &policy.applied_at);
+        let line = format!("{name}, generation {}, since {since}", policy.generation);
+        fact(to, "policy", &line)?;
+        fact(to, "hash", &printable(policy.hash))?;
+        let controller = match self.controller {
+            Some(pid) => format!("process {pid}"),
+            None => "none in the foreground; the kernel enforces on its own".to_owned(),
+        };
+        fact(to, "controller", &controller)?;
+        let room = self.limits.hosts;
+        let pairs = plural(u64::from(self.hosts_in_use), "pair", "pairs");
+        let line =
+            format!("{pairs} of host and service in the tables; room for {room} of each family");
+        fact(to, "hosts", &line)?;
+        if self.overflow > 0 {
+            let packets = plural(self.overflow, "packet", "packets");
+            let line = format!(
+                "{RED}{packets} of hosts that found no room{RED:#}; raise `limits: hosts` in the policy"
+            );
+            fact(to, "overflow", &line)?;
+        }
+        Ok(())
+    }
+
+    fn write_interfaces(&self, to: &mut dyn Write) -> io::Result<()> {
+        if self.interfaces.is_empty() {
+            return writeln!(
+                to,
+                "{RED}No interface is attached: nothing is seen, nothing is blocked.{RED:#}"
+            );
+        }
+        let mut table = Table::new(vec![
+            Column::text("INTERFACE"),
+            Column::text("SIDE"),
+            Column::text("MODE"),
+            Column::text("XDP"),
+            Column::text("EGRESS"),
+        ]);
+        for interface in &self.interfaces {
+            let xdp = Cell::text(interface.xdp);
+            table.row(vec![
+                Cell::text(interface.name),
+                Cell::text(interface.side),
+                Cell::text(interface.mode.to_string()),
+                if interface.has_xdp() {
+                    xdp
+                } else {
+                    xdp.style(RED)
+                },
+                match (interface.egress, interface.egress_wanted) {
+                    (true, _) => Cell::text("yes"),
+                    (false, false) => Cell::text("no"),
+                    (false, true) => Cell::text("gone").style(RED),
+                },
+            ]);
+        }
+        table.write(to)?;
+        if !self.interfaces.iter().all(Interface::is_whole) {
+            writeln!(
+                to,
+                "{RED}A program is gone from its interface: traffic there is not seen.{RED:#} \
+                 `imblock up`, or a restart of the controller, attaches it again."
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_overrides(&self, to: &mut dyn Write) -> io::Result<()> {
+        if self.overrides.is_empty() {
+            return writeln!(
+                to,
+                "Nothing is set by hand: the policy holds for everything."
+            );
+        }
+        let mut table = Table::new(vec![
+            Column::text("SET BY HAND"),
+            Column::text("GROUP"),
+            Column::text("ACTION"),
+            Column::text("BY"),
+            Column::text("SINCE"),
+        ]);
+        for by_hand in &self.overrides {
+            table.row(vec![
+                Cell::text(by_hand.service),
+                Cell::text(by_hand.group.unwrap_or("(all)")),
+                Cell::text(by_hand.action).style(YELLOW),
+                Cell::text(by_hand.by),
+                Cell::text(&by_hand.at),
+            ]);
+        }
+        table.write(to)
+    }
+
+    /// Outcomes down, views across: only those that occurred.
+    fn write_frames(&self, to: &mut dyn Write) -> io::Result<()> {
+        if self.frames.is_empty() {
+            return writeln!(to, "No packet has been seen yet.");
+        }
+        let views: Vec<&str> = View::ALL
+            .iter()
+            .map(|view| view_name(*view))
+            .filter(|view| self.frames.iter().any(|frames| frames.view == *view))
+            .collect();
+        let mut columns = vec![Column::text("PACKETS")];
+        columns.extend(views.iter().map(|view| Column::number(*view)));
+        let mut table = Table::new(columns);
+        for outcome in Outcome::ALL.map(Outcome::name) {
+            let of_outcome = || self.frames.iter().filter(|f| f.outcome == outcome);
+            if of_outcome().next().is_none() {
+                continue;
+            }
+            let mut cells = vec![Cell::text(outcome)];
+            cells.extend(views.iter().map(|view| {
+                let packets = of_outcome().filter(|f| f.view == *view).map(|f| f.packets);
+                Cell::count(packets.fold(0, u64::saturating_add))
+            }));
+            table.row(cells);
+        }
+        table.write(to)
+    }
+}
+
+impl<'a> Interface<'a> {
+    fn new(interface: &'a InterfaceStatus) -> Self {
+        Self {
+            name: &interface.plan.name,
+            side: side_name(interface.side()),
+            mode: interface.plan.mode,
+            xdp: interface.xdp,
+            egress: interface.egress,
+            egress_wanted: interface.plan.egress,
+        }
+    }
+
+    fn has_xdp(&self) -> bool {
+        self.xdp != "none"
+    }
+
+    fn is_whole(&self) -> bool {
+        self.has_xdp() && (self.egress || !self.egress_wanted)
+    }
+}

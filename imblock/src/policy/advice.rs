@@ -1,0 +1,144 @@
+//! What the operator should know of a plan that is right all the same.
+
+use std::collections::BTreeMap;
+
+use imblock_common::Action;
+use imblock_common::layout::ActionCell;
+
+use super::Plan;
+use super::compile::Clash;
+use super::model::{Policy, Service};
+use super::words::PortRange;
+
+/// Services that are named in a warning before the rest is only counted.
+const NAMED: usize = 8;
+
+/// The warnings, each a sentence or two.
+pub(super) fn warnings(
+    policy: &Policy,
+    plan: &Plan,
+    services: &[&Service],
+    idle_rules: &[usize],
+    clashes: &[Clash],
+) -> Vec<String> {
+    let dropped: Vec<&Service> = services
+        .iter()
+        .filter(|service| is_dropped(plan, service))
+        .copied()
+        .collect();
+    let mut warnings = Vec::new();
+    warnings.extend(idle(policy, idle_rules));
+    warnings.extend(without_evidence(&dropped));
+    warnings.extend(dropped.iter().flat_map(|service| collateral(service)));
+    warnings.extend(
+        services
+            .iter()
+            .flat_map(|service| protected(policy, service)),
+    );
+    warnings.extend(clashes.iter().map(|clash| clash_words(plan, *clash)));
+    warnings.extend(services.iter().flat_map(|service| unused(policy, service)));
+    warnings
+}
+
+/// Whether some group's traffic of a service is dropped.
+fn is_dropped(plan: &Plan, service: &Service) -> bool {
+    let number = plan.service(service.id.as_str()).map(|plan| plan.number);
+    number.is_some_and(|number| {
+        plan.actions.iter().any(|row| {
+            let cell = row.0.get(usize::from(number)).copied();
+            cell.is_some_and(|cell| ActionCell(cell).policy() == Action::Drop)
+        })
+    })
+}
+
+fn idle(policy: &Policy, rules: &[usize]) -> Vec<String> {
+    let words = |position: &usize| {
+        let rule = policy.rules().get(*position)?;
+        let place = policy.place(rule.at);
+        Some(format!(
+            "{place}: rule {} never applies: the rules before it decide everything it names",
+            position + 1
+        ))
+    };
+    rules.iter().filter_map(words).collect()
+}
+
+fn without_evidence(dropped: &[&Service]) -> Option<String> {
+    let blind: Vec<&str> = dropped
+        .iter()
+        .filter(|service| service.ports.is_empty())
+        .map(|service| service.id.as_str())
+        .collect();
+    let (named, rest) = blind.split_at(blind.len().min(NAMED));
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| {
+        format!(
+            "dropping has no effect yet on {}{more}: this version tells services by their ports, and these have none of their own",
+            named.join(", ")
+        )
+    })
+}
+
+fn collateral(service: &Service) -> Vec<String> {
+    // Several ports may break the same thing.
+    let mut by_harm: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for collateral in &service.collateral {
+        let ports = by_harm.entry(&collateral.breaks).or_default();
+        ports.push(collateral.port.to_string());
+    }
+    let id = service.id.as_str();
+    by_harm
+        .iter()
+        .map(|(harm, ports)| {
+            format!(
+                "dropping {id} also breaks, on {}: {harm}",
+                ports.join(" and ")
+            )
+        })
+        .collect()
+}
+
+fn protected(policy: &Policy, service: &Service) -> Vec<String> {
+    let of_service = |range: PortRange| service.ports.iter().any(|port| port.overlaps(range));
+    let ports = policy.protect().ports.iter();
+    ports
+        .filter(|port| of_service(port.value))
+        .map(|port| {
+            let place = policy.place(port.at);
+            let id = service.id.as_str();
+            format!(
+                "{place}: {} is protected, so {id} is not dropped there",
+                port.value
+            )
+        })
+        .collect()
+}
+
+fn clash_words(plan: &Plan, clash: Clash) -> String {
+    let name = |number| {
+        let service = plan
+            .services
+            .iter()
+            .find(|service| service.number == number);
+        service.map_or("?", |service| service.id.as_str())
+    };
+    let port = PortRange::new(clash.transport, clash.port, clash.port);
+    let port = port.map(|port| port.to_string()).unwrap_or_default();
+    let (winner, loser) = (name(clash.winner), name(clash.loser));
+    format!("{winner} and {loser} both claim {port}; {winner} keeps it")
+}
+
+fn unused(policy: &Policy, service: &Service) -> Vec<String> {
+    let words = |key: &super::Placed<&'static str>| {
+        let place = policy.place(key.at);
+        format!(
+            "{place}: `{}` of {} is not used by this version",
+            key.value,
+            service.id.as_str()
+        )
+    };
+    service.unused.iter().map(words).collect()
+}

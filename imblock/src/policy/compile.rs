@@ -1,0 +1,348 @@
+//! From a policy to the tables: numbers for names, a cell for each group and service.
+//!
+//! Invariant: the same policy, numbers and surroundings give the same plan, and a policy that does
+//! not compile leaves the numbers as they were.
+
+use std::net::IpAddr;
+
+use imblock_common::layout::{
+    ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+};
+use imblock_common::{Action, Transport};
+use ipnet::IpNet;
+
+use super::advice;
+use super::error::{PolicyErrorKind, PolicyErrors};
+use super::model::{Group, Policy, Protect, Rule, Service};
+use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
+use super::words::{self, Status};
+use super::{Plan, ServiceNumbers};
+
+/// What a plan depends on beside the policy: the box it is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The box's own addresses.
+    pub own: Vec<IpAddr>,
+    /// Ports on which the operator reaches the box: the session, the metrics.
+    pub management_ports: Vec<(Transport, u16)>,
+}
+
+/// Compiles a policy.
+///
+/// `catalogue` are the services beside the policy's own. Services get their numbers from `numbers`
+/// in the order of their ids.
+pub(super) fn compile(
+    policy: &Policy,
+    catalogue: &[Service],
+    numbers: &mut ServiceNumbers,
+    surroundings: &Surroundings,
+) -> Result<Plan, PolicyErrors> {
+    let mut numbers_after = numbers.clone();
+    // The order of precedence where two claim the same port.
+    let services: Vec<&Service> = policy.services().iter().chain(catalogue).collect();
+    let numbered =
+        number(&services, &mut numbers_after).map_err(|kind| policy.limits_error(kind))?;
+
+    let (ports, clashes) = port_table(&numbered, policy.protect(), surroundings);
+    let cells = Cells::of(policy, &numbered);
+    let prefixes = prefixes(policy, surroundings);
+    let limit = policy.limits().prefixes;
+    if prefixes.len() > usize::try_from(limit / 2).unwrap_or(usize::MAX) {
+        let found = prefixes.len();
+        return Err(policy
+            .limits_error(PolicyErrorKind::TooManyPrefixes { found, limit })
+            .into());
+    }
+
+    let groups = policy.groups().iter().map(|group| group.name.as_str());
+    let mut plan = Plan {
+        name: policy.name().to_owned(),
+        interfaces: policy.interfaces().to_vec(),
+        limits: policy.limits(),
+        services: service_plans(&numbered),
+        groups: [EVERYONE]
+            .into_iter()
+            .chain(groups)
+            .map(str::to_owned)
+            .collect(),
+        ports,
+        actions: cells.rows,
+        origins: cells.origins,
+        prefixes,
+        warnings: Vec::new(),
+    };
+    plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &clashes);
+    *numbers = numbers_after;
+    Ok(plan)
+}
+
+/// A service and its number.
+pub(super) type Numbered<'a> = (u16, &'a Service);
+
+fn number<'a>(
+    services: &[&'a Service],
+    numbers: &mut ServiceNumbers,
+) -> Result<Vec<Numbered<'a>>, PolicyErrorKind> {
+    let mut by_id = services.to_vec();
+    by_id.sort_by(|a, b| a.id.cmp(&b.id));
+    for service in by_id {
+        numbers.assign(service.id.as_str())?;
+    }
+    let numbered = services
+        .iter()
+        .map(|service| Ok((numbers.assign(service.id.as_str())?, *service)));
+    numbered.collect()
+}
+
+fn service_plans(numbered: &[Numbered<'_>]) -> Vec<ServicePlan> {
+    let mut plans: Vec<_> = numbered
+        .iter()
+        .map(|(number, service)| ServicePlan {
+            number: *number,
+            id: service.id.as_str().to_owned(),
+            name: service.name.clone(),
+            category: service.category.name().to_owned(),
+            historic: service.status == Status::Historic,
+        })
+        .collect();
+    plans.sort_by_key(|plan| plan.number);
+    plans
+}
+
+/// Two services that claim the same port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clash {
+    /// The number of the service that keeps it.
+    pub(super) winner: u16,
+    /// The number of the service that goes without.
+    pub(super) loser: u16,
+    /// The first such port.
+    pub(super) transport: Transport,
+    /// The first such port.
+    pub(super) port: u16,
+}
+
+fn port_table(
+    numbered: &[Numbered<'_>],
+    protect: &Protect,
+    surroundings: &Surroundings,
+) -> (Box<PortTable>, Vec<Clash>) {
+    let mut table = Box::new(PortTable([0; PortTable::LEN]));
+    let mut clashes: Vec<Clash> = Vec::new();
+    for (number, service) in numbered {
+        for range in &service.ports {
+            let transport = range.transport();
+            for port in range.ports() {
+                let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) else {
+                    continue;
+                };
+                match PortEntry(*entry).service() {
+                    0 => *entry = PortEntry::of(*number).0,
+                    winner if winner == *number => {}
+                    winner => clashes.push(Clash {
+                        winner,
+                        loser: *number,
+                        transport,
+                        port,
+                    }),
+                }
+            }
+        }
+    }
+    clashes.dedup_by_key(|clash| (clash.winner, clash.loser, clash.transport));
+    let mut change = |transport, port, change: fn(PortEntry) -> PortEntry| {
+        if let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) {
+            *entry = change(PortEntry(*entry)).0;
+        }
+    };
+    for range in &protect.ports {
+        let range = range.value;
+        range
+            .ports()
+            .for_each(|port| change(range.transport(), port, PortEntry::protected));
+    }
+    for (transport, port) in &surroundings.management_ports {
+        change(*transport, *port, PortEntry::management);
+    }
+    (table, clashes)
+}
+
+/// The action table while rules are laid into it.
+struct Cells {
+    rows: Vec<ActionRow>,
+    origins: Vec<CellOrigin>,
+    /// Positions, from 0, of rules that found every cell of theirs taken.
+    idle_rules: Vec<usize>,
+}
+
+impl Cells {
+    fn of(policy: &Policy, numbered: &[Numbered<'_>]) -> Self {
+        let default = ActionCell::of_policy(policy.default_action()).0;
+        let groups = policy.groups().len() + 1;
+        let mut cells = Self {
+            rows: vec![ActionRow([default; SERVICES_MAX]); groups],
+            origins: Vec::new(),
+            idle_rules: Vec::new(),
+        };
+        let known = numbered
+            .iter()
+            .fold(Numbers::default(), |mut known, (number, _)| {
+                known.insert(*number);
+                known
+            });
+        let mut free = vec![known; groups];
+        for (position, rule) in policy.rules().iter().enumerate() {
+            let services = chosen(rule, numbered);
+            let place = policy.place(rule.at);
+            let mut idle = true;
+            for group in rule_groups(rule, policy.groups()) {
+                let Some(free) = free.get_mut(usize::from(group)) else {
+                    continue;
+                };
+                let taken = free.take(&services);
+                idle &= taken.is_empty();
+                cells.set(group, &taken, position, rule.action, &place);
+            }
+            if idle {
+                cells.idle_rules.push(position);
+            }
+        }
+        cells
+    }
+
+    fn set(&mut self, group: u16, services: &Numbers, rule: usize, action: Action, place: &str) {
+        let Some(row) = self.rows.get_mut(usize::from(group)) else {
+            return;
+        };
+        for service in services.iter() {
+            if let Some(cell) = row.0.get_mut(usize::from(service)) {
+                *cell = ActionCell::of_policy(action).0;
+            }
+            self.origins.push(CellOrigin {
+                group,
+                service,
+                rule: rule + 1,
+                place: place.to_owned(),
+            });
+        }
+    }
+}
+
+/// The numbers of the services that a rule names.
+fn chosen(rule: &Rule, numbered: &[Numbered<'_>]) -> Numbers {
+    let mut chosen = Numbers::default();
+    for (number, service) in numbered {
+        let (id, category, status) = (service.id.as_str(), service.category, service.status);
+        if rule
+            .services
+            .iter()
+            .any(|selector| selector.matches(id, category, status))
+        {
+            chosen.insert(*number);
+        }
+    }
+    chosen
+}
+
+/// The numbers of the groups that a rule is for.
+fn rule_groups(rule: &Rule, groups: &[Group]) -> Vec<u16> {
+    let number = |position: usize| u16::try_from(position).unwrap_or(0);
+    match &rule.groups {
+        None => (0..=groups.len()).map(number).collect(),
+        Some(names) => names
+            .iter()
+            .map(
+                |name| match groups.iter().position(|group| group.name == *name) {
+                    Some(position) => number(position + 1),
+                    None => 0, // `everyone`: other names do not come out of the model
+                },
+            )
+            .collect(),
+    }
+}
+
+/// A set of service numbers.
+#[derive(Clone, Debug, Default)]
+struct Numbers([u64; SERVICES_MAX / 64]);
+
+impl Numbers {
+    fn insert(&mut self, number: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(number / 64)) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    /// Takes out what is in `wanted`, and returns it.
+    fn take(&mut self, wanted: &Self) -> Self {
+        let mut taken = Self::default();
+        for ((mine, wanted), taken) in self.0.iter_mut().zip(wanted.0).zip(&mut taken.0) {
+            *taken = *mine & wanted;
+            *mine &= !wanted;
+        }
+        taken
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// The numbers, ascending.
+    fn iter(&self) -> impl Iterator<Item = u16> {
+        (0u16..).zip(self.0).flat_map(|(index, word)| {
+            (0..64u16)
+                .filter(move |bit| word >> bit & 1 == 1)
+                .map(move |bit| index * 64 + bit)
+        })
+    }
+}
+
+/// What is said of a prefix by itself, before wider ones are considered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    group: Option<u16>,
+    flags: u16,
+}
+
+/// Every prefix with what it and the wider ones around it say. The table answers with the longest
+/// prefix alone, so each entry has to say all of it.
+fn prefixes(policy: &Policy, surroundings: &Surroundings) -> Vec<PrefixPlan> {
+    let mut said: Vec<(IpNet, Said)> = Vec::new();
+    for (group, number) in policy.groups().iter().zip(1u16..) {
+        let group_said = Said {
+            group: Some(number),
+            flags: 0,
+        };
+        said.extend(
+            group
+                .prefixes
+                .iter()
+                .map(|prefix| (prefix.value, group_said)),
+        );
+    }
+    let flagged = |flags| Said { group: None, flags };
+    let protected = policy.protect().hosts.iter().map(|host| host.value);
+    said.extend(protected.map(|net| (net, flagged(HostEntry::PROTECTED))));
+    let own = surroundings.own.iter().copied().map(words::host_prefix);
+    said.extend(own.map(|net| (net, flagged(HostEntry::OWN))));
+    // `IpNet` sorts by family, address and length: a prefix comes before all that lie in it.
+    said.sort_by_key(|(net, _)| *net);
+
+    let mut plans: Vec<PrefixPlan> = Vec::with_capacity(said.len());
+    // The prefixes around the current one, the widest first.
+    let mut around: Vec<PrefixPlan> = Vec::new();
+    for equal in said.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((net, _)) = equal.first() else {
+            continue;
+        };
+        while around.pop_if(|wider| !wider.net.contains(net)).is_some() {}
+        let mut entry = around.last().map(|wider| wider.entry).unwrap_or_default();
+        for (_, said) in equal {
+            entry.group = said.group.unwrap_or(entry.group);
+            entry.flags |= said.flags;
+        }
+        let plan = PrefixPlan { net: *net, entry };
+        around.push(plan);
+        plans.push(plan);
+    }
+    plans
+}

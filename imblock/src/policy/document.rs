@@ -1,0 +1,291 @@
+//! What was typed: the YAML as it stands, with places, before any of it means anything.
+//!
+//! Invariant: nothing else in the project knows YAML. Whatever the text, reading it takes memory
+//! and time in proportion to [`super::source::MAX_BYTES`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_yaml::budget::BudgetBreach;
+use serde_yaml::{Error as YamlError, Options, Spanned};
+
+use super::error::{PolicyError, PolicyErrorKind, SyntaxError};
+use super::source::{Placed, Source, Span};
+
+/// Deeper nesting is no policy. The deepest key today lies at 5.
+const MAX_DEPTH: usize = 24;
+/// Nodes that aliases may add to a document.
+const MAX_ALIASED_NODES: usize = 100_000;
+
+/// A policy file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyDocument {
+    pub(super) version: Placed<u64>,
+    pub(super) name: Placed<String>,
+    #[serde(default)]
+    pub(super) interfaces: Vec<InterfaceDocument>,
+    #[serde(default)]
+    pub(super) defaults: DefaultsDocument,
+    #[serde(default)]
+    pub(super) groups: GroupsDocument,
+    #[serde(default)]
+    pub(super) protect: ProtectDocument,
+    #[serde(default)]
+    pub(super) rules: Vec<Placed<RuleDocument>>,
+    #[serde(default)]
+    pub(super) services: Vec<ServiceDocument>,
+    #[serde(default)]
+    pub(super) limits: LimitsDocument,
+}
+
+/// An item of `interfaces`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InterfaceDocument {
+    pub(super) name: Placed<String>,
+    pub(super) side: Placed<String>,
+    pub(super) mode: Option<Placed<String>>,
+    pub(super) egress: Option<bool>,
+}
+
+/// `defaults`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefaultsDocument {
+    pub(super) action: Option<Placed<String>>,
+}
+
+/// `groups`, in the order in which they stand.
+#[derive(Debug, Default)]
+pub(super) struct GroupsDocument(pub(super) Vec<(Placed<String>, Vec<Placed<String>>)>);
+
+/// `protect`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProtectDocument {
+    #[serde(default)]
+    pub(super) ports: Vec<Placed<String>>,
+    #[serde(default)]
+    pub(super) hosts: Vec<Placed<String>>,
+}
+
+/// An item of `rules`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleDocument {
+    pub(super) services: Placed<Vec<Placed<String>>>,
+    pub(super) groups: Option<Placed<Vec<Placed<String>>>>,
+    pub(super) action: Placed<String>,
+}
+
+/// An item of `services`, and a file of the catalogue.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceDocument {
+    pub(super) id: Placed<String>,
+    pub(super) name: Placed<String>,
+    pub(super) category: Placed<String>,
+    pub(super) status: Option<Placed<String>>,
+    pub(super) ended: Option<Placed<String>>,
+    #[serde(default)]
+    pub(super) ports: Vec<Placed<String>>,
+    #[serde(default)]
+    pub(super) collateral: Vec<CollateralDocument>,
+    pub(super) default: Option<Placed<String>>,
+    pub(super) notes: Option<String>,
+    pub(super) markers: Option<Placed<Vec<MarkerDocument>>>,
+    pub(super) names: Option<Placed<Vec<String>>>,
+    pub(super) prefixes: Option<Placed<Vec<String>>>,
+}
+
+/// An item of `collateral`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CollateralDocument {
+    pub(super) port: Placed<String>,
+    pub(super) breaks: String,
+}
+
+/// An item of `markers`. Its shape is checked; this version does not look at payloads.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "read for its shape only until payloads are looked at"
+)]
+pub(super) struct MarkerDocument {
+    transport: String,
+    offset: u16,
+    bytes: String,
+    length: Option<LengthDocument>,
+}
+
+/// `length` of a marker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "read for its shape only until payloads are looked at"
+)]
+struct LengthDocument {
+    at: u16,
+    size: u8,
+    order: Option<String>,
+    plus: Option<i32>,
+}
+
+/// `limits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsDocument {
+    pub(super) hosts: Option<Placed<u64>>,
+    pub(super) prefixes: Option<Placed<u64>>,
+}
+
+/// Reads a policy.
+pub(super) fn policy(source: &Arc<Source>) -> Result<PolicyDocument, PolicyError> {
+    read(source).map_err(|error| other_version(source).unwrap_or(error))
+}
+
+/// Reads one service, as in a file of the catalogue.
+pub(super) fn service(source: &Arc<Source>) -> Result<ServiceDocument, PolicyError> {
+    read(source)
+}
+
+/// Writes plain data as people read it.
+pub(super) fn write(data: &impl Serialize) -> Result<String, fmt::Error> {
+    serde_yaml::to_string(data).map_err(|_| fmt::Error)
+}
+
+/// The version error, if there is one: the keys of another version are not this one's mistakes.
+fn other_version(source: &Arc<Source>) -> Option<PolicyError> {
+    #[derive(Deserialize)]
+    struct VersionOnly {
+        version: Placed<u64>,
+    }
+    let VersionOnly { version } = read(source).ok()?;
+    (version.value != super::model::VERSION).then(|| {
+        let kind = PolicyErrorKind::UnsupportedVersion(version.value);
+        PolicyError::new(source, version.at, kind)
+    })
+}
+
+fn read<T: DeserializeOwned>(source: &Arc<Source>) -> Result<T, PolicyError> {
+    if source.text().len() > super::source::MAX_BYTES {
+        let at = source.span(super::source::MAX_BYTES, 0);
+        return Err(PolicyError::new(source, at, PolicyErrorKind::TooLarge));
+    }
+    serde_yaml::from_str_with_options(source.text(), options())
+        .map_err(|error| refusal(source, error))
+}
+
+fn options() -> Options {
+    serde_yaml::options! {
+        budget: serde_yaml::budget! { max_depth: MAX_DEPTH, flow_nesting_limit: MAX_DEPTH },
+        alias_limits: serde_yaml::alias_limits! {
+            max_total_replayed_events: MAX_ALIASED_NODES,
+        },
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
+/// Says in the words of policies what the YAML reader says in its own.
+fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
+    let at = match error.location() {
+        Some(location) => span_of(location),
+        None => source.span(0, 0),
+    };
+    let kind = match error {
+        YamlError::SerdeUnknownField {
+            field, expected, ..
+        } => PolicyErrorKind::UnknownKey {
+            key: field,
+            expected,
+        },
+        YamlError::SerdeMissingField { field, .. } => PolicyErrorKind::MissingKey(field),
+        YamlError::DuplicateMappingKey { key, .. } => {
+            PolicyErrorKind::DuplicateKey(key.unwrap_or_default())
+        }
+        YamlError::SerdeInvalidType {
+            unexpected,
+            expected,
+            ..
+        } => PolicyErrorKind::WrongType {
+            found: unexpected,
+            expected,
+        },
+        YamlError::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => PolicyErrorKind::TooDeep(MAX_DEPTH),
+        YamlError::Budget { .. }
+        | YamlError::AliasReplayLimitExceeded { .. }
+        | YamlError::AliasExpansionLimitExceeded { .. }
+        | YamlError::AliasReplayStackDepthExceeded { .. }
+        | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooManyAliases,
+        YamlError::Eof { .. } if is_blank(source.text()) => PolicyErrorKind::Empty,
+        YamlError::MultipleDocuments { .. } => PolicyErrorKind::SecondDocument,
+        other => PolicyErrorKind::Syntax(SyntaxError::new(other)),
+    };
+    PolicyError::new(source, at, kind)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with('#') || line == "---"
+    })
+}
+
+fn span_of(location: serde_yaml::Location) -> Span {
+    let number = |n: u64| usize::try_from(n).unwrap_or(0);
+    let span = location.span();
+    Span {
+        offset: span.byte_offset().map_or(0, number),
+        length: span.byte_len().map_or(0, number),
+        line: number(location.line()),
+        column: number(location.column()),
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<T>::deserialize(from)?;
+        Ok(Self {
+            value: spanned.value,
+            at: span_of(spanned.referenced),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupsDocument {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Groups;
+
+        impl<'de> Visitor<'de> for Groups {
+            type Value = GroupsDocument;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names of groups, each with a list of prefixes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut groups = Vec::new();
+                while let Some(group) = map.next_entry()? {
+                    groups.push(group);
+                }
+                Ok(GroupsDocument(groups))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(GroupsDocument::default())
+            }
+        }
+
+        from.deserialize_map(Groups)
+    }
+}

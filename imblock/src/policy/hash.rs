@@ -1,0 +1,122 @@
+//! The hash of a plan: equal for equal tables, on every box and in every version.
+
+use imblock_common::Side;
+use ipnet::IpNet;
+use sha2::{Digest, Sha256};
+
+use super::Plan;
+use super::plan::{InterfacePlan, Limits, PrefixPlan, ServicePlan, XdpAttachMode};
+
+/// What is hashed, and in which order. A change of either changes this.
+const ENCODING: &str = "imblock plan 1";
+
+impl Plan {
+    /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
+    /// stands.
+    pub fn hash(&self) -> [u8; 32] {
+        // Without `..`: a new field must be hashed or left out on purpose.
+        let Self {
+            name,
+            interfaces,
+            limits,
+            services,
+            groups,
+            ports,
+            actions,
+            origins: _,
+            prefixes,
+            warnings: _,
+        } = self;
+        let mut hash = Hasher::default();
+        hash.text(ENCODING);
+        hash.text(name);
+        hash.list(interfaces, Hasher::interface);
+        let Limits {
+            hosts,
+            prefixes: most_prefixes,
+        } = limits;
+        hash.bytes(&hosts.to_be_bytes());
+        hash.bytes(&most_prefixes.to_be_bytes());
+        hash.list(services, Hasher::service);
+        hash.list(groups, |hash, group| hash.text(group));
+        hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
+        hash.list(actions, |hash, row| hash.bytes(&row.0));
+        hash.list(prefixes, Hasher::prefix);
+        hash.0.finalize().into()
+    }
+}
+
+/// Lengths go in front of everything that varies, so that no two plans have one encoding.
+#[derive(Default)]
+struct Hasher(Sha256);
+
+impl Hasher {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.bytes(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.bytes(text.as_bytes());
+    }
+
+    fn list<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
+        self.length(items.len());
+        items.iter().for_each(|item| each(self, item));
+    }
+
+    fn interface(&mut self, interface: &InterfacePlan) {
+        let InterfacePlan {
+            name,
+            side,
+            mode,
+            egress,
+        } = interface;
+        let side = match side {
+            Side::Lan => 0,
+            Side::Wan => 1,
+        };
+        let mode = match mode {
+            XdpAttachMode::Auto => 0,
+            XdpAttachMode::Native => 1,
+            XdpAttachMode::Generic => 2,
+        };
+        self.text(name);
+        self.bytes(&[side, mode, u8::from(*egress)]);
+    }
+
+    fn service(&mut self, service: &ServicePlan) {
+        let ServicePlan {
+            number,
+            id,
+            name,
+            category,
+            historic,
+        } = service;
+        self.bytes(&number.to_be_bytes());
+        self.text(id);
+        self.text(name);
+        self.text(category);
+        self.bytes(&[u8::from(*historic)]);
+    }
+
+    fn prefix(&mut self, prefix: &PrefixPlan) {
+        let PrefixPlan { net, entry } = prefix;
+        match net {
+            IpNet::V4(net) => {
+                self.bytes(&[4, net.prefix_len()]);
+                self.bytes(&net.addr().octets());
+            }
+            IpNet::V6(net) => {
+                self.bytes(&[6, net.prefix_len()]);
+                self.bytes(&net.addr().octets());
+            }
+        }
+        self.bytes(&entry.group.to_be_bytes());
+        self.bytes(&entry.flags.to_be_bytes());
+    }
+}

@@ -1,0 +1,152 @@
+//! The texts that policies are read from, and places in them.
+//!
+//! Invariant: a [`Span`] is only ever used with the [`Source`] that it was read from.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use super::error::{PolicyError, PolicyErrorKind};
+use crate::catalogue;
+
+/// The largest policy file that is read, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Where a policy comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicySource {
+    /// A file.
+    File(PathBuf),
+    /// A ready policy in the binary, by its name. See [`catalogue::POLICIES`].
+    Embedded(&'static str),
+}
+
+impl PolicySource {
+    /// What `-p` means: the name of a ready policy, or else a path. A file that has the name of a
+    /// ready policy is reached as `./audit`.
+    pub fn parse(text: &str) -> Self {
+        match catalogue::POLICIES.iter().find(|(name, _)| *name == text) {
+            Some((name, _)) => Self::Embedded(name),
+            None => Self::File(PathBuf::from(text)),
+        }
+    }
+
+    /// Reads the text.
+    pub(super) fn read(&self) -> Result<Source, PolicyError> {
+        match self {
+            Self::File(path) => read_file(path),
+            Self::Embedded(name) => match catalogue::ready_policy(name) {
+                Some(text) => Ok(Source::new(format!("{name} (built in)"), text.to_owned())),
+                None => Err(PolicyError::without_place(
+                    Source::new((*name).to_owned(), String::new()),
+                    PolicyErrorKind::NoSuchPolicy((*name).to_owned()),
+                )),
+            },
+        }
+    }
+}
+
+/// Reads a file up to [`MAX_BYTES`]; never more, whatever the file system says of its size.
+fn read_file(path: &Path) -> Result<Source, PolicyError> {
+    let name = path.display().to_string();
+    let fail = |kind| PolicyError::without_place(Source::new(name.clone(), String::new()), kind);
+    let bytes = read_at_most(path, MAX_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => fail(PolicyErrorKind::TooLarge),
+        _ => fail(PolicyErrorKind::Unreadable(error)),
+    })?;
+    String::from_utf8(bytes)
+        .map(|text| Source::new(name.clone(), text))
+        .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let within = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(within).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Shows the bytes that are not UTF-8 as replacement characters, and points at the first.
+fn not_utf8(name: &str, bytes: &[u8], valid_up_to: usize) -> PolicyError {
+    let source = Source::new(name.to_owned(), String::from_utf8_lossy(bytes).into_owned());
+    let at = source.span(valid_up_to, char::REPLACEMENT_CHARACTER.len_utf8());
+    PolicyError::new(&source.into(), at, PolicyErrorKind::NotUtf8)
+}
+
+/// A text and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// A text that errors will call by `name`.
+    pub fn new(name: String, text: String) -> Self {
+        Self { name, text }
+    }
+
+    /// What errors call the text; for a file its path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The span of `length` bytes from `offset`, cut to the text.
+    pub(super) fn span(&self, offset: usize, length: usize) -> Span {
+        let offset = self.text.floor_char_boundary(offset);
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        Span {
+            offset,
+            length: length.min(self.text.len() - offset),
+            line: before.matches('\n').count() + 1,
+            column,
+        }
+    }
+}
+
+/// A place in a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Bytes before it.
+    pub(super) offset: usize,
+    /// Its length in bytes.
+    pub(super) length: usize,
+    /// Line, from 1; 0 when the place is unknown.
+    pub(super) line: usize,
+    /// Column in characters, from 1; 0 when the place is unknown.
+    pub(super) column: usize,
+}
+
+/// A value and where it was read. It prints and serializes as the value alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Span,
+}
+
+impl<T> Placed<T> {
+    /// The same place, with what the value means.
+    pub(super) fn map<U>(&self, value: U) -> Placed<U> {
+        Placed { value, at: self.at }
+    }
+}
+
+impl<T: Serialize> Serialize for Placed<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(to)
+    }
+}

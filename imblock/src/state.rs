@@ -1,0 +1,459 @@
+//! What an instance must remember beyond the kernel's maps: the operator's toggles, and which
+//! services its policy knows.
+//!
+//! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
+//! never an empty state.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use imblock_common::Action;
+use imblock_common::layout::ActionCell;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+use crate::kernel::{ActionChange, InstanceName};
+use crate::policy::Plan;
+use crate::policy::plan::{ServicePlan, action_from_name};
+
+/// Environment variable that names another directory than `/var/lib/imblock`.
+pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
+const STATE_DIR: &str = "/var/lib/imblock";
+const VERSION: u32 = 1;
+
+/// Trouble with the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A file or directory could not be used.
+    #[error("{path}: {what} (another directory can be named with {STATE_VARIABLE})")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The file isn't what was written.
+    #[error(
+        "{path} can't be read as imblock's state ({source}): repair it, or remove it to forget all \
+         toggles"
+    )]
+    Broken {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// The file is of a later version.
+    #[error(
+        "{path} was written by a later version of imblock (format {found}, this one reads {VERSION})"
+    )]
+    Later {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// Another controller holds the instance.
+    #[error("a controller of this instance is running already (process {pid}): stop it first")]
+    Controlled {
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+impl StateError {
+    /// The exit code for this kind of trouble.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::NoPermission
+            }
+            Self::Io { .. } | Self::Broken { .. } | Self::Later { .. } => Exit::Failed,
+            Self::Controlled { .. } => Exit::Busy,
+        }
+    }
+}
+
+/// What is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The toggles in force, oldest first. A later one has its way over an earlier one.
+    pub overrides: Vec<Override>,
+    /// The services of the policy that was applied last.
+    pub services: Vec<KnownService>,
+}
+
+/// A toggle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Service id.
+    pub service: String,
+    /// Group name; none for all groups.
+    pub group: Option<String>,
+    /// What is done instead of what the policy says.
+    #[serde(with = "action_name")]
+    pub action: Action,
+    /// Who set it.
+    pub by: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+/// A service as the policy that was applied last describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownService {
+    /// Its number in the tables.
+    pub number: u16,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its category.
+    pub category: String,
+    /// Whether it is historic.
+    pub historic: bool,
+}
+
+impl State {
+    /// Remembers a toggle. One for all groups takes the place of every earlier one of the service.
+    pub fn set(&mut self, new: Override) {
+        self.forget(&new.service, new.group.as_deref());
+        self.overrides.push(new);
+    }
+
+    /// Forgets the toggles of a service: all of them, or those of one group.
+    pub fn forget(&mut self, service: &str, group: Option<&str>) {
+        self.overrides.retain(|old| {
+            old.service != service || (group.is_some() && old.group.as_deref() != group)
+        });
+    }
+
+    /// Puts the toggles into a plan's cells. Those that name a service or group which the plan
+    /// doesn't have are returned: they sleep until a policy has them again.
+    pub fn put_into(&self, plan: &mut Plan) -> Vec<&Override> {
+        let mut asleep = Vec::new();
+        for toggle in &self.overrides {
+            let Some(groups) = groups_of(toggle.group.as_deref(), &plan.groups) else {
+                asleep.push(toggle);
+                continue;
+            };
+            let Some(service) = plan.service(&toggle.service).map(|service| service.number) else {
+                asleep.push(toggle);
+                continue;
+            };
+            for group in groups {
+                let row = plan.actions.get_mut(usize::from(group));
+                if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(service))) {
+                    *cell = ActionCell(*cell).overridden(toggle.action).0;
+                }
+            }
+        }
+        asleep
+    }
+
+    /// The changes that bring the live cells of a service, in every group, to what the toggles say.
+    pub fn changes(&self, service: &str, number: u16, groups: &[String]) -> Vec<ActionChange> {
+        let all = groups_of(None, groups).unwrap_or_default();
+        let mut changes: Vec<ActionChange> = all
+            .map(|group| ActionChange {
+                group,
+                service: number,
+                action: None,
+            })
+            .collect();
+        for toggle in self
+            .overrides
+            .iter()
+            .filter(|toggle| toggle.service == service)
+        {
+            for group in groups_of(toggle.group.as_deref(), groups).unwrap_or_default() {
+                if let Some(change) = changes.get_mut(usize::from(group)) {
+                    change.action = Some(toggle.action);
+                }
+            }
+        }
+        changes
+    }
+}
+
+/// The numbers of one group, or of all; none if there is no group of that name.
+fn groups_of(name: Option<&str>, groups: &[String]) -> Option<std::ops::Range<u16>> {
+    let count = u16::try_from(groups.len()).unwrap_or(u16::MAX);
+    let Some(name) = name else {
+        return Some(0..count);
+    };
+    let position = groups.iter().position(|group| group == name)?;
+    let group = u16::try_from(position).ok()?;
+    Some(group..group.saturating_add(1))
+}
+
+impl From<&ServicePlan> for KnownService {
+    fn from(plan: &ServicePlan) -> Self {
+        Self {
+            number: plan.number,
+            id: plan.id.clone(),
+            name: plan.name.clone(),
+            category: plan.category.clone(),
+            historic: plan.historic,
+        }
+    }
+}
+
+/// The state directory of an instance.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    dir: PathBuf,
+}
+
+/// Held while the instance is changed, so that two commands don't undo each other.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    #[serde(flatten)]
+    state: State,
+}
+
+impl StateDir {
+    /// Of an instance, under the directory that the environment names.
+    pub fn of(instance: &InstanceName) -> Self {
+        let root = std::env::var_os(STATE_VARIABLE).map_or_else(|| STATE_DIR.into(), PathBuf::from);
+        Self {
+            dir: root.join(instance.as_str()),
+        }
+    }
+
+    /// Waits until no other command changes the instance.
+    pub fn lock(&self) -> Result<StateLock, StateError> {
+        let path = self.dir.join("lock");
+        let file = self.open_lock(&path)?;
+        file.lock()
+            .map_err(|source| io_error(&path, "could not be locked", source))?;
+        Ok(StateLock { _file: file })
+    }
+
+    /// Claims the instance for a controller in the foreground.
+    pub fn claim(&self) -> Result<StateLock, StateError> {
+        let path = self.dir.join("controller");
+        let mut file = self.open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StateError::Controlled {
+                    pid: read_pid(&mut file).unwrap_or(0),
+                });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(io_error(&path, "could not be locked", source));
+            }
+        }
+        file.set_len(0)
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+            .map_err(|source| io_error(&path, "could not be written", source))?;
+        Ok(StateLock { _file: file })
+    }
+
+    /// The controller in the foreground, if there is one.
+    pub fn controller(&self) -> Option<u32> {
+        let mut file = File::open(self.dir.join("controller")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => read_pid(&mut file),
+            _ => None,
+        }
+    }
+
+    /// Reads the state; a fresh one where nothing was ever remembered.
+    pub fn load(&self) -> Result<State, StateError> {
+        let path = self.path();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
+            Err(source) => return Err(io_error(&path, "could not be read", source)),
+        };
+        let document: Document =
+            serde_json::from_slice(&text).map_err(|source| StateError::Broken {
+                path: path.clone(),
+                source,
+            })?;
+        if document.version > VERSION {
+            return Err(StateError::Later {
+                path,
+                found: document.version,
+            });
+        }
+        Ok(document.state)
+    }
+
+    /// Replaces the state: on the disk when this returns, the old one whole until then.
+    pub fn store(&self, state: &State) -> Result<(), StateError> {
+        let path = self.path();
+        let document = Document {
+            version: VERSION,
+            state: state.clone(),
+        };
+        let text = serde_json::to_vec_pretty(&document).map_err(|source| StateError::Broken {
+            path: path.clone(),
+            source,
+        })?;
+        let beside = self.dir.join("state.json.new");
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(&self.dir)?;
+            let mut file = File::create(&beside)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(|source| io_error(&path, "could not be written", source))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<File, StateError> {
+        fs::create_dir_all(&self.dir)
+            .map_err(|source| io_error(&self.dir, "could not be made", source))?;
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|source| io_error(path, "could not be opened", source))
+    }
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn io_error(path: &Path, what: &'static str, source: io::Error) -> StateError {
+    StateError::Io {
+        path: path.to_owned(),
+        what,
+        source,
+    }
+}
+
+mod action_name {
+    use imblock_common::Action;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    pub(super) fn serialize<S: Serializer>(action: &Action, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(action.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
+        let name = String::deserialize(from)?;
+        super::action_from_name(&name)
+            .ok_or_else(|| Error::custom(format!("unknown action `{name}`")))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn toggle(service: &str, group: Option<&str>, action: Action) -> Override {
+        Override {
+            service: service.to_owned(),
+            group: group.map(ToOwned::to_owned),
+            action,
+            by: "root".to_owned(),
+            at: 1,
+        }
+    }
+
+    fn groups() -> Vec<String> {
+        vec!["everyone".to_owned(), "support".to_owned()]
+    }
+
+    fn actions(state: &State) -> Vec<Option<Action>> {
+        state
+            .changes("irc", 7, &groups())
+            .iter()
+            .map(|change| change.action)
+            .collect()
+    }
+
+    #[test]
+    fn a_later_toggle_has_its_way() {
+        let mut state = State::default();
+        state.set(toggle("irc", None, Action::Drop));
+        assert_eq!(actions(&state), [Some(Action::Drop), Some(Action::Drop)]);
+        state.set(toggle("irc", Some("support"), Action::Allow));
+        assert_eq!(actions(&state), [Some(Action::Drop), Some(Action::Allow)]);
+        state.set(toggle("irc", None, Action::Count));
+        assert_eq!(actions(&state), [Some(Action::Count), Some(Action::Count)]);
+        assert_eq!(state.overrides.len(), 1);
+    }
+
+    #[test]
+    fn reset_forgets_one_group_or_all() {
+        let mut state = State::default();
+        state.set(toggle("irc", None, Action::Drop));
+        state.set(toggle("irc", Some("support"), Action::Allow));
+        state.set(toggle("msn", None, Action::Drop));
+        state.forget("irc", Some("support"));
+        assert_eq!(actions(&state), [Some(Action::Drop), Some(Action::Drop)]);
+        state.forget("irc", None);
+        assert_eq!(actions(&state), [None, None]);
+        assert_eq!(state.overrides.len(), 1);
+    }
+
+    #[test]
+    fn state_survives_the_disk_and_a_broken_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = StateDir {
+            dir: dir.path().join("main"),
+        };
+        assert_eq!(dir.load().unwrap(), State::default());
+        let mut state = State::default();
+        state.set(toggle("irc", Some("support"), Action::Drop));
+        dir.store(&state).unwrap();
+        assert_eq!(dir.load().unwrap(), state);
+        fs::write(dir.path(), b"{\"version\":1,\"overrides\":[").unwrap();
+        assert!(matches!(dir.load(), Err(StateError::Broken { .. })));
+        fs::write(
+            dir.path(),
+            b"{\"version\":9,\"overrides\":[],\"services\":[]}",
+        )
+        .unwrap();
+        assert!(matches!(
+            dir.load(),
+            Err(StateError::Later { found: 9, .. })
+        ));
+    }
+
+    #[test]
+    fn one_controller_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = StateDir {
+            dir: dir.path().to_owned(),
+        };
+        assert_eq!(dir.controller(), None);
+        let held = dir.claim().unwrap();
+        assert_eq!(dir.controller(), Some(std::process::id()));
+        assert!(matches!(dir.claim(), Err(StateError::Controlled { .. })));
+        drop(held);
+        assert_eq!(dir.controller(), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! Which metrics there are.
+//!
+//! Invariant: for each service, the sum over hosts in the per-host series equals the service's own
+//! series, as the counters do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use imblock_common::{Action, Evidence, Hook, Verdict};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::Options;
+use super::families::{Family, Quantity};
+use super::per_host::PerHost;
+use crate::output::document::{Count, Usage};
+use crate::output::{ServiceNames, view_name};
+use crate::policy::plan::side_name;
+use crate::snapshot::Snapshot;
+use crate::status::Status;
+
+/// What one scrape tells.
+#[derive(Debug)]
+pub(super) struct Scrape {
+    pub(super) status: Status,
+    pub(super) snapshot: Snapshot,
+    pub(super) options: Options,
+    /// Earlier scrapes that failed.
+    pub(super) errors: u64,
+}
+
+const SERVICE_PACKETS: Family = Family {
+    name: "imblock_service",
+    unit: Some(Quantity::Packets),
+    help: "Packets of a service, by what told the service and what became of them; dropped ones are refused, all others pass",
+};
+const SERVICE_BYTES: Family = Family {
+    name: "imblock_service",
+    unit: Some(Quantity::Bytes),
+    help: "Bytes of a service from the link header on, by what told the service and what became of them",
+};
+const FRAMES: Family = Family {
+    name: "imblock_frames",
+    unit: None,
+    help: "Packets by where they were seen and how far they came; each program counts all that it sees, so a packet that crosses two interfaces counts twice",
+};
+const OVERFLOW: Family = Family {
+    name: "imblock_overflow",
+    unit: Some(Quantity::Packets),
+    help: "Packets of a service whose hosts found no room in the host table; they are in the service's totals, but in no host's",
+};
+const HOSTS_IN_USE: Family = Family {
+    name: "imblock_hosts_in_use",
+    unit: None,
+    help: "Pairs of host and service that have counters of their own, both address families",
+};
+const HOSTS_LIMIT: Family = Family {
+    name: "imblock_hosts_limit",
+    unit: None,
+    help: "Pairs of host and service that have room, for each address family",
+};
+const POLICY: Family = Family {
+    name: "imblock_policy",
+    unit: None,
+    help: "The policy in force: its name, and the SHA-256 of what it compiled to",
+};
+const POLICY_GENERATION: Family = Family {
+    name: "imblock_policy_generation",
+    unit: None,
+    help: "How often a policy was applied since the tables were made",
+};
+const POLICY_APPLIED: Family = Family {
+    name: "imblock_policy_applied_timestamp",
+    unit: Some(Quantity::Seconds),
+    help: "When the policy in force was applied, in seconds since 1970",
+};
+const OVERRIDES: Family = Family {
+    name: "imblock_overrides",
+    unit: None,
+    help: "Settings made by hand on top of the policy",
+};
+const ATTACHED: Family = Family {
+    name: "imblock_interface_attached",
+    unit: None,
+    help: "1 if the program that should be on the interface is there, 0 if it is gone",
+};
+const BUILD: Family = Family {
+    name: "imblock_build",
+    unit: None,
+    help: "The controller's version",
+};
+const SCRAPE_ERRORS: Family = Family {
+    name: "imblock_scrape_errors",
+    unit: None,
+    help: "Scrapes that failed since the controller started",
+};
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let to = &mut encoder;
+        self.services(to)?;
+        self.frames(to)?;
+        self.policy(to)?;
+        self.interfaces(to)?;
+        if let Some(top) = self.options.per_host {
+            let names = ServiceNames::of_status(&self.status);
+            PerHost::collect(&self.snapshot, &names, top).encode(to)?;
+        }
+        BUILD.info(to, [("version", env!("CARGO_PKG_VERSION"))])?;
+        SCRAPE_ERRORS.counter(to, self.errors)
+    }
+}
+
+impl Scrape {
+    fn services(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let names = ServiceNames::of_status(&self.status);
+        let cells = self.service_cells();
+        let rows: Vec<_> = cells
+            .iter()
+            .map(|((service, evidence, verdict), count)| {
+                (names.id(*service), evidence.name(), verdict.name(), count)
+            })
+            .collect();
+        let labels = |service, evidence, verdict| {
+            [
+                ("service", service),
+                ("evidence", evidence),
+                ("verdict", verdict),
+            ]
+        };
+        SERVICE_PACKETS.counters(
+            to,
+            rows.iter()
+                .map(|(service, e, v, count)| (labels(service.as_ref(), *e, *v), count.packets)),
+        )?;
+        SERVICE_BYTES.counters(
+            to,
+            rows.iter()
+                .map(|(service, e, v, count)| (labels(service.as_ref(), *e, *v), count.bytes)),
+        )?;
+        let overflow: Vec<_> = self
+            .snapshot
+            .services
+            .iter()
+            .map(|service| {
+                let usage = Usage::at(&service.overflow, self.snapshot.taken_at);
+                (names.id(service.number), usage.total().packets)
+            })
+            .collect();
+        OVERFLOW.counters(
+            to,
+            overflow
+                .iter()
+                .map(|(service, packets)| ([("service", service.as_ref())], *packets)),
+        )?;
+        HOSTS_IN_USE.gauge(to, u64::from(self.status.hosts_in_use))?;
+        HOSTS_LIMIT.gauge(to, u64::from(self.status.limits.hosts))
+    }
+
+    /// All cells that are not zero, and those that the policy can make move next: a series that
+    /// begins at 5 instead of 0 hides its first 5 packets from `increase()`.
+    fn service_cells(&self) -> BTreeMap<(u16, Evidence, Verdict), Count> {
+        let expected = self.status.policy.services.iter().flat_map(|service| {
+            let verdicts = service.actions.iter().map(|action| verdict_of(*action));
+            verdicts.map(|verdict| {
+                (
+                    (service.number, Evidence::Port, verdict),
+                    Default::default(),
+                )
+            })
+        });
+        let mut cells: BTreeMap<_, _> = expected.collect();
+        for service in &self.snapshot.services {
+            for cell in &service.cells {
+                let key = (service.number, cell.evidence, cell.verdict);
+                cells.insert(key, cell.traffic.into());
+            }
+        }
+        cells
+    }
+
+    fn frames(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let samples = self.snapshot.frames.iter().map(|frames| {
+            let view = ("view", view_name(frames.view));
+            ([view, ("outcome", frames.outcome.name())], frames.packets)
+        });
+        FRAMES.counters(to, samples)
+    }
+
+    fn policy(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let policy = &self.status.policy;
+        POLICY.info(to, [("name", &policy.name), ("hash", &policy.hash)])?;
+        POLICY_GENERATION.gauge(to, u64::from(policy.generation))?;
+        POLICY_APPLIED.gauge(to, policy.applied_at)?;
+        let overrides = u64::try_from(self.status.overrides.len()).unwrap_or(u64::MAX);
+        OVERRIDES.gauge(to, overrides)
+    }
+
+    fn interfaces(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let samples = self.status.interfaces.iter().flat_map(|interface| {
+            let sample = |hook, attached: bool| {
+                let labels = [
+                    ("interface", interface.plan.name.as_str()),
+                    ("side", side_name(interface.side())),
+                    ("hook", hook_name(hook)),
+                ];
+                (labels, u64::from(attached))
+            };
+            let ingress = sample(Hook::Ingress, interface.xdp != "none");
+            let wanted = interface.plan.egress || interface.egress;
+            let egress = wanted.then(|| sample(Hook::Egress, interface.egress));
+            [Some(ingress), egress].into_iter().flatten()
+        });
+        ATTACHED.gauges(to, samples)
+    }
+}
+
+/// What becomes of a packet under an action, unless the guard steps in.
+fn verdict_of(action: Action) -> Verdict {
+    match action {
+        Action::Allow => Verdict::Allowed,
+        Action::Count => Verdict::Counted,
+        Action::Drop => Verdict::Dropped,
+    }
+}
+
+fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Ingress => "ingress",
+        Hook::Egress => "egress",
+    }
+}
