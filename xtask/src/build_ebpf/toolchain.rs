@@ -94,6 +94,11 @@ impl Toolchain {
         cargo
     }
 
+    /// Whether the linter is there too.
+    pub(super) fn has_clippy(&self) -> bool {
+        self.cargo.with_file_name("cargo-clippy").is_file()
+    }
+
     /// What is kept beside the object, to tell another compiler from other sources.
     pub(super) fn record(&self) -> String {
         let Versions {
