@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use imblock::catalogue;
-use imblock::policy::plan::{EVERYONE, Plan};
+use imblock::policy::plan::{EVERYONE, Plan, ports_by_service};
 use imblock::policy::{self, Policy, PolicySource, ServiceNumbers, Source, Surroundings};
 use imblock_common::layout::{ActionCell, HostEntry};
 use imblock_common::{Action, Transport};
@@ -314,8 +314,7 @@ rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action
     assert_eq!(plan.services.len(), 90);
     assert_eq!(plan.port(Transport::Tcp, 6667).service(), acme);
     assert!(plan.port(Transport::Udp, 7001).is_protected());
-    let ports: Vec<_> = plan
-        .ports_of(acme)
+    let ports: Vec<_> = ports_by_service(&plan.ports)[&acme]
         .iter()
         .map(ToString::to_string)
         .collect();

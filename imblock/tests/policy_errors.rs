@@ -681,6 +681,27 @@ fn a_line_that_would_fill_the_screen_is_cut() {
 }
 
 #[test]
+fn a_word_that_would_fill_the_screen_is_cut() {
+    for key in [
+        "defaults: { action: ",
+        "rules: [{ action: drop, services: [",
+        "protect: { hosts: [",
+    ] {
+        let close = key.chars().rev().filter_map(|c| match c {
+            '[' => Some(']'),
+            '{' => Some('}'),
+            _ => None,
+        });
+        let close: String = close.collect();
+        let text = format!(
+            "version: 1\nname: office\n{key}{}{close}\n",
+            "x".repeat(100_000)
+        );
+        assert!(told(&text).len() < 3_000, "{key}");
+    }
+}
+
+#[test]
 fn ten_thousand_mistakes() {
     let rule = "  - { services: [whatsap, telegrm], action: drpo }\n";
     let text = format!("version: 1\nname: office\nrules:\n{}", rule.repeat(10_000));

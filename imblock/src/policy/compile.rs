@@ -15,8 +15,10 @@ use ipnet::IpNet;
 use super::advice;
 use super::error::{PolicyErrorKind, PolicyErrors};
 use super::model::{Group, Policy, Protect, Rule, Service};
+use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
-use super::words::{self, GroupName, Selector, Status};
+use super::selector::Selector;
+use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
 
 /// What a plan depends on beside the policy: the box it is for.
@@ -350,7 +352,7 @@ fn prefixes(policy: &Policy, surroundings: &Surroundings) -> Vec<PrefixPlan> {
     let flagged = |flags| Said { group: None, flags };
     let protected = policy.protect().hosts.iter().map(|host| host.value);
     said.extend(protected.map(|net| (net, flagged(HostEntry::PROTECTED))));
-    let own = surroundings.own.iter().copied().map(words::host_prefix);
+    let own = surroundings.own.iter().copied().map(net::host_prefix);
     said.extend(own.map(|net| (net, flagged(HostEntry::OWN))));
     // `IpNet` sorts by family, address and length: a prefix comes before all that lie in it.
     said.sort_by_key(|(net, _)| *net);
