@@ -66,7 +66,7 @@ fn xdp(ctx: &XdpContext, view: View) -> u32 {
 /// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
 #[inline(always)]
 fn egress(ctx: TcContext, view: View) -> i32 {
-    if passes(SkbPacket::new(ctx), view) {
+    if passes(SkbPacket::new(&ctx), view) {
         TC_ACT_UNSPEC
     } else {
         TC_ACT_SHOT

@@ -81,16 +81,15 @@ const LINEAR_WANTED: u32 = 160;
 
 /// A frame at TC egress.
 #[derive(Clone, Copy)]
-pub struct SkbPacket {
-    length: u32,
-    segments: u32,
+pub struct SkbPacket<'a> {
+    ctx: &'a TcContext,
     bytes: Bytes,
 }
 
-impl SkbPacket {
+impl<'a> SkbPacket<'a> {
     /// Pulls the headers into one piece first, if a driver left them in fragments.
     #[inline(always)]
-    pub fn new(ctx: TcContext) -> Self {
+    pub fn new(ctx: &'a TcContext) -> Self {
         let length = ctx.len();
         let linear = (ctx.data_end() - ctx.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
@@ -101,19 +100,14 @@ impl SkbPacket {
                 LINEAR_WANTED
             });
         }
-        let skb = ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
-        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
-        // the field into the kernel's own.
-        let segments = unsafe { (*skb).gso_segs };
         Self {
-            length,
-            segments: if segments == 0 { 1 } else { segments },
+            ctx,
             bytes: Bytes::new(ctx.data(), ctx.data_end()),
         }
     }
 }
 
-impl Packet for SkbPacket {
+impl Packet for SkbPacket<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
@@ -121,11 +115,16 @@ impl Packet for SkbPacket {
 
     #[inline(always)]
     fn length(self) -> u32 {
-        self.length
+        self.ctx.len()
     }
 
+    /// Zero in the kernel means that the buffer is no GSO buffer.
     #[inline(always)]
     fn segments(self) -> u32 {
-        self.segments
+        let skb = self.ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
+        // the field into the kernel's own.
+        let segments = unsafe { (*skb).gso_segs };
+        if segments == 0 { 1 } else { segments }
     }
 }
