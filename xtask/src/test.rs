@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::workspace::root;
 
@@ -90,12 +90,18 @@ impl Summary {
         self.skipped += skipped;
     }
 
-    pub(crate) fn exit_code(self) -> ExitCode {
+    fn exit_code(self) -> ExitCode {
         if self.failed == 0 {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         }
+    }
+
+    /// An error unless all went well.
+    pub(crate) fn check(self) -> Result<()> {
+        ensure!(self.failed == 0, "{self}");
+        Ok(())
     }
 }
 

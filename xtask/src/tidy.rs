@@ -7,20 +7,41 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::workspace::root;
 
-/// A leaf that grows past this is two leaves.
+/// A leaf that grows past this is two leaves. Unit tests at its end are not counted.
 const LINES_MAX: usize = 400;
 /// Files that may be longer, and why.
-const LONG_FILES: [(&str, &str); 1] = [(
-    "imblock-common/src/layout.rs",
-    "one list of every type that both homes share, next to its assertions",
-)];
+const LONG_FILES: [(&str, &str); 5] = [
+    (
+        "imblock-common/src/layout.rs",
+        "one list of every type that both homes share, next to its assertions",
+    ),
+    (
+        "imblock-common/src/testkit/frame.rs",
+        "one builder, a short method for each thing that a frame can be",
+    ),
+    (
+        "imblock/tests/captures/formats.rs",
+        "one list of captures, good and bad, of every kind that is read",
+    ),
+    (
+        "imblock/tests/policies.rs",
+        "one list of what the catalogue and the ready policies promise",
+    ),
+    (
+        "imblock/tests/policy_errors.rs",
+        "one list of mistakes, each with the whole text that people read",
+    ),
+];
 
-/// Where memory is touched by hand: the kernel boundary.
-const UNSAFE_FILES: [&str; 4] = [
-    "imblock-ebpf/src/main.rs", // the licence's section
+/// Where memory is touched by hand, or threads are moved between namespaces: the kernel boundary.
+const UNSAFE_FILES: [&str; 7] = [
+    "imblock-ebpf/src/bench.rs", // writes an address into a packet
+    "imblock-ebpf/src/main.rs",  // the licence's section
     "imblock-ebpf/src/maps.rs",
     "imblock-ebpf/src/reader.rs",
     "imblock/src/kernel/wire.rs",
+    "imblock/src/lab/namespace.rs",
+    "xtask/src/tidy.rs", // looks for the word
 ];
 
 /// A crate that one place alone may know, in `imblock/src`.
@@ -60,7 +81,10 @@ pub(crate) fn run() -> Result<()> {
 /// Breaches of the rules in one source file. `path` is from the top of the checkout.
 fn check_source(path: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
-    let lines = text.lines().count();
+    let lines = match text.rsplit_once("\n#[cfg(test)]\n") {
+        Some((leaf, tests)) if tests.contains("mod tests {") => leaf.lines().count(),
+        _ => text.lines().count(),
+    };
     if lines > LINES_MAX && !LONG_FILES.iter().any(|(long, _)| *long == path) {
         findings.push(format!(
             "{path}: {lines} lines, more than {LINES_MAX}: split it"
