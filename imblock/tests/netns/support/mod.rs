@@ -6,9 +6,11 @@ mod documents;
 mod frames;
 mod traffic;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,8 @@ pub(crate) struct Rig {
     pub(crate) lab: Lab,
     pub(crate) instance: String,
     home: TempDir,
+    /// Every instance that a command was run for.
+    instances: Mutex<BTreeSet<String>>,
 }
 
 impl Rig {
@@ -87,6 +91,7 @@ impl Rig {
             lab,
             instance: format!("test-{}-{number}", std::process::id()),
             home: tempfile::tempdir().unwrap(),
+            instances: Mutex::default(),
         };
         rig.write("policy.yaml", POLICY);
         Some(rig)
@@ -116,6 +121,7 @@ impl Rig {
     }
 
     pub(crate) fn command(&self, instance: &str, arguments: &[&str]) -> Command {
+        self.instances.lock().unwrap().insert(instance.to_owned());
         let mut command = Command::new(env!("CARGO_BIN_EXE_imblock"));
         command
             .args(["--instance", instance])
@@ -230,8 +236,11 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         // A test that failed half-way must not leave pins in the machine's bpffs.
-        let mut down = self.command(&self.instance, &["down"]);
-        let _ = self.lab.router.namespace.output(&mut down);
+        let instances = self.instances.lock().unwrap().clone();
+        for instance in instances {
+            let mut down = self.command(&instance, &["down"]);
+            let _ = self.lab.router.namespace.output(&mut down);
+        }
     }
 }
 
