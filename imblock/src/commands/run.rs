@@ -1,7 +1,6 @@
 //! `run`: the controller in the foreground. Attaches, serves /metrics, and detaches when told to
 //! stop.
 
-use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
@@ -20,21 +19,28 @@ use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
 
+/// A map's value is read over the stack, and the port table's 256 KiB pass through several frames:
+/// without optimisation more than the usual 2 MiB.
+const STACK: usize = 16 << 20;
+
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
     let _claim = target.state.claim()?;
     // Before anything is attached: a taken port must not leave a half-started controller.
     let listener = bind(args.listen)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()
+        .map_err(system("start the asynchronous runtime"))?;
+    // Before anything is attached, too: who is told to stop half-way must still detach.
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let instance = enforce(target, &args.attach, args.listen)?;
     for interface in instance.interfaces()? {
         eprintln!("imblock: {}", describe(&interface));
     }
     drop(instance);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(system("start the asynchronous runtime"))?;
-    let served = runtime.block_on(serve(target, args, listener));
+    let served = runtime.block_on(serve(target, args, listener, signals));
     if !args.keep {
         let _lock = target.state.lock()?;
         match Instance::down(&target.name) {
@@ -51,9 +57,8 @@ async fn serve(
     target: &Target,
     args: &RunArgs,
     listener: Option<TcpListener>,
+    mut signals: Signals,
 ) -> Result<(), CommandError> {
-    let mut hangup = listen_for(SignalKind::hangup())?;
-    let mut stop = stop_signal()?;
     let (told, wait) = tokio::sync::oneshot::channel::<()>();
     let server = listener
         .map(|listener| metrics(target, args, listener, wait))
@@ -62,8 +67,9 @@ async fn serve(
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            () = &mut stop => break,
-            Some(()) = hangup.recv() => reload(target, args),
+            Some(()) = signals.interrupt.recv() => break,
+            Some(()) = signals.terminate.recv() => break,
+            Some(()) = signals.hangup.recv() => reload(target, args),
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -152,16 +158,21 @@ fn bind(listen: Listen) -> Result<Option<TcpListener>, CommandError> {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, CommandError> {
-    let mut interrupt = listen_for(SignalKind::interrupt())?;
-    let mut terminate = listen_for(SignalKind::terminate())?;
-    Ok(Box::pin(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }))
+/// The signals that a controller obeys. One that comes before anybody asks is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        Ok(Self {
+            interrupt: listen_for(SignalKind::interrupt())?,
+            terminate: listen_for(SignalKind::terminate())?,
+            hangup: listen_for(SignalKind::hangup())?,
+        })
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, CommandError> {
