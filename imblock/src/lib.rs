@@ -4,6 +4,7 @@
 //! (live) or `replay::tables` (dry run). Only [`mod@kernel`] knows aya, only `policy::document`
 //! knows YAML.
 
+pub mod commands;
 pub mod exit;
 pub mod policy;
 pub mod replay;

@@ -1,8 +1,288 @@
 //! Dry runs: the kernel's classifier over captures, with no rights and no kernel.
+//!
+//! A frame goes [`capture`] (bytes of a file) → [`link`] (what they begin with) → [`client`] and
+//! [`flow`] (whose they are) → `imblock_common::judge` → [`tables`] (counters) → [`report`].
+//!
+//! A capture was made where nothing was refused, so a refused flow goes on in it: verdicts say what
+//! the policy would have done with each packet that was seen.
 
+pub mod capture;
+pub mod client;
+pub mod flow;
+pub mod link;
+pub mod report;
+pub mod sources;
 pub mod tables;
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use imblock_common::packet::CapturedFrame;
+use imblock_common::{Counters, Hook, Outcome, Side, View, judge, record};
+use ipnet::IpNet;
+
+pub use report::Format;
 pub use tables::MemoryTables;
+
+use crate::policy::Plan;
+use crate::snapshot::Snapshot;
+use capture::{Capture, CaptureError, Cut, Frame};
+use client::{Client, ClientRules};
+use flow::{FLOWS_MAX, FlowTable};
+use link::LinkLayer;
+use report::Report;
+use sources::Source;
+
+/// What to replay, and what to say of it.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayRequest {
+    /// Files, directories, or `-` for the standard input.
+    pub captures: Vec<PathBuf>,
+    /// What is local, where the user says so; see [`client`].
+    pub local: Vec<IpNet>,
+    /// Whether to list identified flows.
+    pub flows: bool,
+    /// In which form.
+    pub format: Format,
+}
+
+/// What a replay found.
+#[derive(Clone, Debug, Default)]
+pub struct ReplaySummary {
+    /// Captures that were opened, those that failed on the way included.
+    pub captures: u64,
+    /// Captures that could not be opened or not be read to their end.
+    pub failed: u64,
+    /// Captures that end in the middle of a record.
+    pub cut: u64,
+    /// Frames that were read.
+    pub frames: u64,
+    /// Their length on the wire, in bytes.
+    pub bytes: u64,
+    /// From the first to the last frame of each capture, added up.
+    pub duration: Duration,
+    /// What the replay itself took.
+    pub elapsed: Duration,
+    /// Frames by link type where that is not understood. They are judged by nobody.
+    pub unknown_link_types: BTreeMap<u16, u64>,
+    /// Flows of which a service was told.
+    pub identified_flows: u64,
+    /// Packets that were judged, but whose flow could not be listed for want of room.
+    pub packets_without_flow: u64,
+    /// All counters. Frames that could not be parsed are those of the LAN's ingress.
+    pub snapshot: Snapshot,
+}
+
+/// Why a replay ended early. What is wrong with a capture is told to the [`Observer`] instead, and
+/// the others are replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The report could not be written.
+    #[error("can't write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl ReplayError {
+    /// Whether the reader of the report went away, as `head` does: no reason to complain.
+    pub fn is_broken_pipe(&self) -> bool {
+        let Self::Output(error) = self;
+        error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// Is told what goes on.
+pub trait Observer {
+    /// About to read so many bytes, as far as sizes are known.
+    fn begins(&mut self, _bytes: u64) {}
+    /// So many more bytes were read.
+    fn advances(&mut self, _bytes: u64) {}
+    /// A capture is cut.
+    fn is_cut(&mut self, cut: &Cut);
+    /// A capture failed.
+    fn fails(&mut self, error: &CaptureError);
+}
+
+/// Replays captures against a plan and writes the report to `out`.
+pub fn run(
+    request: &ReplayRequest,
+    plan: &Plan,
+    out: &mut dyn Write,
+    observer: &mut dyn Observer,
+) -> Result<ReplaySummary, ReplayError> {
+    let started = Instant::now();
+    let sources = sources::sources(&request.captures);
+    observer.begins(sources.iter().flatten().filter_map(Source::size).sum());
+    let mut replay = Replay::new(request, plan);
+    let mut report = Report::new(request, plan, out);
+    for source in sources {
+        let (name, result) = match source {
+            Ok(source) => (source.name(), replay.source(&source, observer)),
+            Err(error) => (String::new(), Err(error)),
+        };
+        if let Err(error) = result {
+            replay.summary.failed += 1;
+            observer.fails(&error);
+        }
+        let flows = replay.flows.take_identified();
+        replay.summary.identified_flows += flows.len() as u64;
+        report.flows(&name, &flows)?;
+    }
+    let summary = replay.finish(started.elapsed());
+    report.finish(&summary)?;
+    Ok(summary)
+}
+
+/// How many frames pass between two messages to the observer.
+const FRAMES_PER_MESSAGE: u64 = 4096;
+
+const SENT: View = View {
+    side: Side::Lan,
+    hook: Hook::Ingress,
+};
+const RECEIVED: View = View {
+    side: Side::Lan,
+    hook: Hook::Egress,
+};
+
+/// A replay at work.
+struct Replay<'a> {
+    tables: MemoryTables,
+    rules: ClientRules<'a>,
+    flows: FlowTable,
+    summary: ReplaySummary,
+}
+
+impl<'a> Replay<'a> {
+    fn new(request: &'a ReplayRequest, plan: &'a Plan) -> Self {
+        Self {
+            tables: MemoryTables::new(plan),
+            rules: ClientRules::new(&request.local, plan),
+            flows: FlowTable::with_capacity(FLOWS_MAX),
+            summary: ReplaySummary::default(),
+        }
+    }
+
+    fn source(&mut self, source: &Source, observer: &mut dyn Observer) -> Result<(), CaptureError> {
+        let name = source.name();
+        match source {
+            Source::Stdin => self.capture(&name, io::stdin().lock(), observer),
+            Source::File(path) => match File::open(path) {
+                Ok(file) => self.capture(&name, file, observer),
+                Err(source) => Err(CaptureError::Open { file: name, source }),
+            },
+        }
+    }
+
+    fn capture<R: Read>(
+        &mut self,
+        name: &str,
+        source: R,
+        observer: &mut dyn Observer,
+    ) -> Result<(), CaptureError> {
+        let mut capture = Capture::new(name, source)?;
+        self.summary.captures += 1;
+        let result = self.frames(&mut capture, observer);
+        if let Some(cut) = capture.cut() {
+            self.summary.cut += 1;
+            observer.is_cut(cut);
+        }
+        result
+    }
+
+    fn frames<R: Read>(
+        &mut self,
+        capture: &mut Capture<R>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), CaptureError> {
+        let mut clock = Clock::default();
+        let mut position = 0;
+        let result = loop {
+            match capture.next_frame() {
+                Ok(Some(frame)) => self.frame(&frame, &mut clock),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if self.summary.frames.is_multiple_of(FRAMES_PER_MESSAGE) {
+                let now = capture.position();
+                observer.advances(now - position);
+                position = now;
+            }
+        };
+        observer.advances(capture.position() - position);
+        self.summary.duration += clock.duration();
+        result
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, clock: &mut Clock) {
+        self.summary.frames += 1;
+        self.summary.bytes += u64::from(frame.wire_length);
+        let tables = &self.tables;
+        tables.set_now(clock.advance(frame.timestamp));
+        let Some(link) = LinkLayer::from_link_type(frame.link_type) else {
+            *self
+                .summary
+                .unknown_link_types
+                .entry(frame.link_type)
+                .or_default() += 1;
+            return;
+        };
+        let packet = CapturedFrame {
+            bytes: frame.bytes,
+            wire_length: frame.wire_length,
+        };
+        match link.parse(packet) {
+            Err(unparsed) => tables.frame(Outcome::from(unparsed).slot(SENT), 1),
+            Ok(segment) => self.flows.packet(
+                &segment,
+                frame.wire_length,
+                frame.timestamp,
+                || self.rules.client(packet, &segment),
+                |client| {
+                    let view = match client {
+                        Client::Source => SENT,
+                        Client::Destination => RECEIVED,
+                    };
+                    let judgement = judge(packet, &segment, view, tables);
+                    record::record(&judgement, packet, view, tables);
+                    judgement
+                },
+            ),
+        }
+    }
+
+    fn finish(mut self, elapsed: Duration) -> ReplaySummary {
+        self.summary.elapsed = elapsed;
+        self.summary.packets_without_flow = self.flows.packets_without_flow();
+        self.summary.snapshot = self.tables.snapshot();
+        // The clocks of several captures are not one.
+        self.summary.snapshot.taken_at = 0;
+        self.summary
+    }
+}
+
+/// The time in a capture. It does not go back where a frame is out of order, or a second of a host
+/// would be counted twice.
+#[derive(Default)]
+struct Clock {
+    span: Option<(u64, u64)>,
+}
+
+impl Clock {
+    fn advance(&mut self, timestamp: u64) -> u64 {
+        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
+        let last = last.max(timestamp);
+        self.span = Some((first, last));
+        last
+    }
+
+    fn duration(&self) -> Duration {
+        let (first, last) = self.span.unwrap_or_default();
+        Duration::from_nanos(last - first)
+    }
+}
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]

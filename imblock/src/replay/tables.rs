@@ -140,9 +140,7 @@ impl MemoryTables {
             .map(|(view, outcome)| FrameCounts {
                 view,
                 outcome,
-                packets: self
-                    .frame_cell(outcome.slot(view))
-                    .map_or(0, |packets| packets.get()),
+                packets: self.frame_cell(outcome.slot(view)).map_or(0, Cell::get),
             })
             .filter(|counts| counts.packets != 0)
             .collect()

@@ -1,0 +1,3 @@
+//! The commands, one a file; each reads as its story.
+
+pub mod replay;
