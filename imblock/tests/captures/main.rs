@@ -1,0 +1,14 @@
+//! Captures of every kind, read and replayed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod formats;
+mod links;
+mod plan;
+mod replays;
+mod shared;
+mod write;
