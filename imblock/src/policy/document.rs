@@ -196,7 +196,7 @@ fn options() -> Options {
 /// Says in the words of policies what the YAML reader says in its own.
 fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
     let at = match error.location() {
-        Some(location) => span_of(location),
+        Some(location) => place_of(source, location),
         None => source.span(0, 0),
     };
     let kind = match error {
@@ -229,7 +229,7 @@ fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
         | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooManyAliases,
         YamlError::Eof { .. } if is_blank(source.text()) => PolicyErrorKind::Empty,
         YamlError::MultipleDocuments { .. } => PolicyErrorKind::SecondDocument,
-        other => PolicyErrorKind::Syntax(SyntaxError::new(other)),
+        other => PolicyErrorKind::Syntax(SyntaxError::new(&without_place(&other))),
     };
     PolicyError::new(source, at, kind)
 }
@@ -241,8 +241,28 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
+/// What the YAML reader says, less the place at its end, which is shown anyway.
+fn without_place(error: &YamlError) -> String {
+    let said = error.to_string();
+    let place = error
+        .location()
+        .map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    match place.and_then(|place| said.strip_suffix(&place)) {
+        Some(bare) => bare.to_owned(),
+        None => said,
+    }
+}
+
+/// The YAML scanner, unlike the reader behind it, gives no byte offsets: then they are counted.
+fn place_of(source: &Source, location: serde_yaml::Location) -> Span {
+    if location.span().byte_offset().is_some() {
+        return span_of(location);
+    }
+    let offset = source.offset(number(location.line()), number(location.column()));
+    source.span(offset, 0)
+}
+
 fn span_of(location: serde_yaml::Location) -> Span {
-    let number = |n: u64| usize::try_from(n).unwrap_or(0);
     let span = location.span();
     Span {
         offset: span.byte_offset().map_or(0, number),
@@ -250,6 +270,10 @@ fn span_of(location: serde_yaml::Location) -> Span {
         line: number(location.line()),
         column: number(location.column()),
     }
+}
+
+fn number(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(0)
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {

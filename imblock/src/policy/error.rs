@@ -458,11 +458,18 @@ impl SourceCode for Source {
         let line_end = after
             .find('\n')
             .map_or(all.len(), |newline| behind + newline);
+        // The CR of a CRLF would be taken for a line of its own.
+        let line_end = match all.get(behind..line_end) {
+            Some(rest) if rest.ends_with('\r') => line_end - 1,
+            _ => line_end,
+        };
         let start = line_start.max(offset.saturating_sub(CONTEXT_BYTES));
         let start = all.floor_char_boundary(start);
         let end = all.floor_char_boundary(line_end.min(behind.saturating_add(CONTEXT_BYTES)));
         let text = all.get(start..end).unwrap_or_default();
-        let first = self.span(start, 0);
+        // Lines are numbered from that of `start`, which is that of `offset`; the column is for the
+        // head of the report alone.
+        let first = self.span(offset, 0);
         Ok(Box::new(MietteSpanContents::new_named(
             self.name().to_owned(),
             text.as_bytes(),

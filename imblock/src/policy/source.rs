@@ -101,6 +101,22 @@ impl Source {
         &self.text
     }
 
+    /// The byte offset of a line and column, both from 1, the column in characters; cut to the text.
+    pub(super) fn offset(&self, line: usize, column: usize) -> usize {
+        let lines = self.text.split_inclusive('\n');
+        let before: usize = lines
+            .clone()
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
+        let text = lines
+            .clone()
+            .nth(line.saturating_sub(1))
+            .unwrap_or_default();
+        let within = text.char_indices().nth(column.saturating_sub(1));
+        before + within.map_or(text.trim_end().len(), |(offset, _)| offset)
+    }
+
     /// The span of `length` bytes from `offset`, cut to the text.
     pub(super) fn span(&self, offset: usize, length: usize) -> Span {
         let offset = self.text.floor_char_boundary(offset);
