@@ -11,7 +11,8 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
-use super::attach::{describe, enforce, warn_of};
+use super::attach::{describe, enforce};
+use super::say::{complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{Listen, RunArgs};
 use crate::exit::Exit;
@@ -21,12 +22,12 @@ use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
-    let _claim = target.state.claim()?;
+    let _claim = target.claim()?;
     // Before anything is attached: a taken port must not leave a half-started controller.
     let listener = bind(args.listen)?;
     let instance = enforce(target, &args.attach, args.listen)?;
     for interface in instance.interfaces()? {
-        eprintln!("imblock: {}", describe(&interface));
+        say(describe(&interface));
     }
     drop(instance);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,10 +37,10 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
         .map_err(system("start the asynchronous runtime"))?;
     let served = runtime.block_on(serve(target, args, listener));
     if !args.keep {
-        let _lock = target.state.lock()?;
+        let _lock = target.lock()?;
         match Instance::down(&target.name) {
             // Somebody removed the pins by hand: there is nothing left to take down.
-            Ok(()) | Err(KernelError::NotRunning(_)) => eprintln!("imblock: detached"),
+            Ok(()) | Err(KernelError::NotRunning(_)) => say("detached"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -91,7 +92,7 @@ fn metrics(
     };
     let listener = prepare().map_err(system("prepare the /metrics socket"))?;
     if let Ok(address) = listener.local_addr() {
-        eprintln!("imblock: serving http://{address}/metrics");
+        say(format_args!("serving http://{address}/metrics"));
     }
     let source = Arc::new(Live {
         target: Target::new(target.name.clone()),
@@ -115,12 +116,15 @@ fn reload(target: &Target, args: &RunArgs) {
     match reloaded {
         Ok(applied) => {
             warn_of(&applied.warnings);
-            eprintln!(
-                "imblock: policy reloaded, generation {}",
-                applied.generation
-            );
+            say(format_args!(
+                "policy {} is in force, generation {}",
+                applied.name, applied.generation
+            ));
         }
-        Err(error) => eprintln!("imblock: the old policy stays in force: {error}"),
+        Err(error) => {
+            complain(&error);
+            say("not reloaded: the old policy stays in force");
+        }
     }
 }
 
