@@ -335,14 +335,26 @@ impl PolicyError {
 
     /// What to do about it.
     pub fn advice(&self) -> Option<String> {
-        self.0.kind.help()
+        self.0.kind.help().map(|help| printable(&help))
     }
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
+        f.write_str(&printable(&self.0.kind.to_string()))
     }
+}
+
+/// Quoted parts of a policy must not move the cursor of whoever reads about them.
+fn printable(message: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    message.chars().map(shown).collect()
 }
 
 impl std::error::Error for PolicyError {
@@ -449,7 +461,7 @@ impl SourceCode for Source {
         _lines_before: usize,
         _lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, miette::MietteError> {
-        let all = self.text();
+        let all = self.shown();
         let (offset, behind) = (span.offset(), span.offset() + span.len());
         let (Some(before), Some(after)) = (all.get(..offset), all.get(behind..)) else {
             return Err(miette::MietteError::OutOfBounds);
