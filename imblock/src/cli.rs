@@ -3,18 +3,29 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
+use imblock_common::Side;
 
 use crate::kernel::InstanceName;
+use crate::policy::plan::{InterfacePlan, XdpAttachMode};
+
+/// What scripts can tell from the exit code; see [`crate::exit::Exit`].
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, for a reason without a number of its own
+  2  the command line is wrong
+  3  the policy is wrong, or can't be read
+  4  a capability or file permission is missing
+  5  the kernel lacks something
+  6  the interface is unknown or refuses
+  7  the instance is not running
+  8  the instance is busy, or somebody else's XDP program is attached";
 
 /// Tell, count and block instant messengers, VoIP and peer-to-peer at the network card.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 bad policy, 4 no permission, \
-    5 kernel lacks something, 6 interface, 7 not running, 8 busy or foreign program attached."
-)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Which controller is meant, where several run side by side
+    /// Which instance is meant, where several run side by side
     #[arg(long, global = true, default_value = "main", value_name = "NAME")]
     pub instance: InstanceName,
     /// What to do
@@ -28,18 +39,21 @@ pub enum Command {
     /// Show the whole thing on a throw-away network
     Demo(crate::demo::DemoArgs),
     /// Attach, serve metrics, and stay in the foreground until told to stop
+    ///
+    /// SIGHUP reads the policy again; a wrong one changes nothing. SIGINT and SIGTERM detach and
+    /// end, unless --keep is given.
     Run(RunArgs),
     /// Attach and leave: enforcement and counters go on without a process
     Up(AttachArgs),
-    /// Detach from everything and forget the counters
+    /// Detach from everything and forget the counters; what was set by hand is remembered
     Down,
     /// Drop services from now on
     Block(ToggleArgs),
-    /// Let services pass and watch them from now on
+    /// Let services pass from now on, as traffic that is watched
     Count(ToggleArgs),
-    /// Let services pass from now on
+    /// Let services pass from now on, as traffic that is wanted
     Allow(ToggleArgs),
-    /// Go back to what the policy says
+    /// Undo block, count and allow: go back to what the policy says
     Reset(ResetArgs),
     /// Show what is attached and in force
     Status(OutputArgs),
@@ -67,9 +81,10 @@ pub struct AttachArgs {
     /// A policy file, or the name of an embedded policy: audit, historic, office, school, home
     #[arg(short, long, default_value = "audit", value_name = "POLICY")]
     pub policy: String,
-    /// An interface and its side, `lan` (default) or `wan`; instead of those the policy names
-    #[arg(short, long = "interface", value_name = "IFACE[:SIDE]")]
-    pub interfaces: Vec<String>,
+    /// An interface, and which way it leads: `lan` (default), to the hosts you police, or `wan`, to
+    /// the Internet. Instead of the interfaces that the policy names
+    #[arg(short, long = "interface", value_name = "IFACE[:SIDE]", value_parser = interface)]
+    pub interfaces: Vec<InterfacePlan>,
 }
 
 /// `run`.
@@ -101,7 +116,7 @@ pub enum Listen {
 /// `block`, `count`, `allow`.
 #[derive(Debug, Args)]
 pub struct ToggleArgs {
-    /// Service ids, `category:im`, `status:historic`, or `all`
+    /// Service ids (see `imblock services`), `category:im`, `status:historic`, or `all`
     #[arg(required = true, value_name = "SERVICE")]
     pub selectors: Vec<String>,
     /// Only for the hosts of this group of the policy
@@ -207,6 +222,31 @@ fn listen(text: &str) -> Result<Listen, String> {
     text.parse()
         .map(Listen::At)
         .map_err(|_| format!("`{text}` is neither `none` nor an address such as 127.0.0.1:9863"))
+}
+
+/// `IFACE` or `IFACE:SIDE`. A LAN side has an egress program too, which sees what the box itself and
+/// other interfaces send to the hosts.
+fn interface(text: &str) -> Result<InterfacePlan, String> {
+    let (name, side) = match text.rsplit_once(':') {
+        None => (text, Side::Lan),
+        Some((name, "lan")) => (name, Side::Lan),
+        Some((name, "wan")) => (name, Side::Wan),
+        Some((_, side)) => {
+            return Err(format!(
+                "there is no side `{side}`: an interface is `lan` (towards the hosts you police) \
+                 or `wan` (towards the Internet)"
+            ));
+        }
+    };
+    if name.is_empty() {
+        return Err("the name of the interface is missing".to_owned());
+    }
+    Ok(InterfacePlan {
+        name: name.to_owned(),
+        side,
+        mode: XdpAttachMode::Auto,
+        egress: side == Side::Lan,
+    })
 }
 
 fn interval(text: &str) -> Result<f64, String> {

@@ -7,6 +7,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use imblock_common::Action;
 use imblock_common::layout::ActionCell;
@@ -21,12 +23,14 @@ use crate::policy::plan::{ServicePlan, action_from_name};
 pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
 const STATE_DIR: &str = "/var/lib/imblock";
 const VERSION: u32 = 1;
+/// How long a claim waits for others: [`StateDir::controller`] holds the lock while it looks.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// Trouble with the state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A file or directory could not be used.
-    #[error("{path}: {what} (another directory can be named with {STATE_VARIABLE})")]
+    #[error("the state {path} {what} ({source}); {STATE_VARIABLE} can name another directory")]
     Io {
         /// Which.
         path: PathBuf,
@@ -37,8 +41,8 @@ pub enum StateError {
     },
     /// The file isn't what was written.
     #[error(
-        "{path} can't be read as imblock's state ({source}): repair it, or remove it to forget all \
-         toggles"
+        "{path} is not what imblock wrote ({source}): repair it, or remove it to forget what was set \
+         by hand"
     )]
     Broken {
         /// Which.
@@ -48,7 +52,8 @@ pub enum StateError {
     },
     /// The file is of a later version.
     #[error(
-        "{path} was written by a later version of imblock (format {found}, this one reads {VERSION})"
+        "{path} was written by a later imblock (format {found}, this one reads {VERSION}): update \
+         this one, or move the file away to go on without what was set by hand"
     )]
     Later {
         /// Which.
@@ -57,10 +62,13 @@ pub enum StateError {
         found: u32,
     },
     /// Another controller holds the instance.
-    #[error("a controller of this instance is running already (process {pid}): stop it first")]
+    #[error(
+        "a controller of this instance is at work already{}: stop it first, or choose another \
+         instance with --instance", process(*.pid)
+    )]
     Controlled {
-        /// Its process id.
-        pid: u32,
+        /// Its process id; none if it has not said yet.
+        pid: Option<u32>,
     },
 }
 
@@ -131,6 +139,12 @@ impl State {
         self.overrides.retain(|old| {
             old.service != service || (group.is_some() && old.group.as_deref() != group)
         });
+    }
+
+    /// Forgets the toggles of every service: all of them, or those of one group.
+    pub fn forget_all(&mut self, group: Option<&str>) {
+        self.overrides
+            .retain(|old| group.is_some() && old.group.as_deref() != group);
     }
 
     /// Puts the toggles into a plan's cells. Those that name a service or group which the plan
@@ -216,6 +230,11 @@ pub struct StateLock {
     _file: File,
 }
 
+#[derive(Deserialize)]
+struct Stamp {
+    version: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Document {
     version: u32,
@@ -226,7 +245,8 @@ struct Document {
 impl StateDir {
     /// Of an instance, under the directory that the environment names.
     pub fn of(instance: &InstanceName) -> Self {
-        let root = std::env::var_os(STATE_VARIABLE).map_or_else(|| STATE_DIR.into(), PathBuf::from);
+        let named = std::env::var_os(STATE_VARIABLE).filter(|named| !named.is_empty());
+        let root = named.map_or_else(|| STATE_DIR.into(), PathBuf::from);
         Self {
             dir: root.join(instance.as_str()),
         }
@@ -245,15 +265,18 @@ impl StateDir {
     pub fn claim(&self) -> Result<StateLock, StateError> {
         let path = self.dir.join("controller");
         let mut file = self.open_lock(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StateError::Controlled {
-                    pid: read_pid(&mut file).unwrap_or(0),
-                });
-            }
-            Err(TryLockError::Error(source)) => {
-                return Err(io_error(&path, "could not be locked", source));
+        let begin = Instant::now();
+        while let Err(error) = file.try_lock() {
+            match error {
+                TryLockError::WouldBlock if begin.elapsed() < GLANCE => thread::sleep(GLANCE / 20),
+                TryLockError::WouldBlock => {
+                    return Err(StateError::Controlled {
+                        pid: read_pid(&mut file),
+                    });
+                }
+                TryLockError::Error(source) => {
+                    return Err(io_error(&path, "could not be locked", source));
+                }
             }
         }
         file.set_len(0)
@@ -279,17 +302,19 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
             Err(source) => return Err(io_error(&path, "could not be read", source)),
         };
-        let document: Document =
-            serde_json::from_slice(&text).map_err(|source| StateError::Broken {
-                path: path.clone(),
-                source,
-            })?;
-        if document.version > VERSION {
+        let broken = |source| StateError::Broken {
+            path: path.clone(),
+            source,
+        };
+        // The version alone first: the rest of a later one may look otherwise.
+        let Stamp { version } = serde_json::from_slice(&text).map_err(broken)?;
+        if version > VERSION {
             return Err(StateError::Later {
                 path,
-                found: document.version,
+                found: version,
             });
         }
+        let document: Document = serde_json::from_slice(&text).map_err(broken)?;
         Ok(document.state)
     }
 
@@ -331,6 +356,11 @@ impl StateDir {
             .open(path)
             .map_err(|source| io_error(path, "could not be opened", source))
     }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})"))
+        .unwrap_or_default()
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {
@@ -432,11 +462,7 @@ mod tests {
         assert_eq!(dir.load().unwrap(), state);
         fs::write(dir.path(), b"{\"version\":1,\"overrides\":[").unwrap();
         assert!(matches!(dir.load(), Err(StateError::Broken { .. })));
-        fs::write(
-            dir.path(),
-            b"{\"version\":9,\"overrides\":[],\"services\":[]}",
-        )
-        .unwrap();
+        fs::write(dir.path(), b"{\"version\":9,\"switches\":{}}").unwrap();
         assert!(matches!(
             dir.load(),
             Err(StateError::Later { found: 9, .. })

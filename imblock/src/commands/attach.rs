@@ -1,28 +1,30 @@
 //! `up` and `down`.
 
 use super::CommandError;
-use super::target::{Target, interfaces};
+use super::say::{say, warn_of};
+use super::target::Target;
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
 use crate::kernel::Instance;
-use crate::state::{Override, StateLock};
+use crate::policy::plan::InterfacePlan;
+use crate::state::Override;
 use crate::status::InterfaceStatus;
 
 /// Attaches, applies the policy, and leaves.
 pub(super) fn up(target: &Target, args: &AttachArgs) -> Result<Exit, CommandError> {
     // A controller that runs would not know of the new interfaces.
-    let _claim = target.state.claim()?;
+    let _claim = target.claim()?;
     let instance = enforce(target, args, Listen::Nowhere)?;
     for interface in instance.interfaces()? {
-        eprintln!("imblock: {}", describe(&interface));
+        say(describe(&interface));
     }
     Ok(Exit::Ok)
 }
 
 /// Detaches, and forgets the counters. Toggles are kept for the next time.
 pub(super) fn down(target: &Target) -> Result<Exit, CommandError> {
-    let _claim = target.state.claim()?;
-    let _lock = target.state.lock()?;
+    let _claim = target.claim()?;
+    let _lock = target.lock()?;
     Instance::down(&target.name)?;
     Ok(Exit::Ok)
 }
@@ -33,11 +35,11 @@ pub(super) fn enforce(
     args: &AttachArgs,
     listen: Listen,
 ) -> Result<Instance, CommandError> {
-    let named = interfaces(&args.interfaces)?;
-    let _lock: StateLock = target.state.lock()?;
+    refuse_twice(&args.interfaces)?;
+    let _lock = target.lock()?;
     let mut plan = target.plan(&args.policy, listen)?;
-    if !named.is_empty() {
-        plan.interfaces = named;
+    if !args.interfaces.is_empty() {
+        plan.interfaces.clone_from(&args.interfaces);
     }
     let mut state = target.state.load()?;
     warn_of(&plan.warnings);
@@ -45,32 +47,35 @@ pub(super) fn enforce(
     let instance = Instance::up(&target.name, &plan)?;
     let limits = instance.maps.limits()?;
     if limits != plan.limits {
-        eprintln!(
-            "imblock: warning: the tables have room for {} hosts and {} prefixes since they were \
-             made; the policy's `limits` take effect after `imblock down`",
+        say(format_args!(
+            "warning: the tables have room for {} hosts and {} prefixes since they were made; the \
+             policy's `limits` take effect after `imblock down`",
             limits.hosts, limits.prefixes
-        );
+        ));
     }
     target.remember(&mut state, &plan)?;
     Ok(instance)
+}
+
+/// One interface has one side: the second naming would silently have its way.
+fn refuse_twice(interfaces: &[InterfacePlan]) -> Result<(), CommandError> {
+    let mut names: Vec<&str> = interfaces.iter().map(|plan| plan.name.as_str()).collect();
+    names.sort_unstable();
+    match names.array_windows().find(|[one, other]| one == other) {
+        None => Ok(()),
+        Some([name, _]) => Err(CommandError::InterfaceTwice((*name).to_owned())),
+    }
 }
 
 /// A word about toggles that the policy has no service or group for.
 pub(super) fn sleeping_toggles(asleep: &[&Override]) -> Vec<String> {
     let word = |toggle: &&Override| {
         format!(
-            "the toggle of `{}` sleeps: this policy has no such service or group",
+            "the toggle of `{}` has no effect now: this policy has no such service or group",
             toggle.service
         )
     };
     asleep.iter().map(word).collect()
-}
-
-/// Prints what the compiler wants the operator to know.
-pub(super) fn warn_of(warnings: &[String]) {
-    for warning in warnings {
-        eprintln!("imblock: warning: {warning}");
-    }
 }
 
 /// One line about an attached interface.

@@ -14,7 +14,7 @@ pub enum CommandError {
     #[error(transparent)]
     Policy(#[from] PolicyErrors),
     /// A selector names nothing.
-    #[error(transparent)]
+    #[error("{error}; {help}", error = .0, help = .0.help())]
     Selector(#[from] SelectorError),
     /// The kernel, its maps or its interfaces.
     #[error(transparent)]
@@ -28,16 +28,9 @@ pub enum CommandError {
     /// A replay.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
-    /// An interface's side is neither of the two.
-    #[error(
-        "`{spec}`: there is no side `{side}`; an interface is `lan` (the hosts you police) or `wan`"
-    )]
-    UnknownSide {
-        /// As typed.
-        spec: String,
-        /// The part behind the colon.
-        side: String,
-    },
+    /// An interface is named more than once.
+    #[error("the interface `{0}` is named twice: give it one side, `lan` or `wan`")]
+    InterfaceTwice(String),
     /// A group that the policy in force doesn't have.
     #[error("the policy in force has no group `{name}`; its groups are {}", .known.join(", "))]
     UnknownGroup {
@@ -81,7 +74,7 @@ impl CommandError {
         let exit = match self {
             Self::Policy(_) => Exit::BadPolicy,
             Self::Selector(_)
-            | Self::UnknownSide { .. }
+            | Self::InterfaceTwice(_)
             | Self::UnknownGroup { .. }
             | Self::NotOneService { .. } => Exit::Usage,
             Self::Kernel(error) => error.exit(),

@@ -7,13 +7,14 @@ mod hosts;
 mod policy;
 pub mod replay;
 mod run;
+mod say;
 mod services;
 mod status;
 mod target;
 mod toggle;
 
 pub use error::CommandError;
-pub use policy::report as report_policy_errors;
+pub use say::complain;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;

@@ -1,11 +1,12 @@
 //! `policy check|show|apply`, and the policy side of `replay`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 
 use super::CommandError;
-use super::attach::{sleeping_toggles, warn_of};
+use super::attach::sleeping_toggles;
+use super::say::{report, say, warn_of};
 use super::target::{Target, plan_of_nowhere};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
 use crate::exit::Exit;
@@ -35,7 +36,7 @@ pub(super) fn put_in_force(
     policy: &str,
     listen: Listen,
 ) -> Result<Applied, CommandError> {
-    let _lock = target.state.lock()?;
+    let _lock = target.lock()?;
     let mut instance = target.open()?;
     let mut plan = target.plan(policy, listen)?;
     let mut state = target.state.load()?;
@@ -54,10 +55,10 @@ pub(super) fn put_in_force(
 fn apply(target: &Target, file: &str) -> Result<Exit, CommandError> {
     let applied = put_in_force(target, file, Listen::Nowhere)?;
     warn_of(&applied.warnings);
-    eprintln!(
-        "imblock: policy {} is in force, generation {}",
+    say(format_args!(
+        "policy {} is in force, generation {}",
         applied.name, applied.generation
-    );
+    ));
     Ok(Exit::Ok)
 }
 
@@ -143,13 +144,6 @@ fn compile(file: &str) -> Result<Vec<String>, PolicyErrors> {
     let policy = policy::load(&PolicySource::parse(file))?;
     let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
     Ok(plan.warnings)
-}
-
-/// Prints policy errors the way a person at a terminal wants them.
-pub fn report(errors: &PolicyErrors) {
-    const WIDTH: usize = 100;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", errors.report(WIDTH, colour));
 }
 
 impl From<&crate::policy::PolicyError> for Fault {

@@ -114,11 +114,11 @@ impl Observer for Watcher {
     }
 
     fn is_cut(&mut self, cut: &Cut) {
-        self.say(&format!("warning: {cut}"));
+        self.say(&format!("imblock: warning: {cut}"));
     }
 
     fn fails(&mut self, error: &CaptureError) {
-        self.say(&format!("error: {error}"));
+        self.say(&format!("imblock: {error}"));
     }
 }
 

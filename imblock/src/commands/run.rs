@@ -10,7 +10,8 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
-use super::attach::{describe, enforce, warn_of};
+use super::attach::{describe, enforce};
+use super::say::{complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{Listen, RunArgs};
 use crate::exit::Exit;
@@ -24,7 +25,7 @@ use crate::telemetry::{self, Source, SourceError};
 const STACK: usize = 16 << 20;
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
-    let _claim = target.state.claim()?;
+    let _claim = target.claim()?;
     // Before anything is attached: a taken port must not leave a half-started controller.
     let listener = bind(args.listen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -37,15 +38,15 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
     let signals = runtime.block_on(async { Signals::listen() })?;
     let instance = enforce(target, &args.attach, args.listen)?;
     for interface in instance.interfaces()? {
-        eprintln!("imblock: {}", describe(&interface));
+        say(describe(&interface));
     }
     drop(instance);
     let served = runtime.block_on(serve(target, args, listener, signals));
     if !args.keep {
-        let _lock = target.state.lock()?;
+        let _lock = target.lock()?;
         match Instance::down(&target.name) {
             // Somebody removed the pins by hand: there is nothing left to take down.
-            Ok(()) | Err(KernelError::NotRunning(_)) => eprintln!("imblock: detached"),
+            Ok(()) | Err(KernelError::NotRunning(_)) => say("detached"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -97,7 +98,7 @@ fn metrics(
     };
     let listener = prepare().map_err(system("prepare the /metrics socket"))?;
     if let Ok(address) = listener.local_addr() {
-        eprintln!("imblock: serving http://{address}/metrics");
+        say(format_args!("serving http://{address}/metrics"));
     }
     let source = Arc::new(Live {
         target: Target::new(target.name.clone()),
@@ -121,12 +122,15 @@ fn reload(target: &Target, args: &RunArgs) {
     match reloaded {
         Ok(applied) => {
             warn_of(&applied.warnings);
-            eprintln!(
-                "imblock: policy reloaded, generation {}",
-                applied.generation
-            );
+            say(format_args!(
+                "policy {} is in force, generation {}",
+                applied.name, applied.generation
+            ));
         }
-        Err(error) => eprintln!("imblock: the old policy stays in force: {error}"),
+        Err(error) => {
+            complain(&error);
+            say("not reloaded: the old policy stays in force");
+        }
     }
 }
 

@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use imblock_common::{Side, Transport};
+use imblock_common::Transport;
 
 use super::CommandError;
 use crate::cli::Listen;
-use crate::kernel::{Instance, InstanceName, own_addresses};
-use crate::policy::plan::{InterfacePlan, XdpAttachMode};
+use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
-use crate::state::{KnownService, State, StateDir};
+use crate::state::{KnownService, State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
 /// The port of SSH, which leads to the box in most places.
@@ -26,6 +25,19 @@ impl Target {
     pub(super) fn new(name: InstanceName) -> Self {
         let state = StateDir::of(&name);
         Self { name, state }
+    }
+
+    /// Waits until no other command changes the instance. Asks for the right to BPF first: who lacks
+    /// it should hear of that, and not of a directory.
+    pub(super) fn lock(&self) -> Result<StateLock, CommandError> {
+        require_right()?;
+        Ok(self.state.lock()?)
+    }
+
+    /// Claims the instance for this process, as its controller.
+    pub(super) fn claim(&self) -> Result<StateLock, CommandError> {
+        require_right()?;
+        Ok(self.state.claim()?)
     }
 
     pub(super) fn open(&self) -> Result<Instance, CommandError> {
@@ -91,32 +103,6 @@ impl Target {
 pub(super) fn plan_of_nowhere(policy: &str) -> Result<Plan, CommandError> {
     let policy = policy::load(&PolicySource::parse(policy))?;
     Ok(policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?)
-}
-
-/// The interfaces that the command line names, as `IFACE` or `IFACE:SIDE`.
-pub(super) fn interfaces(specs: &[String]) -> Result<Vec<InterfacePlan>, CommandError> {
-    specs
-        .iter()
-        .map(|spec| {
-            let (name, side) = match spec.rsplit_once(':') {
-                None => (spec.as_str(), Side::Lan),
-                Some((name, "lan")) => (name, Side::Lan),
-                Some((name, "wan")) => (name, Side::Wan),
-                Some((_, side)) => {
-                    return Err(CommandError::UnknownSide {
-                        spec: spec.clone(),
-                        side: side.to_owned(),
-                    });
-                }
-            };
-            Ok(InterfacePlan {
-                name: name.to_owned(),
-                side,
-                mode: XdpAttachMode::Auto,
-                egress: side == Side::Lan,
-            })
-        })
-        .collect()
 }
 
 /// Who gives this command, for the record.

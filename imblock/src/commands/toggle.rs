@@ -3,6 +3,7 @@
 use imblock_common::Action;
 
 use super::CommandError;
+use super::say::say;
 use super::target::{Target, now, operator};
 use crate::cli::{ResetArgs, ToggleArgs};
 use crate::exit::Exit;
@@ -18,56 +19,84 @@ pub(super) fn set(
     action: Action,
 ) -> Result<Exit, CommandError> {
     let (by, at) = (operator(), now());
-    let changed = change(
-        target,
-        &args.selectors,
-        args.group.as_deref(),
-        |state, service| {
+    let group = args.group.as_deref();
+    let changed = change(target, &args.selectors, group, |state, services| {
+        for service in services {
             state.set(Override {
-                service: service.to_owned(),
+                service: service.id.clone(),
                 group: args.group.clone(),
                 action,
                 by: by.clone(),
                 at,
             });
-        },
-    )?;
-    eprintln!(
-        "imblock: {} of {}{}",
-        action.name(),
-        services(changed),
-        hosts(args.group.as_deref())
-    );
+        }
+    })?;
+    say(format_args!(
+        "{}{}: {} from now on",
+        services(changed.services.len()),
+        hosts(group),
+        action.name()
+    ));
     Ok(Exit::Ok)
 }
 
 /// Goes back to what the policy says.
 pub(super) fn reset(target: &Target, args: &ResetArgs) -> Result<Exit, CommandError> {
-    let changed = change(
-        target,
-        &args.selectors,
-        args.group.as_deref(),
-        |state, service| {
-            state.forget(service, args.group.as_deref());
-        },
-    )?;
-    eprintln!(
-        "imblock: {}{} back to what the policy says",
-        services(changed),
-        hosts(args.group.as_deref())
-    );
+    let group = args.group.as_deref();
+    let changed = change(target, &args.selectors, group, |state, services| {
+        if args.selectors.is_empty() {
+            // Toggles of services that this policy does not have included.
+            state.forget_all(group);
+        }
+        for service in services {
+            state.forget(&service.id, group);
+        }
+    })?;
+    say(format_args!(
+        "{}{}: what the policy says from now on",
+        services(changed.services.len()),
+        hosts(group)
+    ));
+    let still = changed.still_toggled();
+    if still > 0 {
+        say(format_args!(
+            "warning: {} of them set by hand for all groups, which still holds: `imblock reset` \
+             without --group ends that",
+            services(still)
+        ));
+    }
     Ok(Exit::Ok)
 }
 
+/// What a command changed.
+struct Changed {
+    /// The ids of the selected services.
+    services: Vec<String>,
+    /// The state afterwards.
+    state: State,
+}
+
+impl Changed {
+    /// How many of the services have a toggle left.
+    fn still_toggled(&self) -> usize {
+        let toggled = |id: &&String| {
+            self.state
+                .overrides
+                .iter()
+                .any(|toggle| toggle.service == **id && toggle.group.is_none())
+        };
+        self.services.iter().filter(toggled).count()
+    }
+}
+
 /// Changes the toggles of the selected services, in the kernel first and then in the state.
-/// Returns how many services were selected.
 fn change(
     target: &Target,
     selectors: &[String],
     group: Option<&str>,
-    edit: impl Fn(&mut State, &str),
-) -> Result<usize, CommandError> {
-    let _lock = target.state.lock()?;
+    edit: impl Fn(&mut State, &[&ServicePlan]),
+) -> Result<Changed, CommandError> {
+    let _lock = target.lock()?;
     let mut instance = target.open()?;
     let mut state = target.state.load()?;
     let groups = instance.maps.groups()?;
@@ -81,14 +110,17 @@ fn change(
     }
     let known = known_services(&state, &instance)?;
     let selected = select_all(&known, selectors)?;
-    let mut changes = Vec::new();
-    for service in &selected {
-        edit(&mut state, &service.id);
-        changes.extend(state.changes(&service.id, service.number, &groups));
-    }
+    edit(&mut state, &selected);
+    let changes: Vec<_> = selected
+        .iter()
+        .flat_map(|service| state.changes(&service.id, service.number, &groups))
+        .collect();
     instance.maps.toggle(&changes)?;
     target.state.store(&state)?;
-    Ok(selected.len())
+    Ok(Changed {
+        services: selected.iter().map(|service| service.id.clone()).collect(),
+        state,
+    })
 }
 
 /// What several selectors name, each service once, by number; everything where there is none.
@@ -150,6 +182,6 @@ fn services(count: usize) -> String {
 
 fn hosts(group: Option<&str>) -> String {
     group
-        .map(|group| format!(" for the hosts of {group}"))
+        .map(|group| format!(" for the hosts of `{group}`"))
         .unwrap_or_default()
 }

@@ -15,8 +15,8 @@ use crate::exit::Exit;
 pub enum KernelError {
     /// A capability is missing.
     #[error(
-        "BPF needs {missing}, which this process does not have: run it as root, or give the binary \
-         the right with `setcap cap_bpf,cap_net_admin,cap_perfmon+ep imblock`"
+        "no permission: this needs {missing}, which the process does not have; run it as root \
+         (policy check, policy show -p and replay need no rights)"
     )]
     NoPermission {
         /// The capabilities, by name.
@@ -32,8 +32,8 @@ pub enum KernelError {
     },
     /// The bpffs isn't there and can't be mounted.
     #[error(
-        "no BPF file system at {path}, and mounting one failed ({source}): \
-         try `mount -t bpf bpf {path}`"
+        "no BPF file system at {path}, and mounting one failed ({source}): try `mkdir -p {path}` and \
+         `mount -t bpf bpf {path}`, or name another place with IMBLOCK_BPFFS"
     )]
     NoBpffs {
         /// Where it was looked for.
@@ -46,8 +46,8 @@ pub enum KernelError {
     InstanceName(String),
     /// The instance has no pins.
     #[error(
-        "instance `{0}` is not running: start it with `imblock up` or `imblock run`\
-         (other instances are chosen with --instance)"
+        "instance `{0}` is not running: start it with `imblock up` or `imblock run`, or choose \
+         another with --instance"
     )]
     NotRunning(String),
     /// The pins are of another version of the layout.
@@ -245,7 +245,7 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() {
         String::new()
     } else {
-        format!("; there are {}", names.join(", "))
+        format!("; the interfaces here are {}", names.join(", "))
     }
 }
 

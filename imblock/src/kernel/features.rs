@@ -36,7 +36,7 @@ pub fn bpf_right() -> BpfRight {
 }
 
 /// Refuses early and in words what the kernel would refuse late and with a number.
-pub(super) fn require_right() -> Result<(), KernelError> {
+pub fn require_right() -> Result<(), KernelError> {
     match bpf_right() {
         BpfRight::Granted => Ok(()),
         BpfRight::Lacks(missing) => Err(KernelError::NoPermission {

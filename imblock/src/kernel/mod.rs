@@ -27,7 +27,7 @@ mod wire;
 
 pub use attach::Attachment;
 pub use error::KernelError;
-pub use features::{BpfRight, bpf_right};
+pub use features::{BpfRight, bpf_right, require_right};
 pub use instance::Instance;
 pub use maps::Maps;
 pub use netlink::own_addresses;

@@ -97,6 +97,11 @@ impl SourceCode for Source {
             let line_end = after
                 .find('\n')
                 .map_or(all.len(), |newline| behind + newline);
+            // The CR of a CRLF would be taken for a line of its own.
+            let line_end = match all.get(behind..line_end) {
+                Some(rest) if rest.ends_with('\r') => line_end - 1,
+                _ => line_end,
+            };
             (
                 line_start.max(offset.saturating_sub(CONTEXT_BYTES)),
                 line_end.min(behind.saturating_add(CONTEXT_BYTES)),

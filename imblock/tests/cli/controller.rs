@@ -1,0 +1,158 @@
+//! `run`: readiness, signals, and what stays behind.
+
+use std::fs;
+use std::time::Duration;
+
+use imblock::lab::{Answer, Probe, probe};
+use imblock_common::Transport;
+use rustix::process::Signal;
+
+use crate::site::Site;
+
+#[test]
+fn hangup_reads_the_policy_again() {
+    let Some(site) = Site::or_skip("hangup_reads_the_policy_again") else {
+        return;
+    };
+    let policy = site.file("policy.yaml", "version: 1\nname: first\n");
+    let running = site.start(&[
+        "run",
+        "-i",
+        "lan0",
+        "-p",
+        &policy,
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    running.await_log("serving http://127.0.0.1:");
+    let in_force = || {
+        let status = site.imblock(&["status", "--json"]).exits(0).json();
+        let policy = &status["policy"];
+        (
+            policy["name"].as_str().unwrap().to_owned(),
+            policy["generation"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(in_force(), ("first".to_owned(), 1));
+
+    fs::write(
+        &policy,
+        "version: 1\nname: second\nrules: [{ services: [irc], action: drop }]\n",
+    )
+    .unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy second is in force, generation 2");
+    assert_eq!(in_force(), ("second".to_owned(), 2));
+
+    fs::write(&policy, "version: 1\nname: third\nrulez: []\n").unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("the old policy stays in force");
+    assert!(
+        running.log().contains("policy.yaml:3:1"),
+        "{}",
+        running.log()
+    );
+    assert_eq!(in_force(), ("second".to_owned(), 2));
+
+    fs::remove_file(&policy).unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("No such file");
+
+    // It is still there, and still listens.
+    fs::write(&policy, "version: 1\nname: fourth\n").unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy fourth is in force, generation 3");
+}
+
+#[test]
+fn stop_signals_detach() {
+    let Some(site) = Site::or_skip("stop_signals_detach") else {
+        return;
+    };
+    for signal in [Signal::TERM, Signal::INT] {
+        let running = site.start(&["run", "-i", "lan0", "--listen", "none"]);
+        assert!(site.is_up());
+        running.signal(signal);
+        let (code, log) = running.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("detached"), "{log}");
+        site.imblock(&["status"]).exits(7);
+    }
+}
+
+#[test]
+fn a_killed_controller_is_taken_over() {
+    let Some(site) = Site::or_skip("a_killed_controller_is_taken_over") else {
+        return;
+    };
+    let running = site.start(&["run", "-i", "lan0", "--listen", "none"]);
+    running.signal(Signal::KILL);
+    running.end();
+    // The kernel went on without it.
+    let status = site.imblock(&["status", "--json"]).exits(0).json();
+    assert!(status["controller"].is_null());
+    assert_ne!(status["interfaces"][0]["xdp"], "none");
+    let next = site.start(&["run", "-i", "lan0", "--listen", "none"]);
+    let status = site.imblock(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["controller"], next.pid());
+    assert_eq!(status["policy"]["generation"], 2);
+}
+
+#[test]
+fn an_instance_that_was_taken_down_behind_its_back_does_not_hang_the_controller() {
+    let Some(site) = Site::or_skip("an_instance_that_was_taken_down_behind_its_back") else {
+        return;
+    };
+    let running = site.start(&["run", "-i", "lan0", "--listen", "none"]);
+    let pins = format!("/sys/fs/bpf/imblock/{}", site.instance);
+    fs::remove_dir_all(&pins).unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("is not running");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn keep_leaves_enforcement_and_counters_to_the_next() {
+    let Some(site) = Site::with_hosts_or_skip("keep_leaves_enforcement_and_counters_to_the_next")
+    else {
+        return;
+    };
+    let lab = &site.network;
+    let irc = Probe {
+        transport: Transport::Tcp,
+        to: (lab.server.v4, 6667).into(),
+    };
+    // Nobody listens there: what comes back is a reset.
+    let ask = || {
+        let patience = Duration::from_millis(300);
+        probe(&lab.alice.namespace, &[irc], patience).unwrap()[0]
+    };
+    let seen = || {
+        let json = site.imblock(&["services", "irc", "--json"]).exits(0).json();
+        let packets = |what: &str| json["services"][0][what]["packets"].as_u64().unwrap();
+        (packets("passed"), packets("refused"))
+    };
+    let run = ["run", "-i", "lan0", "--keep", "--listen", "none"];
+    let running = site.start(&run);
+    assert!(matches!(ask(), Answer::Error(_)));
+    assert_eq!(seen(), (2, 0), "a SYN, and its reset");
+    site.imblock(&["block", "irc"]).exits(0);
+    running.signal(Signal::TERM);
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("detached"), "{log}");
+
+    // Without a controller it is dropped, and counted.
+    assert_eq!(ask(), Answer::Silence);
+    assert_eq!(seen(), (2, 1));
+    let status = site.imblock(&["status", "--json"]).exits(0).json();
+    assert!(status["controller"].is_null());
+
+    let running = site.start(&run);
+    assert_eq!(seen(), (2, 1), "the counters were taken over");
+    assert_eq!(ask(), Answer::Silence);
+    assert_eq!(seen(), (2, 2));
+    running.signal(Signal::TERM);
+    running.end();
+}

@@ -1,0 +1,23 @@
+//! The command line as a black box: the real binary, its exit codes, and what it says.
+//!
+//! What needs the kernel happens in network namespaces of its own, with an instance and a state
+//! directory of its own; no interface of the machine is touched.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod controller;
+mod documents;
+mod help;
+mod packaging;
+mod pipes;
+mod policies;
+mod refusals;
+mod replay;
+mod site;
+mod state;
+mod support;
+mod toggles;
