@@ -1,5 +1,5 @@
 //! The table of host counters.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use core::cell::{Cell, RefCell};
 use std::collections::HashSet;

@@ -559,7 +559,7 @@ fn the_list_of_mistakes_is_one_line_each_for_scripts() {
     let text = "version: 1\nname: office\ndefaults: { action: dorp }\nlimits: { hosts: 0 }\n";
     insta::assert_snapshot!(refused(text).to_string(), @r#"
     office.yaml:3:21: unknown action `dorp`; did you mean `drop`?
-    office.yaml:4:18: `limits.hosts` is 0; it can be 1 to 16777216
+    office.yaml:4:18: `limits.hosts` is 0; it can be 1 to 8388608
     "#);
 }
 

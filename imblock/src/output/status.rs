@@ -147,8 +147,7 @@ impl<'a> Report<'a> {
         fact(to, "controller", &controller)?;
         let room = self.limits.hosts;
         let pairs = plural(u64::from(self.hosts_in_use), "pair", "pairs");
-        let line =
-            format!("{pairs} of host and service in the tables; room for {room} of each family");
+        let line = format!("{pairs} of host and service in the tables; room for {room}");
         fact(to, "hosts", &line)?;
         if self.overflow > 0 {
             let packets = plural(self.overflow, "packet", "packets");

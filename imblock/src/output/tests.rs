@@ -236,7 +236,7 @@ fn status_of_an_instance_with_everything() {
     policy      office, generation 3, since 2025-06-15T15:06:40Z
     hash        9f86d081884c7d65
     controller  process 1234
-    hosts       3 pairs of host and service in the tables; room for 65536 of each family
+    hosts       3 pairs of host and service in the tables; room for 16384
     overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
 
     INTERFACE  SIDE  MODE  XDP      EGRESS
@@ -263,7 +263,7 @@ fn status_of_an_instance_with_nothing() {
     policy      office, generation 3, since 2025-06-15T15:06:40Z
     hash        9f86d081884c7d65
     controller  none in the foreground; the kernel enforces on its own
-    hosts       0 pairs of host and service in the tables; room for 65536 of each family
+    hosts       0 pairs of host and service in the tables; room for 16384
 
     No interface is attached: nothing is seen, nothing is blocked.
 
@@ -298,7 +298,7 @@ fn status_as_json() {
                 {"service": "xmpp", "group": null, "action": "allow", "by": "ada\u{1b}[2J",
                  "at": "2025-06-15T15:18:20Z"},
             ],
-            "limits": {"hosts": 65_536, "prefixes": 262_144},
+            "limits": {"hosts": 16_384, "prefixes": 262_144},
             "hosts_in_use": 3,
             "frames": [
                 {"view": "lan_ingress", "outcome": "identified", "packets": 524},

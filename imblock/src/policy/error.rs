@@ -328,14 +328,23 @@ impl PolicyError {
 
     /// What to do about it.
     pub fn advice(&self) -> Option<String> {
-        self.0.kind.help()
+        self.0.kind.help().map(|help| printable(&help))
     }
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
+        f.write_str(&printable(&self.0.kind.to_string()))
     }
+}
+
+/// Quoted parts of a policy must not move the cursor of whoever reads about them.
+fn printable(message: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
+    };
+    message.chars().map(shown).collect()
 }
 
 impl std::error::Error for PolicyError {

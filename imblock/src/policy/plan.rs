@@ -72,8 +72,8 @@ pub enum XdpAttachMode {
 /// Sizes of the tables that hosts fill. They are set when the maps are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// (host, service) pairs with counters of their own, of each address family; further ones are
-    /// counted as overflow. Each takes about 80 bytes a CPU and 100 bytes once, used or not.
+    /// (host, service) pairs with counters of their own, passed and refused traffic apart; what
+    /// finds no room is counted as overflow. Each takes 128 to 256 bytes a CPU, used or not.
     pub hosts: u32,
     /// Prefixes of groups and protected hosts, of both halves together.
     pub prefixes: u32,

@@ -28,7 +28,7 @@ const ERRORS_MAX: usize = 200;
 /// Bytes of a word that are looked at.
 const WORD_MAX: usize = 128;
 /// Smallest and largest `limits.hosts`.
-const HOSTS: (u32, u32) = (1, 1 << 24);
+const HOSTS: (u32, u32) = (1, 1 << 23);
 /// Smallest and largest `limits.prefixes`.
 const PREFIXES: (u32, u32) = (256, 1 << 24);
 

@@ -81,7 +81,7 @@ impl SourceCode for Source {
         lines_before: usize,
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, miette::MietteError> {
-        let all = self.text();
+        let all = self.shown();
         let (offset, behind) = (span.offset(), span.offset() + span.len());
         let (Some(before), Some(after)) = (all.get(..offset), all.get(behind..)) else {
             return Err(miette::MietteError::OutOfBounds);

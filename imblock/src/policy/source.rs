@@ -86,12 +86,23 @@ fn not_utf8(name: &str, bytes: &[u8], valid_up_to: usize) -> PolicyError {
 pub struct Source {
     name: String,
     text: String,
+    /// The text as a terminal may see it, where that differs.
+    shown: Option<String>,
 }
 
 impl Source {
     /// A text that errors will call by `name`.
     pub fn new(name: String, text: String) -> Self {
-        Self { name, text }
+        let shown = text
+            .contains(is_harmful)
+            .then(|| text.chars().map(harmless).collect());
+        Self { name, text, shown }
+    }
+
+    /// The text without control characters, byte for byte as long: a policy from somewhere else
+    /// must not move the cursor of whoever checks it.
+    pub(super) fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.text)
     }
 
     /// What errors call the text; for a file its path.
@@ -139,6 +150,20 @@ impl Source {
             line: before.matches('\n').count() + 1,
             column,
         }
+    }
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// A character that is shown instead, of the same length in UTF-8: one byte for C0 and DEL, two for
+/// C1.
+fn harmless(c: char) -> char {
+    match (is_harmful(c), c.is_ascii()) {
+        (false, _) => c,
+        (true, true) => '?',
+        (true, false) => '·',
     }
 }
 

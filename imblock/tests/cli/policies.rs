@@ -83,7 +83,7 @@ fn mistakes_are_shown_where_they_are() {
             "version 1, not 7",
         ),
         ("name: x\n".to_owned(), "1:1", "`version` is missing"),
-        (String::new(), "1:1", "the policy is empty"),
+        (String::new(), "", "the policy is empty"),
         (
             format!("{name}---\nversion: 1\n"),
             "4:1",

@@ -1,3 +1,5 @@
+//! What `hosts --watch` shows.
+
 use std::time::Duration;
 
 use imblock_common::layout::Counts;

@@ -203,7 +203,7 @@ proptest! {
         }
 
         let snapshot = tables.snapshot();
-        prop_assert!(snapshot.hosts.len() <= 2 * capacity as usize);
+        prop_assert!(snapshot.hosts.len() <= slots_for(capacity) as usize);
         let frames: u64 = snapshot.frames.iter().map(|frame| frame.packets).sum();
         prop_assert_eq!(frames, judged.len() as u64);
         let mut packets = 0;
