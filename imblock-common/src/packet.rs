@@ -16,6 +16,14 @@ pub trait Packet: Copy {
         if at > MAX_OFFSET { None } else { self.copy(at) }
     }
 
+    /// The offset itself, or `None` beyond [`MAX_OFFSET`]. Means nothing but that; the kernel's
+    /// readers make the verifier forget which way led to the offset, so that it walks what follows
+    /// once and not once for each way.
+    #[inline(always)]
+    fn settle(self, at: usize) -> Option<usize> {
+        if at > MAX_OFFSET { None } else { Some(at) }
+    }
+
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
     /// be read: buffers in several pieces, captures cut short.
     fn length(self) -> u32;

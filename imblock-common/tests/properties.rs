@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::net::IpAddr;
 
+use imblock_common::packet::MAX_OFFSET;
 use imblock_common::parse::{EXTENSIONS_MAX, VLAN_DEPTH_MAX};
 use imblock_common::testkit::{Extension, Frame, Layer, World, generate};
 use imblock_common::{Action, Judgement, Outcome, Packet, Transport, View, classify};
@@ -32,6 +33,16 @@ impl Packet for Watched<'_> {
     fn segments(self) -> u32 {
         1
     }
+}
+
+#[test]
+fn offsets_settle_up_to_the_cap() {
+    let packet: &[u8] = &[];
+    for at in [0, 14, MAX_OFFSET] {
+        assert_eq!(packet.settle(at), Some(at));
+    }
+    assert_eq!(packet.settle(MAX_OFFSET + 1), None);
+    assert_eq!(packet.settle(usize::MAX), None);
 }
 
 /// Everything but the length of the headers, which a longer frame may let be known.

@@ -5,6 +5,7 @@
 //! nothing. All programs share all maps.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)] // two instructions for the verifier, see `reader`
 
 mod maps;
 mod reader;
@@ -46,12 +47,12 @@ fn wan_ingress(ctx: XdpContext) -> u32 {
 
 #[classifier]
 fn lan_egress(ctx: TcContext) -> i32 {
-    egress(ctx, LAN_EGRESS)
+    egress(&ctx, LAN_EGRESS)
 }
 
 #[classifier]
 fn wan_egress(ctx: TcContext) -> i32 {
-    egress(ctx, WAN_EGRESS)
+    egress(&ctx, WAN_EGRESS)
 }
 
 #[inline(always)]
@@ -65,7 +66,7 @@ fn xdp(ctx: &XdpContext, view: View) -> u32 {
 
 /// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
 #[inline(always)]
-fn egress(ctx: TcContext, view: View) -> i32 {
+fn egress(ctx: &TcContext, view: View) -> i32 {
     if passes(SkbPacket::new(ctx), view) {
         TC_ACT_UNSPEC
     } else {

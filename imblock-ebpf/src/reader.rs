@@ -4,10 +4,13 @@
 //! verifier learns the bounds, single bytes at variable offsets included. Integer arithmetic on the
 //! addresses is not.
 
+use core::arch::asm;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::Packet;
+use imblock_common::packet::MAX_OFFSET;
 
 /// Linear packet memory, from its first byte to behind its last.
 #[derive(Clone, Copy)]
@@ -38,6 +41,19 @@ impl Bytes {
     }
 }
 
+/// See [`Packet::settle`]. The verifier knows nothing of a number whose bytes were swapped, even
+/// twice, except what is asked of it afterwards.
+#[inline(always)]
+fn settle(at: usize) -> Option<usize> {
+    let mut settled = at as u64;
+    // SAFETY: swapping the bytes twice changes no number, and touches nothing else.
+    unsafe {
+        asm!("{0} = be64 {0}", "{0} = be64 {0}", inout(reg) settled,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    if settled > MAX_OFFSET as u64 { None } else { Some(settled as usize) }
+}
+
 /// A frame at XDP.
 #[derive(Clone, Copy)]
 pub struct XdpPacket<'a> {
@@ -61,6 +77,11 @@ impl Packet for XdpPacket<'_> {
         self.bytes.copy(at)
     }
 
+    #[inline(always)]
+    fn settle(self, at: usize) -> Option<usize> {
+        settle(at)
+    }
+
     /// All buffers of the frame, not only the first (kernel 5.18).
     #[inline(always)]
     fn length(self) -> u32 {
@@ -81,51 +102,50 @@ const LINEAR_WANTED: u32 = 160;
 
 /// A frame at TC egress.
 #[derive(Clone, Copy)]
-pub struct SkbPacket {
-    length: u32,
-    segments: u32,
+pub struct SkbPacket<'a> {
+    ctx: &'a TcContext,
     bytes: Bytes,
 }
 
-impl SkbPacket {
+impl<'a> SkbPacket<'a> {
     /// Pulls the headers into one piece first, if a driver left them in fragments.
+    ///
+    /// Nothing that was read on the way is kept: the ways meet again here with the same state, and
+    /// the verifier walks the parser once, not once for each of them.
     #[inline(always)]
-    pub fn new(ctx: TcContext) -> Self {
+    pub fn new(ctx: &'a TcContext) -> Self {
         let length = ctx.len();
         let linear = (ctx.data_end() - ctx.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
             // Without the pull the frame is parsed as far as it can be read.
-            let _ = ctx.pull_data(if length < LINEAR_WANTED {
-                length
-            } else {
-                LINEAR_WANTED
-            });
+            let _ = ctx.pull_data(if length < LINEAR_WANTED { length } else { LINEAR_WANTED });
         }
-        let skb = ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
-        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
-        // the field into the kernel's own.
-        let segments = unsafe { (*skb).gso_segs };
-        Self {
-            length,
-            segments: if segments == 0 { 1 } else { segments },
-            bytes: Bytes::new(ctx.data(), ctx.data_end()),
-        }
+        Self { ctx, bytes: Bytes::new(ctx.data(), ctx.data_end()) }
     }
 }
 
-impl Packet for SkbPacket {
+impl Packet for SkbPacket<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
     }
 
     #[inline(always)]
+    fn settle(self, at: usize) -> Option<usize> {
+        settle(at)
+    }
+
+    #[inline(always)]
     fn length(self) -> u32 {
-        self.length
+        self.ctx.len()
     }
 
     #[inline(always)]
     fn segments(self) -> u32 {
-        self.segments
+        let skb = self.ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
+        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
+        // the field into the kernel's own.
+        let segments = unsafe { (*skb).gso_segs };
+        if segments == 0 { 1 } else { segments }
     }
 }

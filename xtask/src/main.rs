@@ -3,11 +3,18 @@
 //! Depends on `imblock-common` but not on `imblock`, so that the kernel object can be built when
 //! the controller, which embeds it, can't.
 
+mod bench;
 mod build_ebpf;
+mod ci;
+mod kernel_object;
+mod test;
+mod tidy;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 
 /// Developer commands.
@@ -16,17 +23,33 @@ use clap::Parser;
 enum Task {
     /// Build the kernel object, imblock/bpf/imblock.o, byte for byte reproducibly.
     BuildEbpf(build_ebpf::Args),
+    /// Run every test; the last line is the sum: N passed, N failed, N skipped.
+    Test(test::Args),
+    /// Measure what the kernel program costs a packet, beside an empty one and xdp-filter.
+    Bench(bench::Args),
+    /// Load every program and hold the verifier's steps under a budget.
+    Verify(verify::Args),
+    /// Check the house rules that no compiler knows.
+    Tidy,
+    /// Run every check that a change must pass.
+    Ci,
 }
 
 fn main() -> ExitCode {
-    let result = match Task::parse() {
-        Task::BuildEbpf(args) => build_ebpf::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    run(&Task::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: &Task) -> Result<ExitCode> {
+    match task {
+        Task::BuildEbpf(args) => build_ebpf::run(args)?,
+        Task::Test(args) => return test::run(args),
+        Task::Bench(args) => bench::run(args)?,
+        Task::Verify(args) => verify::run(args)?,
+        Task::Tidy => tidy::run()?,
+        Task::Ci => return ci::run(),
     }
+    Ok(ExitCode::SUCCESS)
 }

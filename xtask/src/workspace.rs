@@ -9,7 +9,10 @@ use imblock_common::layout::programs;
 /// The kernel object that users get, from the top of the checkout.
 pub(crate) const OBJECT: &str = "imblock/bpf/imblock.o";
 
-/// Every program in it.
+/// Programs that only the benchmark runs.
+pub(crate) const BENCH_OBJECT: &str = "xtask/bpf/bench.o";
+
+/// Every program in the kernel object.
 pub(crate) const PROGRAMS: [&str; 4] = [
     programs::LAN_INGRESS,
     programs::LAN_EGRESS,

@@ -69,6 +69,7 @@ fn extensions<P: Packet>(packet: P, first: u8, at: usize) -> Result<(u8, usize),
             // In units of eight bytes, not counting the first.
             _ => (usize::from(units) + 1) * 8,
         };
+        at = packet.settle(at).ok_or(Unparsed::Truncated)?;
         protocol = following;
         followed += 1;
     }

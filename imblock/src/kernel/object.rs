@@ -36,9 +36,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Makes maps that die with this value. For tests and benchmarks.
+    /// Makes maps that die with this value, and verifies every program. For tests and benchmarks.
     pub fn unpinned(limits: &Limits) -> Result<(Self, Maps), KernelError> {
-        Self::load(limits, None)
+        let (mut loaded, maps) = Self::load(limits, None)?;
+        for side in [Side::Lan, Side::Wan] {
+            loaded.xdp(side)?;
+            loaded.classifier(side)?;
+        }
+        Ok((loaded, maps))
     }
 
     /// Makes maps pinned where an instance keeps them, or adopts those that are there.
@@ -100,9 +105,10 @@ impl Loaded {
 
     /// Runs the program of a view over one frame, by `BPF_PROG_TEST_RUN`, and says whether it
     /// passes. `context` is a `struct __sk_buff` for an egress view, or nothing. A frame of fewer
-    /// than 14 bytes is refused by the kernel.
+    /// than 14 bytes is refused by the kernel, and so is a program that was not verified yet. Any
+    /// number of threads may run programs at the same time.
     pub fn test_run(
-        &mut self,
+        &self,
         view: View,
         frame: &[u8],
         context: Option<&[u8]>,
@@ -113,9 +119,16 @@ impl Loaded {
             ctx_in: context,
             ..TestRunOptions::new()
         };
+        let program = self.ebpf.program(name).ok_or(KernelError::Missing(name))?;
         let (result, passed) = match view.hook {
-            Hook::Ingress => (self.xdp(view.side)?.test_run(options), XDP_PASS),
-            Hook::Egress => (self.classifier(view.side)?.test_run(options), TC_ACT_UNSPEC),
+            Hook::Ingress => {
+                let program: &Xdp = program.try_into().map_err(refused(name))?;
+                (program.test_run(options), XDP_PASS)
+            }
+            Hook::Egress => {
+                let program: &SchedClassifier = program.try_into().map_err(refused(name))?;
+                (program.test_run(options), TC_ACT_UNSPEC)
+            }
         };
         Ok(result.map_err(refused(name))?.return_value == passed)
     }

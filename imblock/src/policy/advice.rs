@@ -8,7 +8,7 @@ use imblock_common::layout::ActionCell;
 use super::Plan;
 use super::compile::Clash;
 use super::model::{Policy, Service};
-use super::words::PortRange;
+use super::net::PortRange;
 
 /// Services that are named in a warning before the rest is only counted.
 const NAMED: usize = 8;

@@ -3,6 +3,7 @@
 //! Invariant: the same policy, numbers and surroundings give the same plan, and a policy that does
 //! not compile leaves the numbers as they were.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
@@ -14,8 +15,10 @@ use ipnet::IpNet;
 use super::advice;
 use super::error::{PolicyErrorKind, PolicyErrors};
 use super::model::{Group, Policy, Protect, Rule, Service};
+use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
-use super::words::{self, Status};
+use super::selector::Selector;
+use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
 
 /// What a plan depends on beside the policy: the box it is for.
@@ -40,8 +43,7 @@ pub(super) fn compile(
     let mut numbers_after = numbers.clone();
     // The order of precedence where two claim the same port.
     let services: Vec<&Service> = policy.services().iter().chain(catalogue).collect();
-    let numbered =
-        number(&services, &mut numbers_after).map_err(|kind| policy.limits_error(kind))?;
+    let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
     let (ports, clashes) = port_table(&numbered, policy.protect(), surroundings);
     let cells = Cells::of(policy, &numbered);
@@ -139,17 +141,23 @@ fn port_table(
                 match PortEntry(*entry).service() {
                     0 => *entry = PortEntry::of(*number).0,
                     winner if winner == *number => {}
-                    winner => clashes.push(Clash {
-                        winner,
-                        loser: *number,
-                        transport,
-                        port,
-                    }),
+                    winner => {
+                        // One warning a pair. The same pair mostly clashes many times in a row.
+                        let pair = (winner, *number);
+                        let known = |clash: &Clash| (clash.winner, clash.loser) == pair;
+                        if !clashes.iter().rev().any(known) {
+                            clashes.push(Clash {
+                                winner,
+                                loser: *number,
+                                transport,
+                                port,
+                            });
+                        }
+                    }
                 }
             }
         }
     }
-    clashes.dedup_by_key(|clash| (clash.winner, clash.loser, clash.transport));
     let mut change = |transport, port, change: fn(PortEntry) -> PortEntry| {
         if let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) {
             *entry = change(PortEntry(*entry)).0;
@@ -191,11 +199,12 @@ impl Cells {
                 known
             });
         let mut free = vec![known; groups];
+        let index = Index::of(policy.groups(), numbered);
         for (position, rule) in policy.rules().iter().enumerate() {
-            let services = chosen(rule, numbered);
+            let services = index.services(rule);
             let place = policy.place(rule.at);
             let mut idle = true;
-            for group in rule_groups(rule, policy.groups()) {
+            for group in index.groups(rule) {
                 let Some(free) = free.get_mut(usize::from(group)) else {
                     continue;
                 };
@@ -207,6 +216,9 @@ impl Cells {
                 cells.idle_rules.push(position);
             }
         }
+        cells
+            .origins
+            .sort_by_key(|origin| (origin.group, origin.service));
         cells
     }
 
@@ -228,36 +240,54 @@ impl Cells {
     }
 }
 
-/// The numbers of the services that a rule names.
-fn chosen(rule: &Rule, numbered: &[Numbered<'_>]) -> Numbers {
-    let mut chosen = Numbers::default();
-    for (number, service) in numbered {
-        let (id, category, status) = (service.id.as_str(), service.category, service.status);
-        if rule
-            .services
-            .iter()
-            .any(|selector| selector.matches(id, category, status))
-        {
-            chosen.insert(*number);
-        }
-    }
-    chosen
+/// Finds what rules name.
+struct Index<'a> {
+    services: &'a [Numbered<'a>],
+    service_numbers: HashMap<&'a str, u16>,
+    group_numbers: HashMap<&'a GroupName, u16>,
 }
 
-/// The numbers of the groups that a rule is for.
-fn rule_groups(rule: &Rule, groups: &[Group]) -> Vec<u16> {
-    let number = |position: usize| u16::try_from(position).unwrap_or(0);
-    match &rule.groups {
-        None => (0..=groups.len()).map(number).collect(),
-        Some(names) => names
-            .iter()
-            .map(
-                |name| match groups.iter().position(|group| group.name == *name) {
-                    Some(position) => number(position + 1),
-                    None => 0, // `everyone`: other names do not come out of the model
-                },
-            )
-            .collect(),
+impl<'a> Index<'a> {
+    fn of(groups: &'a [Group], services: &'a [Numbered<'a>]) -> Self {
+        let by_id = |(number, service): &(u16, &'a Service)| (service.id.as_str(), *number);
+        let by_name = |(group, number): (&'a Group, u16)| (&group.name, number);
+        Self {
+            services,
+            service_numbers: services.iter().map(by_id).collect(),
+            group_numbers: groups.iter().zip(1u16..).map(by_name).collect(),
+        }
+    }
+
+    /// The numbers of the services that a rule names.
+    fn services(&self, rule: &Rule) -> Numbers {
+        let mut chosen = Numbers::default();
+        for selector in &rule.services {
+            if let Selector::Service(id) = selector {
+                let number = self.service_numbers.get(id.as_str());
+                number.into_iter().for_each(|number| chosen.insert(*number));
+                continue;
+            }
+            for (number, service) in self.services {
+                let (id, category) = (service.id.as_str(), service.category);
+                if selector.matches(id, category, service.status) {
+                    chosen.insert(*number);
+                }
+            }
+        }
+        chosen
+    }
+
+    /// The numbers of the groups that a rule is for.
+    fn groups(&self, rule: &Rule) -> Vec<u16> {
+        let Some(names) = &rule.groups else {
+            return [0]
+                .into_iter()
+                .chain(self.group_numbers.values().copied())
+                .collect();
+        };
+        // A name without a number is `everyone`: no other comes out of the model.
+        let number = |name| self.group_numbers.get(name).copied().unwrap_or(0);
+        names.iter().map(number).collect()
     }
 }
 
@@ -322,7 +352,7 @@ fn prefixes(policy: &Policy, surroundings: &Surroundings) -> Vec<PrefixPlan> {
     let flagged = |flags| Said { group: None, flags };
     let protected = policy.protect().hosts.iter().map(|host| host.value);
     said.extend(protected.map(|net| (net, flagged(HostEntry::PROTECTED))));
-    let own = surroundings.own.iter().copied().map(words::host_prefix);
+    let own = surroundings.own.iter().copied().map(net::host_prefix);
     said.extend(own.map(|net| (net, flagged(HostEntry::OWN))));
     // `IpNet` sorts by family, address and length: a prefix comes before all that lie in it.
     said.sort_by_key(|(net, _)| *net);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error as YamlError, Options, Spanned};
 
 use super::error::{PolicyError, PolicyErrorKind, SyntaxError};
@@ -25,19 +24,19 @@ const MAX_ALIASED_NODES: usize = 100_000;
 pub(super) struct PolicyDocument {
     pub(super) version: Placed<u64>,
     pub(super) name: Placed<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) interfaces: Vec<InterfaceDocument>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) defaults: DefaultsDocument,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) groups: GroupsDocument,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) protect: ProtectDocument,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) rules: Vec<Placed<RuleDocument>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) services: Vec<ServiceDocument>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) limits: LimitsDocument,
 }
 
@@ -66,9 +65,9 @@ pub(super) struct GroupsDocument(pub(super) Vec<(Placed<String>, Vec<Placed<Stri
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProtectDocument {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) ports: Vec<Placed<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) hosts: Vec<Placed<String>>,
 }
 
@@ -90,9 +89,9 @@ pub(super) struct ServiceDocument {
     pub(super) category: Placed<String>,
     pub(super) status: Option<Placed<String>>,
     pub(super) ended: Option<Placed<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) ports: Vec<Placed<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) collateral: Vec<CollateralDocument>,
     pub(super) default: Option<Placed<String>>,
     pub(super) notes: Option<String>,
@@ -175,8 +174,10 @@ fn other_version(source: &Arc<Source>) -> Option<PolicyError> {
 
 fn read<T: DeserializeOwned>(source: &Arc<Source>) -> Result<T, PolicyError> {
     if source.text().len() > super::source::MAX_BYTES {
-        let at = source.span(super::source::MAX_BYTES, 0);
-        return Err(PolicyError::new(source, at, PolicyErrorKind::TooLarge));
+        return Err(PolicyError::without_place(
+            source,
+            PolicyErrorKind::TooLarge,
+        ));
     }
     serde_yaml::from_str_with_options(source.text(), options())
         .map_err(|error| refusal(source, error))
@@ -195,11 +196,19 @@ fn options() -> Options {
 
 /// Says in the words of policies what the YAML reader says in its own.
 fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
+    if is_blank(source.text()) {
+        return PolicyError::without_place(source, PolicyErrorKind::Empty);
+    }
     let at = match error.location() {
-        Some(location) => place_of(source, location),
+        Some(location) if location.span().byte_offset().is_some() => span_of(location),
+        Some(location) => source.point(number(location.line()), number(location.column())),
         None => source.span(0, 0),
     };
-    let kind = match error {
+    PolicyError::new(source, at, kind_of(error))
+}
+
+fn kind_of(error: YamlError) -> PolicyErrorKind {
+    match error {
         YamlError::SerdeUnknownField {
             field, expected, ..
         } => PolicyErrorKind::UnknownKey {
@@ -210,28 +219,32 @@ fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
         YamlError::DuplicateMappingKey { key, .. } => {
             PolicyErrorKind::DuplicateKey(key.unwrap_or_default())
         }
-        YamlError::SerdeInvalidType {
-            unexpected,
-            expected,
-            ..
-        } => PolicyErrorKind::WrongType {
-            found: unexpected,
-            expected,
-        },
-        YamlError::Budget {
-            breach: BudgetBreach::Depth { .. },
-            ..
-        } => PolicyErrorKind::TooDeep(MAX_DEPTH),
+        YamlError::Unexpected { expected, .. } => PolicyErrorKind::WrongType(match expected {
+            "sequence start" => "a list",
+            "mapping start" => "keys with values",
+            _ => "a single value",
+        }),
+        YamlError::InvalidScalar { .. } => PolicyErrorKind::WrongType("a whole number"),
+        YamlError::InvalidBooleanStrict { .. } => PolicyErrorKind::WrongType("true or false"),
+        YamlError::NullIntoString { .. } => PolicyErrorKind::WrongType("a value"),
         YamlError::Budget { .. }
         | YamlError::AliasReplayLimitExceeded { .. }
         | YamlError::AliasExpansionLimitExceeded { .. }
         | YamlError::AliasReplayStackDepthExceeded { .. }
-        | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooManyAliases,
-        YamlError::Eof { .. } if is_blank(source.text()) => PolicyErrorKind::Empty,
+        | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooComplex,
         YamlError::MultipleDocuments { .. } => PolicyErrorKind::SecondDocument,
-        other => PolicyErrorKind::Syntax(SyntaxError::new(&without_place(&other))),
-    };
-    PolicyError::new(source, at, kind)
+        YamlError::AliasError { error, .. } => kind_of(*error),
+        other => PolicyErrorKind::Syntax(SyntaxError::new(&message(&other))),
+    }
+}
+
+/// The reader's own words, without the place that it appends.
+fn message(error: &YamlError) -> String {
+    let message = error.to_string();
+    let place = error.location().map_or(String::new(), |location| {
+        format!(" at line {}, column {}", location.line(), location.column())
+    });
+    message.strip_suffix(&place).unwrap_or(&message).to_owned()
 }
 
 fn is_blank(text: &str) -> bool {
@@ -241,25 +254,8 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-/// What the YAML reader says, less the place at its end, which is shown anyway.
-fn without_place(error: &YamlError) -> String {
-    let said = error.to_string();
-    let place = error
-        .location()
-        .map(|at| format!(" at line {}, column {}", at.line(), at.column()));
-    match place.and_then(|place| said.strip_suffix(&place)) {
-        Some(bare) => bare.to_owned(),
-        None => said,
-    }
-}
-
-/// The YAML scanner, unlike the reader behind it, gives no byte offsets: then they are counted.
-fn place_of(source: &Source, location: serde_yaml::Location) -> Span {
-    if location.span().byte_offset().is_some() {
-        return span_of(location);
-    }
-    let offset = source.offset(number(location.line()), number(location.column()));
-    source.span(offset, 0)
+fn number(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(0)
 }
 
 fn span_of(location: serde_yaml::Location) -> Span {
@@ -272,10 +268,6 @@ fn span_of(location: serde_yaml::Location) -> Span {
     }
 }
 
-fn number(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(0)
-}
-
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<T>::deserialize(from)?;
@@ -284,6 +276,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
             at: span_of(spanned.referenced),
         })
     }
+}
+
+/// A key with nothing behind it is as good as none: people comment out all of a list.
+fn or_nothing<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl<'de> Deserialize<'de> for GroupsDocument {
@@ -299,14 +300,10 @@ impl<'de> Deserialize<'de> for GroupsDocument {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut groups = Vec::new();
-                while let Some(group) = map.next_entry()? {
-                    groups.push(group);
+                while let Some((name, prefixes)) = map.next_entry::<_, Option<_>>()? {
+                    groups.push((name, prefixes.unwrap_or_default()));
                 }
                 Ok(GroupsDocument(groups))
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(GroupsDocument::default())
             }
         }
 

@@ -7,37 +7,29 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use imblock_common::layout::NAME_MAX;
-use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteSpanContents,
-    SourceCode, SourceSpan, SpanContents,
-};
-
 use super::model::VERSION;
+use super::net::{PortFault, PrefixFault};
 use super::numbers::NumberError;
+use super::selector::SelectorError;
 use super::source::{MAX_BYTES, Source, Span};
-use super::words::{PortFault, PrefixFault, SelectorError, Suggestion, WordFault};
-
-/// Errors that are shown before the rest is only counted.
-const SHOWN: usize = 20;
-/// Bytes of one line that are shown on each side of an error.
-const CONTEXT_BYTES: usize = 160;
+use super::words::{Suggestion, WordFault};
+use imblock_common::layout::NAME_MAX;
 
 /// Everything that is wrong with a policy. Never empty.
 #[derive(Debug)]
-pub struct PolicyErrors(Vec<PolicyError>);
+pub struct PolicyErrors(pub(super) Vec<PolicyError>);
 
 /// One thing that is wrong with a policy.
 #[derive(Debug)]
-pub struct PolicyError(Box<Details>);
+pub struct PolicyError(pub(super) Box<Details>);
 
 #[derive(Debug)]
-struct Details {
-    kind: PolicyErrorKind,
-    source: Arc<Source>,
-    at: Option<Span>,
+pub(super) struct Details {
+    pub(super) kind: PolicyErrorKind,
+    pub(super) source: Arc<Source>,
+    pub(super) at: Option<Span>,
     /// Another place that has to do with it.
-    also: Option<(Span, &'static str)>,
+    pub(super) also: Option<(Span, &'static str)>,
 }
 
 /// What is wrong.
@@ -62,12 +54,9 @@ pub enum PolicyErrorKind {
     /// The text is not YAML, or not of a form that the other kinds know.
     #[error("{0}")]
     Syntax(#[source] SyntaxError),
-    /// Lists in lists in lists.
-    #[error("the policy is nested deeper than {0} levels")]
-    TooDeep(usize),
-    /// Aliases that multiply the text.
-    #[error("the aliases of the policy make it too large")]
-    TooManyAliases,
+    /// Lists in lists in lists, or aliases that multiply the text.
+    #[error("the policy is nested too deeply, or its aliases make it too large")]
+    TooComplex,
     /// A second YAML document behind the first.
     #[error("a policy is one YAML document, and here a second one begins")]
     SecondDocument,
@@ -85,14 +74,9 @@ pub enum PolicyErrorKind {
     /// A key that is there twice.
     #[error("the key `{0}` is there twice")]
     DuplicateKey(String),
-    /// Text for a number, a list for a text and so on.
-    #[error("expected {expected}, found {found}")]
-    WrongType {
-        /// What was typed.
-        found: String,
-        /// What belongs there.
-        expected: String,
-    },
+    /// Text for a number, a value for a list and so on.
+    #[error("expected {0} here")]
+    WrongType(&'static str),
     /// The policy is of another version of the language.
     #[error("this imblock reads policies of version {VERSION}, not {0}")]
     UnsupportedVersion(u64),
@@ -152,7 +136,7 @@ pub enum PolicyErrorKind {
         suggestion: Suggestion,
     },
     /// A list that must not be empty.
-    #[error("{0} is an empty list")]
+    #[error("`{0}` is an empty list")]
     EmptyList(&'static str),
     /// Two interfaces, groups or services of the same name.
     #[error("{what} `{name}` is there twice")]
@@ -179,7 +163,7 @@ pub enum PolicyErrorKind {
     #[error("there are more than {0} groups")]
     TooManyGroups(usize),
     /// A limit outside its range.
-    #[error("{key} is {found}; it can be {least} to {most}")]
+    #[error("`limits.{key}` is {found}; it can be {least} to {most}")]
     LimitOutOfRange {
         /// Which limit.
         key: &'static str,
@@ -217,23 +201,32 @@ impl PolicyErrorKind {
             Self::Empty => {
                 "begin with `version: 1` and `name: …`; docs/POLICY.md has examples".into()
             }
-            Self::TooManyAliases => {
-                "write the lists out; groups and selectors keep them short".into()
-            }
+            Self::TooComplex => "write the lists out; groups and selectors keep them short".into(),
             Self::SecondDocument => "remove the `---`, or split the file".into(),
             Self::UnknownKey { key, expected } => match later_key(key) {
                 true => format!("`{key}` is not supported in this version"),
                 false => format!("the keys here are {}", expected.join(", ")),
             },
             Self::MissingKey("version") => {
-                format!("begin with `version: {}`", VERSION)
+                format!("begin with `version: {VERSION}`")
             }
-            Self::UnknownWord { expected, .. } => format!("it can be {}", expected.join(", ")),
+            Self::WrongType("a list") => "a list is `[a, b]`, or a line `- a` for each".into(),
+            Self::UnknownWord { expected, .. } => format!("it can be {}", expected.join(" or ")),
             Self::BadName {
                 fault: WordFault::TooLong,
                 ..
             } => {
                 format!("the kernel tables keep {NAME_MAX} bytes of a name")
+            }
+            Self::BadName {
+                what: "a service", ..
+            } => "an id has small letters, digits and `-`, and is not `all`".into(),
+            Self::BadName {
+                what: "a group", ..
+            } => "it can have letters, digits, `-`, `_` and `.`; `everyone` is who is in no group"
+                .into(),
+            Self::UnsupportedVersion(_) => {
+                format!("write `version: {VERSION}`, or use the imblock that the policy is for")
             }
             Self::BadPort { .. } => "write tcp/5050, udp/4000 or tcp/6660-6669".into(),
             Self::BadPrefix { fault, .. } => fault.help(),
@@ -278,8 +271,8 @@ fn ready_policies() -> String {
 pub struct SyntaxError(String);
 
 impl SyntaxError {
-    pub(super) fn new(error: impl fmt::Display) -> Self {
-        Self(error.to_string())
+    pub(super) fn new(message: &str) -> Self {
+        Self(message.to_owned())
     }
 }
 
@@ -297,16 +290,16 @@ impl PolicyError {
         Self(Box::new(Details {
             kind,
             source: Arc::clone(source),
-            at: Some(at),
+            at: Some(source.within_line(at)),
             also: None,
         }))
     }
 
     /// An error about a text as a whole.
-    pub(super) fn without_place(source: Source, kind: PolicyErrorKind) -> Self {
+    pub(super) fn without_place(source: &Arc<Source>, kind: PolicyErrorKind) -> Self {
         Self(Box::new(Details {
             kind,
-            source: Arc::new(source),
+            source: Arc::clone(source),
             at: None,
             also: None,
         }))
@@ -314,7 +307,7 @@ impl PolicyError {
 
     /// The same error with a second place, and what is there.
     pub(super) fn and(mut self, at: Span, label: &'static str) -> Self {
-        self.0.also = Some((at, label));
+        self.0.also = Some((self.0.source.within_line(at), label));
         self
     }
 
@@ -347,12 +340,9 @@ impl fmt::Display for PolicyError {
 
 /// Quoted parts of a policy must not move the cursor of whoever reads about them.
 fn printable(message: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
+    let shown = |c: char| match c.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
     };
     message.chars().map(shown).collect()
 }
@@ -361,25 +351,6 @@ impl std::error::Error for PolicyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // The message of a kind has its cause in it already.
         None
-    }
-}
-
-impl Diagnostic for PolicyError {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.advice()?))
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.0.at.map(|_| &*self.0.source as &dyn SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let at = self.0.at?;
-        let here = LabeledSpan::new_primary_with_span(None, (at.offset, at.length));
-        let also = self.0.also.map(|(at, label)| {
-            LabeledSpan::new_with_span(Some(label.to_owned()), (at.offset, at.length))
-        });
-        Some(Box::new(std::iter::once(here).chain(also)))
     }
 }
 
@@ -396,35 +367,6 @@ impl PolicyErrors {
     /// Each error, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
         self.0.iter()
-    }
-
-    /// The errors as a person at a terminal reads them: place, line, mark, advice. After the first
-    /// twenty, the rest is only counted. `width` is in columns.
-    pub fn report(&self, width: usize, colour: bool) -> String {
-        let theme = match colour {
-            true => GraphicalTheme::unicode(),
-            false => GraphicalTheme::unicode_nocolor(),
-        };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(width)
-            .with_context_lines(0)
-            .with_links(false);
-        let mut out = String::new();
-        for error in self.0.iter().take(SHOWN) {
-            if error.0.at.is_none() {
-                out.push_str(error.file());
-                out.push_str(":\n");
-            }
-            if handler.render_report(&mut out, error).is_err() {
-                out.push_str(&error.to_string());
-            }
-            out.push('\n');
-        }
-        match self.0.len().saturating_sub(SHOWN) {
-            0 => {}
-            more => out.push_str(&format!("… and {more} more errors\n")),
-        }
-        out
     }
 }
 
@@ -452,43 +394,3 @@ impl fmt::Display for PolicyErrors {
 }
 
 impl std::error::Error for PolicyErrors {}
-
-impl SourceCode for Source {
-    /// The lines of a span, whole but for what would fill the screen. Columns are characters.
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        _lines_before: usize,
-        _lines_after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, miette::MietteError> {
-        let all = self.shown();
-        let (offset, behind) = (span.offset(), span.offset() + span.len());
-        let (Some(before), Some(after)) = (all.get(..offset), all.get(behind..)) else {
-            return Err(miette::MietteError::OutOfBounds);
-        };
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = after
-            .find('\n')
-            .map_or(all.len(), |newline| behind + newline);
-        // The CR of a CRLF would be taken for a line of its own.
-        let line_end = match all.get(behind..line_end) {
-            Some(rest) if rest.ends_with('\r') => line_end - 1,
-            _ => line_end,
-        };
-        let start = line_start.max(offset.saturating_sub(CONTEXT_BYTES));
-        let start = all.floor_char_boundary(start);
-        let end = all.floor_char_boundary(line_end.min(behind.saturating_add(CONTEXT_BYTES)));
-        let text = all.get(start..end).unwrap_or_default();
-        // Lines are numbered from that of `start`, which is that of `offset`; the column is for the
-        // head of the report alone.
-        let first = self.span(offset, 0);
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.name().to_owned(),
-            text.as_bytes(),
-            (start, text.len()).into(),
-            first.line.saturating_sub(1),
-            first.column.saturating_sub(1),
-            1,
-        )))
-    }
-}

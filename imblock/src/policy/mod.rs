@@ -1,8 +1,9 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
-//! `source` (the text) → `document` (what was typed) → `model` (what it means; its words are in
-//! `words`) → `compile`, with `advice` → `plan` (the exact tables), with `hash`. Only `document`
-//! knows YAML; nothing here touches the system but for reading the file.
+//! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
+//! are in `words`, `selector` and `net`) → `compile`, with `advice` → `plan` (the exact tables), with
+//! `hash`. What goes wrong is an `error`, told by `report`. Only `document` knows YAML; nothing here
+//! touches the system but for reading the file.
 
 mod advice;
 mod compile;
@@ -10,21 +11,24 @@ mod document;
 mod error;
 mod hash;
 mod model;
+mod net;
 pub mod numbers;
 pub mod plan;
+mod reader;
+mod report;
+mod selector;
 mod source;
 mod words;
 
 pub use compile::Surroundings;
 pub use error::{PolicyError, PolicyErrorKind, PolicyErrors, SyntaxError};
 pub use model::{Collateral, Group, Policy, Protect, Rule, Service, VERSION};
+pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;
 pub use plan::{Plan, ports_by_service, select};
+pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
-pub use words::{
-    Category, GroupName, PortFault, PortRange, PrefixFault, Selector, SelectorError, ServiceId,
-    Status, Suggestion, WordFault,
-};
+pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};
 
 use crate::catalogue;
 
@@ -36,7 +40,7 @@ pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
 
 /// Reads a policy out of a text in memory.
 pub fn parse(source: Source) -> Result<Policy, PolicyErrors> {
-    Policy::read(source.into(), catalogue::services()?)
+    Policy::read(&source.into(), catalogue::services()?)
 }
 
 impl Policy {

@@ -9,7 +9,9 @@ use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::words::{Category, PortRange, Selector, SelectorError, Status};
+use super::net::PortRange;
+use super::selector::{Selector, SelectorError};
+use super::words::{Category, Status};
 
 /// Name of group number 0: every host that no group claims.
 pub const EVERYONE: &str = "everyone";

@@ -40,7 +40,7 @@ impl PolicySource {
             Self::Embedded(name) => match catalogue::ready_policy(name) {
                 Some(text) => Ok(Source::new(format!("{name} (built in)"), text.to_owned())),
                 None => Err(PolicyError::without_place(
-                    Source::new((*name).to_owned(), String::new()),
+                    &Source::new((*name).to_owned(), String::new()).into(),
                     PolicyErrorKind::NoSuchPolicy((*name).to_owned()),
                 )),
             },
@@ -51,7 +51,10 @@ impl PolicySource {
 /// Reads a file up to [`MAX_BYTES`]; never more, whatever the file system says of its size.
 fn read_file(path: &Path) -> Result<Source, PolicyError> {
     let name = path.display().to_string();
-    let fail = |kind| PolicyError::without_place(Source::new(name.clone(), String::new()), kind);
+    let fail = |kind| {
+        let source = Source::new(name.clone(), String::new());
+        PolicyError::without_place(&source.into(), kind)
+    };
     let bytes = read_at_most(path, MAX_BYTES).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => fail(PolicyErrorKind::TooLarge),
         _ => fail(PolicyErrorKind::Unreadable(error)),
@@ -112,20 +115,27 @@ impl Source {
         &self.text
     }
 
-    /// The byte offset of a line and column, both from 1, the column in characters; cut to the text.
-    pub(super) fn offset(&self, line: usize, column: usize) -> usize {
-        let lines = self.text.split_inclusive('\n');
-        let before: usize = lines
-            .clone()
-            .take(line.saturating_sub(1))
-            .map(str::len)
-            .sum();
-        let text = lines
-            .clone()
-            .nth(line.saturating_sub(1))
-            .unwrap_or_default();
-        let within = text.char_indices().nth(column.saturating_sub(1));
-        before + within.map_or(text.trim_end().len(), |(offset, _)| offset)
+    /// The place at a line and column, both from 1.
+    pub(super) fn point(&self, line: usize, column: usize) -> Span {
+        let lines = self.text.split_inclusive('\n').take(line.saturating_sub(1));
+        let line_start: usize = lines.map(str::len).sum();
+        let rest = self.text.get(line_start..).unwrap_or_default();
+        let before = rest.chars().take(column.saturating_sub(1));
+        let offset = line_start + before.map(char::len_utf8).sum::<usize>();
+        self.span(offset, 0)
+    }
+
+    /// The part of a span that lies in its first line, and in the text.
+    pub(super) fn within_line(&self, span: Span) -> Span {
+        let offset = self.text.floor_char_boundary(span.offset);
+        let rest = self.text.get(offset..).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default();
+        let length = line.floor_char_boundary(span.length);
+        Span {
+            offset,
+            length,
+            ..span
+        }
     }
 
     /// The span of `length` bytes from `offset`, cut to the text.

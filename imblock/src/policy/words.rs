@@ -1,21 +1,18 @@
-//! The small words of a policy: ids, names, selectors, ports, prefixes, actions.
+//! The small words of a policy: ids, names, categories, actions.
 //!
 //! Invariant: each type can only be made by its `parse`, so whoever holds one need not check it.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use imblock_common::layout::NAME_MAX;
-use imblock_common::{Action, Side, Transport};
-use ipnet::IpNet;
+use imblock_common::{Action, Side};
 use serde::{Serialize, Serializer};
 
 use super::error::PolicyErrorKind;
 use super::plan::{EVERYONE, XdpAttachMode, action_from_name};
 
 /// What names every service in a selector.
-const ALL: &str = "all";
-const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+pub(super) const ALL: &str = "all";
 
 /// The id of a service: small letters, digits and `-`, at most 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +26,11 @@ impl ServiceId {
             _ => word_fault(text, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')),
         };
         named(text, "a service", fault).map(Self)
+    }
+
+    /// An id that is known to exist.
+    pub(super) fn known(text: &str) -> Self {
+        Self(text.to_owned())
     }
 
     /// The id as typed.
@@ -118,7 +120,7 @@ pub enum WordFault {
     #[error("is longer than 15 bytes")]
     TooLongForInterface,
     /// A character that has no place in such a name.
-    #[error("has a {0:?} in it")]
+    #[error("has {0:?} in it")]
     BadCharacter(char),
     /// A word that means something else.
     #[error("means something else")]
@@ -139,7 +141,7 @@ pub enum Category {
 }
 
 impl Category {
-    const NAMES: [&'static str; 4] = ["im", "voip", "p2p", "file-transfer"];
+    pub(super) const NAMES: [&'static str; 4] = ["im", "voip", "p2p", "file-transfer"];
     const ALL: [Self; 4] = [Self::Im, Self::Voip, Self::P2p, Self::FileTransfer];
 
     /// The category of a word.
@@ -169,7 +171,7 @@ pub enum Status {
 }
 
 impl Status {
-    const NAMES: [&'static str; 2] = ["live", "historic"];
+    pub(super) const NAMES: [&'static str; 2] = ["live", "historic"];
 
     /// The status of a word.
     pub fn parse(text: &str) -> Result<Self, PolicyErrorKind> {
@@ -245,309 +247,6 @@ pub(super) fn date(text: &str) -> Result<String, PolicyErrorKind> {
     }
 }
 
-/// Ports of one transport, `tcp/6660-6669`. The first is at least 1 and not above the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortRange {
-    transport: Transport,
-    first: u16,
-    last: u16,
-}
-
-impl PortRange {
-    /// Reads `tcp/5050` or `udp/5000-5010`.
-    pub fn parse(text: &str) -> Result<Self, PolicyErrorKind> {
-        Self::read(text).map_err(|fault| PolicyErrorKind::BadPort {
-            text: text.to_owned(),
-            fault,
-        })
-    }
-
-    fn read(text: &str) -> Result<Self, PortFault> {
-        let (transport, ports) = text.split_once('/').ok_or(PortFault::NoTransport)?;
-        let known = TRANSPORTS.iter().find(|(name, _)| *name == transport);
-        let (_, transport) = known.ok_or(PortFault::UnknownTransport)?;
-        let number = |text: &str| match text.parse() {
-            Ok(0) | Err(_) => Err(PortFault::OutOfRange),
-            Ok(port) => Ok(port),
-        };
-        let (first, last) = match ports.split_once('-') {
-            Some((first, last)) => (number(first)?, number(last)?),
-            None => (number(ports)?, number(ports)?),
-        };
-        Self::new(*transport, first, last).ok_or(PortFault::Backwards)
-    }
-
-    /// `None` when the range is empty or begins at port 0.
-    pub(super) fn new(transport: Transport, first: u16, last: u16) -> Option<Self> {
-        (1..=last).contains(&first).then_some(Self {
-            transport,
-            first,
-            last,
-        })
-    }
-
-    /// TCP or UDP.
-    pub const fn transport(self) -> Transport {
-        self.transport
-    }
-
-    /// Every port.
-    pub fn ports(self) -> impl Iterator<Item = u16> {
-        self.first..=self.last
-    }
-
-    /// Takes in the port behind the last one; `false` when `port` is another.
-    pub(super) fn extend(&mut self, transport: Transport, port: u16) -> bool {
-        let next = self.transport == transport && self.last.checked_add(1) == Some(port);
-        if next {
-            self.last = port;
-        }
-        next
-    }
-
-    /// Whether the two have a port in common.
-    pub(super) fn overlaps(self, other: Self) -> bool {
-        self.transport == other.transport && self.first <= other.last && other.first <= self.last
-    }
-}
-
-impl fmt::Display for PortRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Tcp => "tcp",
-            Transport::Udp => "udp",
-        };
-        write!(f, "{transport}/{}", self.first)?;
-        if self.last != self.first {
-            write!(f, "-{}", self.last)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why a text is no port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PortFault {
-    /// `5050`.
-    #[error("it does not say tcp or udp")]
-    NoTransport,
-    /// `sctp/5050`.
-    #[error("the transport is neither tcp nor udp")]
-    UnknownTransport,
-    /// `tcp/0`, `tcp/70000`, `tcp/x`.
-    #[error("ports are 1 to 65535")]
-    OutOfRange,
-    /// `tcp/20-10`.
-    #[error("the range ends before it begins")]
-    Backwards,
-}
-
-/// Reads a prefix; a bare address is a prefix of one host.
-pub(super) fn prefix(text: &str) -> Result<IpNet, PolicyErrorKind> {
-    read_prefix(text).map_err(|fault| PolicyErrorKind::BadPrefix {
-        text: text.to_owned(),
-        fault,
-    })
-}
-
-fn read_prefix(text: &str) -> Result<IpNet, PrefixFault> {
-    let net = match text.parse::<IpNet>() {
-        Ok(net) => net,
-        Err(_) => match text.parse::<IpAddr>() {
-            Ok(addr) => IpNet::from(addr),
-            Err(_) if is_mac(text) => return Err(PrefixFault::Mac),
-            Err(_) if text.contains('%') => return Err(PrefixFault::Zone),
-            Err(_) => return Err(PrefixFault::NotAnAddress),
-        },
-    };
-    match net {
-        _ if net.addr() != net.network() => Err(PrefixFault::HostBits(net)),
-        IpNet::V6(v6) => match v6.addr().to_ipv4_mapped() {
-            Some(_) if v6.prefix_len() >= 96 => Err(PrefixFault::Mapped),
-            _ => Ok(net),
-        },
-        IpNet::V4(_) => Ok(net),
-    }
-}
-
-fn is_mac(text: &str) -> bool {
-    let hex = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    [':', '-']
-        .into_iter()
-        .any(|between| text.split(between).count() == 6 && text.split(between).all(hex))
-}
-
-/// The address as the tables see it: IPv4 in IPv6 is IPv4.
-pub(super) fn host_prefix(addr: IpAddr) -> IpNet {
-    match addr {
-        IpAddr::V6(v6) => IpNet::from(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)),
-        IpAddr::V4(_) => IpNet::from(addr),
-    }
-}
-
-/// Why a text is no prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrefixFault {
-    /// Something else altogether.
-    #[error("it is no IPv4 or IPv6 address")]
-    NotAnAddress,
-    /// A hardware address.
-    #[error("MAC addresses are not supported in this version, only prefixes")]
-    Mac,
-    /// `fe80::1%eth0`.
-    #[error("a prefix has no zone")]
-    Zone,
-    /// `10.0.5.1/24`.
-    #[error("the address has bits behind the prefix length")]
-    HostBits(IpNet),
-    /// `::ffff:10.0.0.1`.
-    #[error("it is an IPv4 address in the clothes of IPv6, which no packet carries")]
-    Mapped,
-}
-
-impl PrefixFault {
-    pub(super) fn help(self) -> String {
-        match self {
-            Self::NotAnAddress => {
-                "write 10.0.5.0/24, 10.0.5.9, 2001:db8:5::/64 or 2001:db8::9".into()
-            }
-            Self::Mac => "give the hosts fixed addresses and name those".into(),
-            Self::Zone => "leave out the % and what follows".into(),
-            Self::HostBits(net) => {
-                format!(
-                    "for the network write {}, for the host {}",
-                    net.trunc(),
-                    net.addr()
-                )
-            }
-            Self::Mapped => "write it as IPv4".into(),
-        }
-    }
-}
-
-/// What names services: an id, `category:im`, `status:historic` or `all`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selector {
-    /// One service.
-    Service(ServiceId),
-    /// Those of a category.
-    Category(Category),
-    /// Those of a status.
-    Status(Status),
-    /// Every one.
-    All,
-}
-
-impl Selector {
-    /// Reads a selector. `known` are the ids that exist, sorted.
-    pub fn parse(text: &str, known: &[&str]) -> Result<Self, SelectorError> {
-        match text.split_once(':') {
-            None if text == ALL => Ok(Self::All),
-            None => match known.binary_search(&text) {
-                Ok(_) => Ok(Self::Service(ServiceId(text.to_owned()))),
-                Err(_) => Err(SelectorError::unknown_service(text, known)),
-            },
-            Some(("category", word)) => Category::parse(word)
-                .map(Self::Category)
-                .map_err(|_| SelectorError::unknown_category(word)),
-            Some(("status", word)) => Status::parse(word)
-                .map(Self::Status)
-                .map_err(|_| SelectorError::unknown_status(word)),
-            Some(_) => Err(SelectorError::UnknownForm(text.to_owned())),
-        }
-    }
-
-    /// Whether a service is meant.
-    pub fn matches(&self, id: &str, category: Category, status: Status) -> bool {
-        match self {
-            Self::Service(wanted) => wanted.as_str() == id,
-            Self::Category(wanted) => *wanted == category,
-            Self::Status(wanted) => *wanted == status,
-            Self::All => true,
-        }
-    }
-}
-
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(id) => f.write_str(id.as_str()),
-            Self::Category(category) => write!(f, "category:{}", category.name()),
-            Self::Status(status) => write!(f, "status:{}", status.name()),
-            Self::All => f.write_str(ALL),
-        }
-    }
-}
-
-/// Why a text selects no service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SelectorError {
-    /// No such service.
-    #[error("unknown service `{text}`{suggestion}")]
-    UnknownService {
-        /// What was typed.
-        text: String,
-        /// The nearest id that exists.
-        suggestion: Suggestion,
-    },
-    /// No such category.
-    #[error("unknown category `{text}`{suggestion}")]
-    UnknownCategory {
-        /// What was typed.
-        text: String,
-        /// The nearest that exists.
-        suggestion: Suggestion,
-    },
-    /// No such status.
-    #[error("unknown status `{text}`{suggestion}")]
-    UnknownStatus {
-        /// What was typed.
-        text: String,
-        /// The nearest that exists.
-        suggestion: Suggestion,
-    },
-    /// Something before a colon that is neither `category` nor `status`.
-    #[error("`{0}` selects no services")]
-    UnknownForm(String),
-}
-
-impl SelectorError {
-    fn unknown_service(text: &str, known: &[&str]) -> Self {
-        Self::UnknownService {
-            text: text.to_owned(),
-            suggestion: Suggestion::of(text, known),
-        }
-    }
-
-    fn unknown_category(text: &str) -> Self {
-        Self::UnknownCategory {
-            text: text.to_owned(),
-            suggestion: Suggestion::of(text, &Category::NAMES),
-        }
-    }
-
-    fn unknown_status(text: &str) -> Self {
-        Self::UnknownStatus {
-            text: text.to_owned(),
-            suggestion: Suggestion::of(text, &Status::NAMES),
-        }
-    }
-
-    /// What to do about it.
-    pub const fn help(&self) -> &'static str {
-        match self {
-            Self::UnknownService { .. } => {
-                "`imblock services` lists what is known; a service of your own goes under `services:`"
-            }
-            Self::UnknownCategory { .. } => "the categories are im, voip, p2p, file-transfer",
-            Self::UnknownStatus { .. } => "the status is live or historic",
-            Self::UnknownForm(_) => {
-                "a selector is the id of a service, `category:im`, `status:historic` or `all`"
-            }
-        }
-    }
-}
-
 /// The end of a message: `; did you mean …?`, or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suggestion(Option<String>);
@@ -602,6 +301,29 @@ serialize_as_text! {
     GroupName => |name| name.0;
     Category => |category| category.name();
     Status => |status| status.name();
-    PortRange => |range| range;
-    Selector => |selector| selector;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suggestion_is_near() {
+        let nearest = |text| Suggestion::of(text, &["whatsapp", "irc", "icq"]).0;
+        assert_eq!(nearest("whatsap"), Some("whatsapp".into()));
+        assert_eq!(nearest("icr"), Some("irc".into()));
+        assert_eq!(nearest("telephone"), None);
+        assert_eq!(nearest(&"irc".repeat(1_000_000)), None);
+    }
+
+    #[test]
+    fn names_fit_in_the_tables() {
+        let longest = "g".repeat(NAME_MAX);
+        assert!(GroupName::parse(&longest).is_ok() && ServiceId::parse(&longest).is_ok());
+        assert!(GroupName::parse(&format!("{longest}g")).is_err());
+        // Bytes count, not letters.
+        assert!(GroupName::parse(&"ü".repeat(NAME_MAX / 2)).is_ok());
+        assert!(GroupName::parse(&"ü".repeat(NAME_MAX / 2 + 1)).is_err());
+        assert!(GroupName::parse(EVERYONE).is_err() && ServiceId::parse(ALL).is_err());
+    }
 }

@@ -120,3 +120,7 @@ fn only_one(source: bool, destination: bool) -> Option<Client> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;

@@ -211,3 +211,7 @@ fn client(client_is_low: bool, source_is_low: bool) -> Client {
         Client::Destination
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;

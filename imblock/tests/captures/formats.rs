@@ -126,14 +126,14 @@ fn pcapng_times_of_any_resolution_and_offset() {
         (Some(9), Some(-2), SECOND, 0),
         (Some(0), None, u64::MAX, u64::MAX),
     ] {
-        let mut file = PcapNg::new(Order::Little);
-        file.interface(1, 0, resolution, offset);
-        file.enhanced_packet(0, units, b"x");
-        let (frames, _) = read(&file.bytes);
-        assert_eq!(
-            frames[0].0, nanoseconds,
-            "{resolution:?} {offset:?} {units}"
-        );
+        for order in Order::BOTH {
+            let mut file = PcapNg::new(order);
+            file.interface(1, 0, resolution, offset);
+            file.enhanced_packet(0, units, b"x");
+            let (frames, end) = read(&file.bytes);
+            assert!(end.is_none(), "{end:?}");
+            assert_eq!(frames[0].0, nanoseconds, "{resolution:?} {offset:?}");
+        }
     }
 }
 

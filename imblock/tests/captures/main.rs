@@ -5,7 +5,6 @@
     clippy::panic,
     reason = "tests"
 )]
-#![expect(missing_docs, reason = "tests")]
 
 mod formats;
 mod plan;

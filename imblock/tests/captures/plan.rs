@@ -6,7 +6,7 @@ use imblock_common::layout::{ActionCell, ActionRow, PortEntry, PortTable, SERVIC
 use imblock_common::{Action, Transport};
 
 /// IRC on tcp/6667 is dropped, STUN on udp/3478 counted, XMPP on tcp/5222 allowed.
-pub fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let services = [
         ("irc", "im", Transport::Tcp, 6667, Action::Drop),
         ("stun", "voip", Transport::Udp, 3478, Action::Count),

@@ -2,13 +2,13 @@
 
 /// Byte order of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     Little,
     Big,
 }
 
 impl Order {
-    pub const BOTH: [Self; 2] = [Self::Little, Self::Big];
+    pub(crate) const BOTH: [Self; 2] = [Self::Little, Self::Big];
 
     fn u16(self, value: u16) -> [u8; 2] {
         match self {
@@ -25,20 +25,20 @@ impl Order {
     }
 }
 
-pub const SECOND: u64 = 1_000_000_000;
-pub const IPV4: u16 = 0x0800;
-pub const IPV6: u16 = 0x86dd;
-pub const SYN: u8 = 0x02;
-pub const SYN_ACK: u8 = 0x12;
-pub const PUSH_ACK: u8 = 0x18;
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const IPV4: u16 = 0x0800;
+pub(crate) const IPV6: u16 = 0x86dd;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const SYN_ACK: u8 = 0x12;
+pub(crate) const PUSH_ACK: u8 = 0x18;
 
 /// An IPv4 packet with a TCP header.
-pub fn tcp4(from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8) -> Vec<u8> {
+pub(crate) fn tcp4(from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8) -> Vec<u8> {
     ipv4(6, from.0, to.0, &tcp(from.1, to.1, flags))
 }
 
 /// An IPv4 packet with a UDP header.
-pub fn udp4(from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
+pub(crate) fn udp4(from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
     let mut udp = Vec::new();
     udp.extend(from.1.to_be_bytes());
     udp.extend(to.1.to_be_bytes());
@@ -47,7 +47,7 @@ pub fn udp4(from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
 }
 
 /// An IPv6 packet with a TCP header.
-pub fn tcp6(from: ([u8; 16], u16), to: ([u8; 16], u16), flags: u8) -> Vec<u8> {
+pub(crate) fn tcp6(from: ([u8; 16], u16), to: ([u8; 16], u16), flags: u8) -> Vec<u8> {
     let mut packet = vec![0x60, 0, 0, 0, 0, 20, 6, 64];
     packet.extend(from.0);
     packet.extend(to.0);
@@ -76,7 +76,7 @@ fn tcp(from: u16, to: u16, flags: u8) -> Vec<u8> {
 }
 
 /// In an Ethernet frame.
-pub fn ethernet(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn ethernet(ethertype: u16, packet: &[u8]) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     frame.extend(ethertype.to_be_bytes());
     frame.extend(packet);
@@ -84,7 +84,7 @@ pub fn ethernet(ethertype: u16, packet: &[u8]) -> Vec<u8> {
 }
 
 /// Behind a VLAN tag, for the link layers that give an EtherType.
-pub fn vlan(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn vlan(ethertype: u16, packet: &[u8]) -> Vec<u8> {
     let mut tagged = vec![0, 7];
     tagged.extend(ethertype.to_be_bytes());
     tagged.extend(packet);
@@ -92,14 +92,14 @@ pub fn vlan(ethertype: u16, packet: &[u8]) -> Vec<u8> {
 }
 
 /// IPv4 in a PPPoE session.
-pub fn pppoe(packet: &[u8]) -> Vec<u8> {
+pub(crate) fn pppoe(packet: &[u8]) -> Vec<u8> {
     let mut session = vec![0x11, 0, 0, 1, 0, 0, 0, 0x21];
     session.extend(packet);
     session
 }
 
 /// Linux cooked capture.
-pub fn cooked(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn cooked(ethertype: u16, packet: &[u8]) -> Vec<u8> {
     let mut frame = vec![0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0];
     frame.extend(ethertype.to_be_bytes());
     frame.extend(packet);
@@ -107,7 +107,7 @@ pub fn cooked(ethertype: u16, packet: &[u8]) -> Vec<u8> {
 }
 
 /// Linux cooked capture, version 2.
-pub fn cooked2(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn cooked2(ethertype: u16, packet: &[u8]) -> Vec<u8> {
     let mut frame = ethertype.to_be_bytes().to_vec();
     frame.extend([0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0]);
     frame.extend(packet);
@@ -115,17 +115,22 @@ pub fn cooked2(ethertype: u16, packet: &[u8]) -> Vec<u8> {
 }
 
 /// BSD loopback.
-pub fn loopback(order: Order, family: u32, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn loopback(order: Order, family: u32, packet: &[u8]) -> Vec<u8> {
     let mut frame = order.u32(family).to_vec();
     frame.extend(packet);
     frame
 }
 
 /// A frame of a capture: nanoseconds since 1970, and what was kept.
-pub type Timed<'a> = (u64, &'a [u8]);
+pub(crate) type Timed<'a> = (u64, &'a [u8]);
 
 /// A pcap file. Each frame is said to have been ten bytes longer than what was kept.
-pub fn pcap(order: Order, nanoseconds: bool, link_type: u32, frames: &[Timed<'_>]) -> Vec<u8> {
+pub(crate) fn pcap(
+    order: Order,
+    nanoseconds: bool,
+    link_type: u32,
+    frames: &[Timed<'_>],
+) -> Vec<u8> {
     let mut file = Vec::new();
     let (magic, unit) = if nanoseconds {
         (0xa1b2_3c4d, 1)
@@ -150,14 +155,14 @@ pub fn pcap(order: Order, nanoseconds: bool, link_type: u32, frames: &[Timed<'_>
 }
 
 /// A pcapng file.
-pub struct PcapNg {
+pub(crate) struct PcapNg {
     order: Order,
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl PcapNg {
     /// Begins with a section header.
-    pub fn new(order: Order) -> Self {
+    pub(crate) fn new(order: Order) -> Self {
         let mut file = Self {
             order,
             bytes: Vec::new(),
@@ -166,7 +171,7 @@ impl PcapNg {
         file
     }
 
-    pub fn section(&mut self, order: Order) {
+    pub(crate) fn section(&mut self, order: Order) {
         self.order = order;
         let mut body = order.u32(0x1a2b_3c4d).to_vec();
         body.extend(order.u16(1));
@@ -176,7 +181,7 @@ impl PcapNg {
     }
 
     /// `resolution` and `offset` are the options `if_tsresol` and `if_tsoffset`.
-    pub fn interface(
+    pub(crate) fn interface(
         &mut self,
         link_type: u16,
         snap: u32,
@@ -204,7 +209,7 @@ impl PcapNg {
     }
 
     /// With a comment as an option behind the packet.
-    pub fn enhanced_packet(&mut self, interface: u32, units: u64, frame: &[u8]) {
+    pub(crate) fn enhanced_packet(&mut self, interface: u32, units: u64, frame: &[u8]) {
         let mut body = self.order.u32(interface).to_vec();
         self.packet_fields(&mut body, units, frame);
         body.extend(self.order.u16(1));
@@ -215,14 +220,14 @@ impl PcapNg {
     }
 
     /// The packet block of old files.
-    pub fn old_packet(&mut self, interface: u16, units: u64, frame: &[u8]) {
+    pub(crate) fn old_packet(&mut self, interface: u16, units: u64, frame: &[u8]) {
         let mut body = self.order.u16(interface).to_vec();
         body.extend(self.order.u16(0xffff));
         self.packet_fields(&mut body, units, frame);
         self.block(2, &body);
     }
 
-    pub fn simple_packet(&mut self, wire_length: u32, kept: &[u8]) {
+    pub(crate) fn simple_packet(&mut self, wire_length: u32, kept: &[u8]) {
         let mut body = self.order.u32(wire_length).to_vec();
         body.extend(kept);
         self.block(3, &body);
@@ -238,7 +243,7 @@ impl PcapNg {
         body.resize(body.len().next_multiple_of(4), 0);
     }
 
-    pub fn block(&mut self, kind: u32, body: &[u8]) {
+    pub(crate) fn block(&mut self, kind: u32, body: &[u8]) {
         let padded = body.len().next_multiple_of(4);
         let length = self.order.u32(u32::try_from(padded + 12).unwrap());
         self.bytes.extend(self.order.u32(kind));

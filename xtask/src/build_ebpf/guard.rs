@@ -9,9 +9,8 @@ use crate::workspace::PROGRAMS;
 /// Folders of whoever built the object.
 const PRIVATE: [&str; 4] = ["/home/", "/root/", "/tmp/", "/build/"];
 
-/// An error unless the object has every map and program that the controller asks for, and no trace
-/// of the machine that built it.
-pub(super) fn assert_fit(bytes: &[u8]) -> Result<()> {
+/// An error unless the object has every map and program that the controller asks for.
+pub(super) fn assert_complete(bytes: &[u8]) -> Result<()> {
     let object = Object::parse(bytes).context("the kernel object can't be parsed")?;
     for map in maps::ALL {
         if !object.maps.contains_key(map) {
@@ -23,12 +22,15 @@ pub(super) fn assert_fit(bytes: &[u8]) -> Result<()> {
             bail!("the kernel object has no program {program}, which layout.rs names");
         }
     }
+    Ok(())
+}
+
+/// An error if the object bears a trace of the machine that built it.
+pub(super) fn assert_anonymous(bytes: &[u8]) -> Result<()> {
     for private in PRIVATE {
         let mut windows = bytes.windows(private.len());
         if windows.any(|window| window == private.as_bytes()) {
-            bail!(
-                "the kernel object names a folder below {private}, so its bytes depend on who builds it"
-            );
+            bail!("the object names a folder below {private}: its bytes depend on who builds it");
         }
     }
     Ok(())
@@ -38,24 +40,31 @@ pub(super) fn assert_fit(bytes: &[u8]) -> Result<()> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use crate::workspace::{OBJECT, root};
+    use super::*;
+    use crate::workspace::{BENCH_OBJECT, OBJECT, root};
 
     #[test]
-    fn the_committed_object_is_fit() {
-        let object = std::fs::read(root().join(OBJECT)).unwrap();
-        super::assert_fit(&object).unwrap();
+    fn the_committed_object_is_complete() {
+        assert_complete(&std::fs::read(root().join(OBJECT)).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn the_committed_objects_bear_no_trace_of_their_builder() {
+        for path in [OBJECT, BENCH_OBJECT] {
+            assert_anonymous(&std::fs::read(root().join(path)).unwrap()).unwrap();
+        }
     }
 
     #[test]
     fn a_path_of_the_builder_is_found() {
-        let mut object = std::fs::read(root().join(OBJECT)).unwrap();
-        object.extend_from_slice(b"/home/somebody/imblock");
-        let error = super::assert_fit(&object).unwrap_err();
+        let error = assert_anonymous(b"\x7fELF /home/somebody/imblock").unwrap_err();
         assert!(error.to_string().contains("/home/"), "{error}");
     }
 
     #[test]
-    fn an_object_that_is_none_is_refused() {
-        assert!(super::assert_fit(b"\x7fELF").is_err());
+    fn an_object_that_lacks_everything_is_refused() {
+        let other = std::fs::read(root().join(BENCH_OBJECT)).unwrap();
+        let error = assert_complete(&other).unwrap_err();
+        assert!(error.to_string().contains("has no map"), "{error}");
     }
 }

@@ -11,14 +11,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
-use crate::workspace::{OBJECT, call, root};
+use crate::workspace::{BENCH_OBJECT, OBJECT, call, root};
 use toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
 
-/// What the kernel object is made from. The workspace's manifest is there for what
+/// What is built, and where it is committed: the kernel object, and the benchmark's own programs.
+const OBJECTS: [(&str, &str); 2] = [("imblock", OBJECT), ("bench", BENCH_OBJECT)];
+
+/// What the objects are made from. The workspace's manifest is there for what
 /// `imblock-common` inherits from it.
 const SOURCES: [&str; 3] = ["Cargo.toml", "imblock-common", "imblock-ebpf"];
 
@@ -30,61 +33,87 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let toolchain = Toolchain::find()?;
-    if args.check {
-        check(&toolchain)
-    } else {
-        replace(&toolchain)
-    }
+    if args.check { check() } else { replace() }
 }
 
-fn replace(toolchain: &Toolchain) -> Result<()> {
+fn replace() -> Result<()> {
+    let toolchain = Toolchain::find()?;
     let root = root();
-    let object = build(toolchain, &root, &root.join("target/bpf"))?;
-    let path = root.join(OBJECT);
-    fs::create_dir_all(path.parent().context("the object has no folder")?)?;
-    fs::write(&path, &object).with_context(|| format!("cannot write {}", path.display()))?;
+    let target_dir = root.join("target/bpf");
+    compile(&toolchain, &root, &target_dir)?;
+    for (binary, path) in OBJECTS {
+        let object = object_of(&toolchain, &target_dir, binary)?;
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().context("an object has no folder")?)?;
+        fs::write(&file, &object).with_context(|| format!("cannot write {path}"))?;
+        println!("{path}: {} bytes", object.len());
+    }
     fs::write(record_path(), toolchain.record())?;
-    println!("{OBJECT}: {} bytes", object.len());
     Ok(())
 }
 
-fn check(toolchain: &Toolchain) -> Result<()> {
+/// An error unless the committed objects are what the sources make.
+pub(crate) fn check() -> Result<()> {
+    let toolchain = Toolchain::find()?;
     let root = root();
-    let committed = fs::read(root.join(OBJECT))
-        .with_context(|| format!("cannot read {OBJECT}; `cargo xtask build-ebpf` makes it"))?;
     let copy = tempfile::tempdir()?;
     for source in SOURCES {
         copy_tree(&root.join(source), &copy.path().join(source))?;
     }
-    let built = build(toolchain, copy.path(), &copy.path().join("target"))?;
-    if built == committed {
-        println!("{OBJECT} is what the sources make, byte for byte");
-        return Ok(());
+    let target_dir = copy.path().join("target");
+    compile(&toolchain, copy.path(), &target_dir)?;
+    for (binary, path) in OBJECTS {
+        let built = object_of(&toolchain, &target_dir, binary)?;
+        let committed = fs::read(root.join(path))
+            .with_context(|| format!("cannot read {path}; `cargo xtask build-ebpf` makes it"))?;
+        if built != committed {
+            return Err(difference(&toolchain, path, &committed, &built));
+        }
+        println!("{path} is what the sources make, byte for byte");
     }
-    let kept = root.join("target/bpf-check.o");
-    fs::create_dir_all(root.join("target"))?;
-    fs::write(&kept, &built)?;
+    Ok(())
+}
+
+fn difference(toolchain: &Toolchain, path: &str, committed: &[u8], built: &[u8]) -> anyhow::Error {
     let recorded = fs::read_to_string(record_path()).unwrap_or_default();
     let why = if recorded == toolchain.record() {
-        "the sources changed since; run `cargo xtask build-ebpf` and commit the object".to_owned()
+        "the sources changed since; run `cargo xtask build-ebpf` and commit the objects".to_owned()
     } else {
         format!(
-            "another compiler or linker makes other bytes, which alone proves nothing\n\
-             committed object made by:\n{recorded}this machine has:\n{}",
+            "another compiler or linker makes other bytes, so this alone proves nothing\n\
+             the committed objects were made by:\n{recorded}this machine has:\n{}",
             toolchain.record()
         )
     };
-    bail!(
-        "{OBJECT} ({} bytes) differs from what the sources make ({} bytes, kept as {}): {why}",
+    anyhow!(
+        "{path} ({} bytes) differs from what the sources make ({} bytes): {why}",
         committed.len(),
         built.len(),
-        kept.display()
-    );
+    )
 }
 
-/// Builds the object from the sources in a folder, and makes sure that it is fit to ship.
-fn build(toolchain: &Toolchain, sources: &Path, target_dir: &Path) -> Result<Vec<u8>> {
+/// The linter over the kernel crate, if the BPF compiler has one.
+pub(crate) fn clippy() -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    let root = root();
+    if !toolchain.has_clippy() {
+        println!(
+            "skipped: no cargo-clippy beside the BPF compiler (apt-get install rust-web-clippy)"
+        );
+        return Ok(());
+    }
+    let mut cargo = toolchain.cargo(&root.join("imblock-ebpf"));
+    cargo
+        .args(["clippy", "--release", "--locked", "--target", TARGET])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(root.join("target/bpf"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&toolchain, &root)?)
+        .args(["--", "-Dwarnings"]);
+    call(&mut cargo)
+}
+
+/// Compiles and links the sources in a folder.
+fn compile(toolchain: &Toolchain, sources: &Path, target_dir: &Path) -> Result<()> {
     let package = sources.join("imblock-ebpf");
     // The sources of the dependencies must lie where they will be compiled before their paths can
     // be mapped away.
@@ -96,18 +125,21 @@ fn build(toolchain: &Toolchain, sources: &Path, target_dir: &Path) -> Result<Vec
         .args(["-Z", "build-std=core", "--target-dir"])
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, sources)?);
-    call(&mut cargo)?;
-    let linked = target_dir.join(TARGET).join("release/imblock");
-    let stripped = target_dir.join("imblock.o");
-    // Takes the DWARF away and leaves .BTF and .BTF.ext, which the kernel reads.
-    call(
-        Command::new(&toolchain.strip)
-            .arg("-g")
-            .arg("-o")
-            .args([&stripped, &linked]),
-    )?;
+    call(&mut cargo)
+}
+
+/// A linked object as it is committed: without the DWARF, with the .BTF and .BTF.ext that the kernel
+/// reads, and sure to be fit for it.
+fn object_of(toolchain: &Toolchain, target_dir: &Path, binary: &str) -> Result<Vec<u8>> {
+    let linked = target_dir.join(TARGET).join("release").join(binary);
+    let stripped = target_dir.join(format!("{binary}.o"));
+    let mut strip = Command::new(&toolchain.strip);
+    call(strip.arg("-g").arg("-o").args([&stripped, &linked]))?;
     let object = fs::read(&stripped)?;
-    guard::assert_fit(&object)?;
+    guard::assert_anonymous(&object)?;
+    if binary == "imblock" {
+        guard::assert_complete(&object)?;
+    }
     Ok(object)
 }
 

@@ -73,12 +73,8 @@ impl Toolchain {
                 cargo.env_remove(name);
             }
         }
-        let mut path = self
-            .linker
-            .parent()
-            .map(PathBuf::from)
-            .into_iter()
-            .collect::<Vec<_>>();
+        // First the folder of this very cargo, whose clippy would else be another toolchain's.
+        let mut path = Vec::from([&self.cargo, &self.linker].map(|program| folder_of(program)));
         path.extend(std::env::split_paths(
             &std::env::var_os("PATH").unwrap_or_default(),
         ));
@@ -92,6 +88,11 @@ impl Toolchain {
             // Building `core` is unstable; this is how a stable compiler is asked to do it.
             .env("RUSTC_BOOTSTRAP", "1");
         cargo
+    }
+
+    /// Whether the linter is there too.
+    pub(super) fn has_clippy(&self) -> bool {
+        self.cargo.with_file_name("cargo-clippy").is_file()
     }
 
     /// What is kept beside the object, to tell another compiler from other sources.
@@ -164,6 +165,10 @@ fn cargo_home() -> Result<PathBuf> {
     }
     let home = std::env::home_dir().context("neither CARGO_HOME nor HOME is set")?;
     Ok(home.join(".cargo"))
+}
+
+fn folder_of(program: &Path) -> PathBuf {
+    program.parent().map(PathBuf::from).unwrap_or_default()
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::ops::Range;
 
 use pcap_parser::pcapng::{
-    parse_interfacedescriptionblock_be, parse_interfacedescriptionblock_le,
-    parse_sectionheaderblock,
+    OptionCode, PcapNGOption, parse_interfacedescriptionblock_be,
+    parse_interfacedescriptionblock_le, parse_sectionheaderblock,
 };
 
 use super::window::{RECORD_MAX, Window};
@@ -150,8 +150,8 @@ impl PcapNg {
         self.interfaces.push(Interface {
             link_type: u16::try_from(described.linktype.0).map_err(|_| DAMAGE)?,
             snap_length: described.snaplen,
-            units_per_second: described.ts_resolution().ok_or(DAMAGE)?,
-            offset: described.ts_offset(),
+            units_per_second: units_per_second(described.if_tsresol).ok_or(DAMAGE)?,
+            offset: self.time_offset(&described.options),
         });
         Ok(())
     }
@@ -203,6 +203,18 @@ impl PcapNg {
         })
     }
 
+    /// The option `if_tsoffset`. The parser reads it as little-endian in either byte order.
+    fn time_offset(&self, options: &[PcapNGOption<'_>]) -> i64 {
+        let option = options
+            .iter()
+            .find(|option| option.code == OptionCode::IfTsoffset);
+        match option.and_then(|option| chunk(option.value(), 0)) {
+            Some(bytes) if self.big_endian => i64::from_be_bytes(bytes),
+            Some(bytes) => i64::from_le_bytes(bytes),
+            None => 0,
+        }
+    }
+
     fn interface_of(&self, id: u32) -> Result<Interface, Damage> {
         let known = self.interfaces.len();
         usize::try_from(id)
@@ -249,6 +261,16 @@ impl Interface {
         } else {
             nanoseconds.saturating_add(offset)
         }
+    }
+}
+
+/// What the option `if_tsresol` means: a negative power of 10 or, with the highest bit set, of 2.
+/// `None` for more than fit. The parser knows no powers of 2.
+fn units_per_second(resolution: u8) -> Option<u64> {
+    let exponent = u32::from(resolution & 0x7f);
+    match resolution & 0x80 {
+        0 => 10_u64.checked_pow(exponent),
+        _ => 1_u64.checked_shl(exponent),
     }
 }
 

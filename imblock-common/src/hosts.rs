@@ -1,0 +1,223 @@
+//! The table of host counters: a flat hash table that both homes share.
+//!
+//! Each CPU has a table of its own, so counting needs no atomics, and a slot is one cache line. Each
+//! key may live in two buckets of [`BUCKET`] slots, which keeps a table usable until it is nearly
+//! full; a key that finds both full has no slot, and its traffic is counted as overflow. Slots are
+//! never freed while the table lives, so the first free slot ends a search.
+//!
+//! A hash map of the kernel was measured first: its lookup alone cost as much as all the rest of
+//! the program.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::layout::{Counts, HostRecord};
+use crate::{Addr, Direction, Family};
+
+/// Slots that are searched at each of a key's two places.
+pub const BUCKET: u32 = 8;
+
+/// The most slots a CPU's table may have: the hash yields two places of 24 bits.
+pub const SLOTS_MAX: u32 = 1 << 24;
+
+/// How many slots a CPU's table needs to find room for so many keys with near certainty: a power
+/// of two, at least an eighth more than asked for.
+pub const fn slots_for(keys: u32) -> u32 {
+    let wanted = keys.saturating_add(keys / 8);
+    if wanted >= SLOTS_MAX {
+        SLOTS_MAX
+    } else if wanted < BUCKET {
+        BUCKET
+    } else {
+        wanted.next_power_of_two()
+    }
+}
+
+/// What a slot counts: one service of one host, passed or refused traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostKey {
+    address: [u32; 4],
+    /// Service number, and the bits below. Never 0, for 0 marks a free slot.
+    about: u32,
+}
+
+impl HostKey {
+    const IS_V6: u32 = 1 << 16;
+    const PASSES: u32 = 1 << 17;
+
+    /// The key of a host's traffic of a service (1 to 511), passed or refused.
+    #[inline(always)]
+    pub const fn new(host: &Addr, service: u16, passes: bool) -> Self {
+        let family = match host.family() {
+            Family::V4 => 0,
+            Family::V6 => Self::IS_V6,
+        };
+        let passes = if passes { Self::PASSES } else { 0 };
+        Self {
+            address: host.words(),
+            about: service as u32 | family | passes,
+        }
+    }
+
+    /// Two places in a table. The seed keeps an outsider from choosing addresses that meet.
+    #[inline(always)]
+    const fn places(&self, seed: u32) -> [u32; 2] {
+        // Multiply and fold; the constants are large odd numbers without a pattern (the golden
+        // ratio and two of Steele and Vigna's multipliers).
+        let [a, b, c, d] = self.address;
+        let first = (a as u64) << 32 | (self.about ^ seed) as u64;
+        let mut hash = first.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if self.about & Self::IS_V6 != 0 {
+            hash = (hash ^ (hash >> 32) ^ ((b as u64) << 32 | c as u64))
+                .wrapping_mul(0xd134_2543_de82_ef95);
+            hash = (hash ^ (hash >> 29) ^ d as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        hash = (hash ^ (hash >> 32)).wrapping_mul(0xaf25_1af3_b0f0_25b5);
+        [(hash >> 40) as u32, ((hash >> 16) & 0xff_ffff) as u32]
+    }
+}
+
+/// One (host, service, passed or refused) of one CPU: a cache line.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct HostSlot {
+    address: [u32; 4],
+    about: u32,
+    /// The tick at which the latest active second began.
+    tick: u32,
+    /// The latest active second, in seconds of the monotonic clock.
+    active_since: u32,
+    active_seconds: u32,
+    /// `counts[direction]`.
+    counts: [Counts; 2],
+}
+
+const _: () = assert!(size_of::<HostSlot>() == 64);
+
+/// What became of a slot that was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It is the key's, and a second has passed since it was marked active.
+    Idle,
+    /// It is the key's.
+    Active,
+    /// Another key has it.
+    Taken,
+}
+
+impl HostSlot {
+    /// Counts, if the slot is the key's or free.
+    #[inline(always)]
+    fn count(&mut self, key: &HostKey, at: &Arrival, ticks_per_second: u32) -> Found {
+        let mine = self.about == key.about && self.address == key.address;
+        if !mine && self.about != 0 {
+            return Found::Taken;
+        }
+        let [sent, received] = &mut self.counts;
+        match at.direction {
+            Direction::Sent => sent.add(at.traffic),
+            Direction::Received => received.add(at.traffic),
+        }
+        if mine && at.tick.wrapping_sub(self.tick) < ticks_per_second {
+            return Found::Active;
+        }
+        self.address = key.address;
+        self.about = key.about;
+        self.tick = at.tick;
+        Found::Idle
+    }
+
+    /// Begins another active second.
+    #[inline(always)]
+    const fn mark_active(&mut self, now: u64) {
+        /// Nanoseconds.
+        const SECOND: u64 = 1_000_000_000;
+        self.active_since = ((now / SECOND) & 0xffff_ffff) as u32;
+        self.active_seconds = self.active_seconds.wrapping_add(1);
+    }
+
+    /// Host, service number and record; `None` for a free slot.
+    pub fn read(&self) -> Option<(Addr, u16, HostRecord)> {
+        if self.about == 0 {
+            return None;
+        }
+        let family = if self.about & HostKey::IS_V6 == 0 {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let none = [Counts::default(); 2];
+        let (passed, refused) = match self.about & HostKey::PASSES {
+            0 => (none, self.counts),
+            _ => (self.counts, none),
+        };
+        let record = HostRecord {
+            passed,
+            refused,
+            active_since: u64::from(self.active_since) * 1_000_000_000,
+            active_seconds: self.active_seconds,
+            reserved: 0,
+        };
+        Some((
+            Addr::from_words(self.address, family),
+            (self.about & 0xffff) as u16,
+            record,
+        ))
+    }
+}
+
+/// Traffic to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// How much it is.
+    pub traffic: Counts,
+    /// The cheap clock, in ticks that wrap.
+    pub tick: u32,
+}
+
+/// The size of a CPU's table, and its seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Slots of one CPU: a power of two, at least [`BUCKET`].
+    pub slots: u32,
+    /// Mixed into the hash.
+    pub seed: u32,
+    /// How many ticks make a second.
+    pub ticks_per_second: u32,
+}
+
+/// The slots of this CPU's table.
+pub trait Slots: Copy {
+    /// Hands a slot, by its number from 0, to `visit`. `None` when there is no such slot.
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R>;
+    /// The exact clock in nanoseconds; asked once a second and slot.
+    fn now(self) -> u64;
+}
+
+/// Counts traffic in the key's slot, taking a free one if it has none. `false` when both of its
+/// buckets are full.
+#[inline(always)]
+pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) -> bool {
+    let mask = shape.slots.wrapping_sub(1);
+    let [first, second] = key.places(shape.seed);
+    let mut place = 0;
+    while place < 2 * BUCKET {
+        let bucket = if place < BUCKET { first } else { second };
+        let number = ((bucket & !(BUCKET - 1)) | (place & (BUCKET - 1))) & mask;
+        let found = slots.slot(number, |slot| {
+            slot.count(key, &arrival, shape.ticks_per_second)
+        });
+        match found {
+            Some(Found::Active) => return true,
+            Some(Found::Idle) => {
+                let now = slots.now();
+                let _ = slots.slot(number, |slot| slot.mark_active(now));
+                return true;
+            }
+            Some(Found::Taken) => place += 1,
+            None => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,12 @@
+//! The kernel home of the classifier, through `BPF_PROG_TEST_RUN`: it decides and counts what the
+//! library does.
+//!
+//! Every test makes maps of its own, which die with it; nothing is attached or pinned.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod counters;
+mod differential;
+mod fixtures;
+mod flip;
+mod plan;
+mod twins;

@@ -1,0 +1,121 @@
+//! The plan that a policy of the testkit compiles to, were it written down.
+
+use std::collections::BTreeMap;
+
+use imblock::policy::Plan;
+use imblock::policy::plan::{EVERYONE, Limits, PrefixPlan, ServicePlan};
+use imblock_common::layout::{
+    ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+};
+use imblock_common::testkit::{Random, World};
+use imblock_common::{Action, Transport};
+use ipnet::IpNet;
+
+/// Groups of every plan here: everyone, support, kids.
+pub(crate) const GROUPS: [&str; 3] = [EVERYONE, "support", "kids"];
+
+/// Room for every host that a test may send.
+pub(crate) const ROOMY: Limits = Limits {
+    hosts: 65_536,
+    prefixes: 1024,
+};
+
+/// The tables of a policy of the testkit.
+pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
+    let mut ports = Box::new(PortTable([0; PortTable::LEN]));
+    for (transport, port, entry) in &world.ports {
+        *ports
+            .0
+            .get_mut(PortTable::index(*transport, *port))
+            .unwrap() = entry.0;
+    }
+    let mut actions = vec![ActionRow([0; SERVICES_MAX]); GROUPS.len()];
+    for (group, service, action) in &world.actions {
+        let row = actions.get_mut(usize::from(*group)).unwrap();
+        *row.0.get_mut(usize::from(*service)).unwrap() = ActionCell::of_policy(*action).0;
+    }
+    let mut numbers: Vec<u16> = world.ports.iter().map(|port| port.2.service()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.retain(|number| *number != 0);
+    Plan {
+        name: "test".to_owned(),
+        interfaces: Vec::new(),
+        limits,
+        services: numbers.into_iter().map(service).collect(),
+        groups: GROUPS.map(str::to_owned).to_vec(),
+        ports,
+        actions,
+        origins: Vec::new(),
+        prefixes: prefixes(world),
+        warnings: Vec::new(),
+    }
+}
+
+fn service(number: u16) -> ServicePlan {
+    ServicePlan {
+        number,
+        id: format!("service-{number}"),
+        name: format!("Service {number}"),
+        category: "im".to_owned(),
+        historic: false,
+    }
+}
+
+fn prefixes(world: &World) -> Vec<PrefixPlan> {
+    let nets = world.hosts.iter().map(|(address, bits, entry)| PrefixPlan {
+        net: IpNet::new(*address, *bits).unwrap(),
+        entry: *entry,
+    });
+    nets.collect()
+}
+
+/// A policy that nobody wrote: random actions, and prefixes of random lengths inside each other.
+pub(crate) fn random_world(random: &mut Random) -> World {
+    let mut world = World::standard();
+    for _ in 0..40 {
+        let transport = random.pick(&[Transport::Tcp, Transport::Udp], Transport::Tcp);
+        let services = [1, 2, 3, 4, 511];
+        let mut entry = PortEntry::of(random.pick(&services, 1));
+        if random.one_in(4) {
+            entry = entry.protected();
+        }
+        if random.one_in(4) {
+            entry = entry.management();
+        }
+        world.ports.insert(0, (transport, random.word(), entry));
+    }
+    // The first entry of a port counts in a search, the last one in a table.
+    let mut known = std::collections::HashSet::new();
+    world
+        .ports
+        .retain(|(transport, port, _)| known.insert((*transport, *port)));
+    for (.., action) in &mut world.actions {
+        *action = random.pick(&Action::ALL, Action::Drop);
+    }
+    let mut hosts = BTreeMap::new();
+    for text in [
+        "10.0.5.9",
+        "10.0.5.200",
+        "198.51.100.9",
+        "203.0.113.1",
+        "2001:db8:5::9",
+        "::1",
+    ] {
+        let address = text.parse().unwrap();
+        for _ in 0..random.below(8) {
+            let bits = u8::try_from(random.below(129)).unwrap();
+            let Ok(net) = IpNet::new(address, bits) else {
+                continue;
+            };
+            let group = random.pick(&[0, 1, 2], 0);
+            let flags = random.pick(&[0, 0, HostEntry::OWN, HostEntry::PROTECTED], 0);
+            hosts.insert(net.trunc(), HostEntry { group, flags });
+        }
+    }
+    let listed = hosts
+        .iter()
+        .map(|(net, entry)| (net.addr(), net.prefix_len(), *entry));
+    world.hosts = listed.collect();
+    world
+}

@@ -1,0 +1,717 @@
+//! What people are told when a policy is wrong: a snapshot of each kind of mistake.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+
+use imblock::policy::{self, MAX_BYTES, PolicyErrors, PolicySource, Source};
+
+fn refused(text: &str) -> PolicyErrors {
+    policy::parse(Source::new("office.yaml".to_owned(), text.to_owned())).unwrap_err()
+}
+
+/// What a person at a terminal of 80 columns reads.
+fn told(text: &str) -> String {
+    refused(text).report(80, false)
+}
+
+/// What is said of a file with these bytes, without the path in front.
+fn told_of_file(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.yaml");
+    fs::write(&path, bytes).unwrap();
+    let errors = policy::load(&PolicySource::File(path)).unwrap_err();
+    let folder = format!("{}/", folder.path().display());
+    errors.report(200, false).replace(&folder, "")
+}
+
+#[test]
+fn unknown_service() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules:
+  - { services: [whatsap], action: drop }
+"#), @r#"
+     × unknown service `whatsap`; did you mean `whatsapp`?
+      ╭─[office.yaml:4:18]
+    4 │   - { services: [whatsap], action: drop }
+      ·                  ───────
+      ╰────
+     help: `imblock services` lists what is known; a service of your own goes
+           under `services:`
+    "#);
+}
+
+#[test]
+fn every_mistake_of_the_words_at_once() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+defaults: { action: dorp }
+interfaces:
+  - { name: br-lan, side: inside, mode: fast }
+  - { name: much-too-long-name, side: lan }
+groups:
+  kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+  every one: []
+protect:
+  ports: [22, sctp/22, tcp/0, tcp/20-10]
+rules:
+  - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+  - { services: [], groups: [], action: limit }
+limits: { hosts: 0, prefixes: 99999999999 }
+"#), @r#"
+      × unknown action `dorp`; did you mean `drop`?
+       ╭─[office.yaml:3:21]
+     3 │ defaults: { action: dorp }
+       ·                     ────
+       ╰────
+      help: it can be allow or count or drop
+
+      × unknown side `inside`
+       ╭─[office.yaml:5:27]
+     5 │   - { name: br-lan, side: inside, mode: fast }
+       ·                           ──────
+       ╰────
+      help: it can be lan or wan
+
+      × unknown mode `fast`
+       ╭─[office.yaml:5:41]
+     5 │   - { name: br-lan, side: inside, mode: fast }
+       ·                                         ────
+       ╰────
+      help: it can be auto or native or generic
+
+      × `much-too-long-name` is no name for an interface: it is longer than 15
+      │ bytes
+       ╭─[office.yaml:6:13]
+     6 │   - { name: much-too-long-name, side: lan }
+       ·             ──────────────────
+       ╰────
+
+      × `10.0.5.1/24` is no prefix: the address has bits behind the prefix length
+       ╭─[office.yaml:8:10]
+     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+       ·          ───────────
+       ╰────
+      help: for the network write 10.0.5.0/24, for the host 10.0.5.1
+
+      × `02:00:00:aa:bb:cc` is no prefix: MAC addresses are not supported in this
+      │ version, only prefixes
+       ╭─[office.yaml:8:23]
+     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+       ·                       ─────────────────
+       ╰────
+      help: give the hosts fixed addresses and name those
+
+      × `fe80::1%eth0` is no prefix: a prefix has no zone
+       ╭─[office.yaml:8:42]
+     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+       ·                                          ──────────────
+       ╰────
+      help: leave out the % and what follows
+
+      × `::ffff:10.0.0.1` is no prefix: it is an IPv4 address in the clothes of
+      │ IPv6, which no packet carries
+       ╭─[office.yaml:8:58]
+     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+       ·                                                          ─────────────────
+       ╰────
+      help: write it as IPv4
+
+      × `kitchen` is no prefix: it is no IPv4 or IPv6 address
+       ╭─[office.yaml:8:77]
+     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+       ·                                                                             ───────
+       ╰────
+      help: write 10.0.5.0/24, 10.0.5.9, 2001:db8:5::/64 or 2001:db8::9
+
+      × `every one` is no name for a group: it has ' ' in it
+       ╭─[office.yaml:9:3]
+     9 │   every one: []
+       ·   ─────────
+       ╰────
+      help: it can have letters, digits, `-`, `_` and `.`; `everyone` is who is in
+            no group
+
+      × `22` is no port: it does not say tcp or udp
+        ╭─[office.yaml:11:11]
+     11 │   ports: [22, sctp/22, tcp/0, tcp/20-10]
+        ·           ──
+        ╰────
+      help: write tcp/5050, udp/4000 or tcp/6660-6669
+
+      × `sctp/22` is no port: the transport is neither tcp nor udp
+        ╭─[office.yaml:11:15]
+     11 │   ports: [22, sctp/22, tcp/0, tcp/20-10]
+        ·               ───────
+        ╰────
+      help: write tcp/5050, udp/4000 or tcp/6660-6669
+
+      × `tcp/0` is no port: ports are 1 to 65535
+        ╭─[office.yaml:11:24]
+     11 │   ports: [22, sctp/22, tcp/0, tcp/20-10]
+        ·                        ─────
+        ╰────
+      help: write tcp/5050, udp/4000 or tcp/6660-6669
+
+      × `tcp/20-10` is no port: the range ends before it begins
+        ╭─[office.yaml:11:31]
+     11 │   ports: [22, sctp/22, tcp/0, tcp/20-10]
+        ·                               ─────────
+        ╰────
+      help: write tcp/5050, udp/4000 or tcp/6660-6669
+
+      × unknown category `imm`; did you mean `im`?
+        ╭─[office.yaml:13:18]
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+        ·                  ──────────────
+        ╰────
+      help: the categories are im, voip, p2p, file-transfer
+
+      × unknown status `dead`
+        ╭─[office.yaml:13:34]
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+        ·                                  ─────────────
+        ╰────
+      help: the status is live or historic
+
+      × `grup:x` selects no services
+        ╭─[office.yaml:13:49]
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+        ·                                                 ────────
+        ╰────
+      help: a selector is the id of a service, `category:im`, `status:historic` or
+            `all`
+
+      × unknown group `kid`; did you mean `kids`?
+        ╭─[office.yaml:13:69]
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+        ·                                                                     ───
+        ╰────
+      help: groups are named under `groups:`; `everyone` is who is in none
+
+      × the action `reject` is not supported in this version; use `drop`
+        ╭─[office.yaml:13:83]
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+        ·                                                                                   ──────
+        ╰────
+
+      × `services` is an empty list
+        ╭─[office.yaml:14:17]
+     14 │   - { services: [], groups: [], action: limit }
+        ·                 ─
+        ╰────
+      help: name a service, or `all`
+
+    … and 4 more errors
+    "#);
+}
+
+#[test]
+fn unknown_key() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+ruels: []
+"#), @r#"
+     × unknown key `ruels`; did you mean `rules`?
+      ╭─[office.yaml:3:1]
+    3 │ ruels: []
+      · ─────
+      ╰────
+     help: the keys here are version, name, interfaces, defaults, groups,
+           protect, rules, services, limits
+    "#);
+}
+
+#[test]
+fn key_of_a_later_version() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules:
+  - { services: [irc], action: drop, when: { days: mon-fri } }
+"#), @r#"
+     × unknown key `when`
+      ╭─[office.yaml:4:38]
+    4 │   - { services: [irc], action: drop, when: { days: mon-fri } }
+      ·                                      ────
+      ╰────
+     help: `when` is not supported in this version
+    "#);
+}
+
+#[test]
+fn missing_key() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules:
+  - services: [irc]
+"#), @r#"
+     × the key `action` is missing
+      ╭─[office.yaml:4:5]
+    4 │   - services: [irc]
+      ·     ────────
+      ╰────
+    "#);
+}
+
+#[test]
+fn missing_version() {
+    insta::assert_snapshot!(told(r#"name: office
+"#), @r#"
+     × the key `version` is missing
+      ╭─[office.yaml:1:1]
+    1 │ name: office
+      · ────
+      ╰────
+     help: begin with `version: 1`
+    "#);
+}
+
+#[test]
+fn key_there_twice() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+name: school
+"#), @r#"
+     × the key `name` is there twice
+      ╭─[office.yaml:3:1]
+    3 │ name: school
+      · ────
+      ╰────
+    "#);
+}
+
+#[test]
+fn group_there_twice() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+groups:
+  kids: [10.0.0.1]
+  kids: [10.0.0.2]
+"#), @r#"
+     × the key `kids` is there twice
+      ╭─[office.yaml:5:3]
+    5 │   kids: [10.0.0.2]
+      ·   ────
+      ╰────
+    "#);
+}
+
+#[test]
+fn other_version() {
+    insta::assert_snapshot!(told(r#"version: 2
+name: office
+who_knows: what
+"#), @r#"
+     × this imblock reads policies of version 1, not 2
+      ╭─[office.yaml:1:10]
+    1 │ version: 2
+      ·          ─
+      ╰────
+     help: write `version: 1`, or use the imblock that the policy is for
+    "#);
+}
+
+#[test]
+fn wrong_type() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules: drop
+"#), @r#"
+     × expected a list here
+      ╭─[office.yaml:3:8]
+    3 │ rules: drop
+      ·        ────
+      ╰────
+     help: a list is `[a, b]`, or a line `- a` for each
+    "#);
+}
+
+#[test]
+fn wrong_type_of_a_number() {
+    insta::assert_snapshot!(told(r#"version: one
+name: office
+"#), @r#"
+     × expected a whole number here
+      ╭─[office.yaml:1:10]
+    1 │ version: one
+      ·          ───
+      ╰────
+    "#);
+}
+
+#[test]
+fn wrong_type_of_a_list() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules:
+  - { services: irc, action: drop }
+"#), @r#"
+     × expected a list here
+      ╭─[office.yaml:4:17]
+    4 │   - { services: irc, action: drop }
+      ·                 ───
+      ╰────
+     help: a list is `[a, b]`, or a line `- a` for each
+    "#);
+}
+
+#[test]
+fn no_yaml() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+rules:
+  - { services: [irc, action: drop }
+"#), @r#"
+     × mismatched bracket '[' closed by '}'
+      ╭─[office.yaml:4:17]
+    4 │   - { services: [irc, action: drop }
+      ·                 ▲
+      ╰────
+    "#);
+}
+
+#[test]
+fn tab_instead_of_blanks() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+defaults:
+	action: drop
+"#), @r#"
+     × tabs disallowed within this context (block indentation)
+      ╭─[office.yaml:4:2]
+    4 │     action: drop
+      ·     ▲
+      ╰────
+    "#);
+}
+
+#[test]
+fn empty_text() {
+    insta::assert_snapshot!(told(""), @r#"
+    office.yaml:
+      × the policy is empty
+      help: begin with `version: 1` and `name: …`; docs/POLICY.md has examples
+    "#);
+}
+
+#[test]
+fn only_comments() {
+    insta::assert_snapshot!(told(r#"# nothing
+
+---
+"#), @r#"
+    office.yaml:
+      × the policy is empty
+      help: begin with `version: 1` and `name: …`; docs/POLICY.md has examples
+    "#);
+}
+
+#[test]
+fn second_document() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+---
+version: 1
+"#), @r#"
+     × a policy is one YAML document, and here a second one begins
+      ╭─[office.yaml:4:1]
+    4 │ version: 1
+      · ▲
+      ╰────
+     help: remove the `---`, or split the file
+    "#);
+}
+
+#[test]
+fn prefix_in_two_groups() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+groups:
+  support: [10.0.5.0/24]
+  kids:
+    - 10.0.6.0/24
+    - 10.0.5.0/24
+"#), @r#"
+     × 10.0.5.0/24 is in the group `support` and in `kids`
+      ╭─[office.yaml:4:13]
+    4 │   support: [10.0.5.0/24]
+      ·             ─────┬─────
+      ·                  ╰── first here
+      ╰────
+      ╭─[office.yaml:7:7]
+    7 │     - 10.0.5.0/24
+      ·       ───────────
+      ╰────
+     help: a host has one group, that of the longest prefix around it; remove one
+           of the two
+    "#);
+}
+
+#[test]
+fn interface_twice() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+interfaces:
+  - { name: eth0, side: lan }
+  - { name: eth0, side: wan }
+"#), @r#"
+     × the interface `eth0` is there twice
+      ╭─[office.yaml:5:13]
+    4 │   - { name: eth0, side: lan }
+      ·             ──┬─
+      ·               ╰── first here
+    5 │   - { name: eth0, side: wan }
+      ·             ────
+      ╰────
+    "#);
+}
+
+#[test]
+fn service_of_the_catalogue() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+services:
+  - { id: irc, name: Our IRC, category: im, ports: [tcp/7000] }
+"#), @r#"
+     × the catalogue has a service `irc` already
+      ╭─[office.yaml:4:11]
+    4 │   - { id: irc, name: Our IRC, category: im, ports: [tcp/7000] }
+      ·           ───
+      ╰────
+     help: give yours another id; a rule can name both
+    "#);
+}
+
+#[test]
+fn own_services() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+services:
+  - { id: acme, name: Acme, category: chat }
+  - { id: Acme Chat, name: Acme, category: im, status: alive, ended: "July" }
+  - { id: acme-2, name: Acme, category: im }
+  - { id: acme-2, name: Acme, category: im }
+"#), @r#"
+     × unknown category `chat`
+      ╭─[office.yaml:4:39]
+    4 │   - { id: acme, name: Acme, category: chat }
+      ·                                       ────
+      ╰────
+     help: it can be im or voip or p2p or file-transfer
+
+     × `Acme Chat` is no name for a service: it has 'A' in it
+      ╭─[office.yaml:5:11]
+    5 │   - { id: Acme Chat, name: Acme, category: im, status: alive, ended: "July" }
+      ·           ─────────
+      ╰────
+     help: an id has small letters, digits and `-`, and is not `all`
+
+     × unknown status `alive`; did you mean `live`?
+      ╭─[office.yaml:5:56]
+    5 │   - { id: Acme Chat, name: Acme, category: im, status: alive, ended: "July" }
+      ·                                                        ─────
+      ╰────
+     help: it can be live or historic
+
+     × `July` is no date: write 2018-07-17, 2018-07 or 2018
+      ╭─[office.yaml:5:70]
+    5 │   - { id: Acme Chat, name: Acme, category: im, status: alive, ended: "July" }
+      ·                                                                      ──────
+      ╰────
+
+     × the service `acme-2` is there twice
+      ╭─[office.yaml:7:11]
+    6 │   - { id: acme-2, name: Acme, category: im }
+      ·           ───┬──
+      ·              ╰── first here
+    7 │   - { id: acme-2, name: Acme, category: im }
+      ·           ──────
+      ╰────
+    "#);
+}
+
+#[test]
+fn column_counts_characters() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: büro
+rules:
+  - { action: dröp, services: [ücq] }
+"#), @r#"
+     × unknown action `dröp`; did you mean `drop`?
+      ╭─[office.yaml:4:15]
+    4 │   - { action: dröp, services: [ücq] }
+      ·               ────
+      ╰────
+     help: it can be allow or count or drop
+
+     × unknown service `ücq`; did you mean `icq`?
+      ╭─[office.yaml:4:32]
+    4 │   - { action: dröp, services: [ücq] }
+      ·                                ───
+      ╰────
+     help: `imblock services` lists what is known; a service of your own goes
+           under `services:`
+    "#);
+}
+
+#[test]
+fn the_list_of_mistakes_is_one_line_each_for_scripts() {
+    let text = "version: 1\nname: office\ndefaults: { action: dorp }\nlimits: { hosts: 0 }\n";
+    insta::assert_snapshot!(refused(text).to_string(), @r#"
+    office.yaml:3:21: unknown action `dorp`; did you mean `drop`?
+    office.yaml:4:18: `limits.hosts` is 0; it can be 1 to 16777216
+    "#);
+}
+
+#[test]
+fn not_utf8() {
+    insta::assert_snapshot!(told_of_file(b"version: 1\nname: b\xfcro\n"), @r#"
+     × the policy is not UTF-8 text
+      ╭─[office.yaml:2:8]
+    2 │ name: b�ro
+      ·        ─
+      ╰────
+     help: save the file as UTF-8
+    "#);
+}
+
+#[test]
+fn a_huge_file() {
+    let text = format!(
+        "version: 1\nname: office\n{}",
+        "# blah\n".repeat(MAX_BYTES / 7)
+    );
+    insta::assert_snapshot!(told_of_file(text.as_bytes()), @r#"
+    office.yaml:
+      × the policy is larger than 1024 KiB
+      help: is this the right file? Wide prefixes say the same in fewer lines
+    "#);
+    insta::assert_snapshot!(refused(&text).to_string(), @"office.yaml: the policy is larger than 1024 KiB");
+}
+
+#[test]
+fn no_file() {
+    let nowhere = PolicySource::parse("adit");
+    insta::assert_snapshot!(policy::load(&nowhere).unwrap_err().report(80, false), @r#"
+    adit:
+      × cannot read the policy: No such file or directory (os error 2)
+      help: give a file, or a ready policy: audit, historic, office, school, home
+    "#);
+    let folder = PolicySource::parse("/");
+    insta::assert_snapshot!(policy::load(&folder).unwrap_err().report(80, false), @r#"
+    /:
+      × cannot read the policy: Is a directory (os error 21)
+    "#);
+    assert_eq!(
+        PolicySource::parse("audit"),
+        PolicySource::Embedded("audit")
+    );
+    assert_eq!(
+        PolicySource::parse("./audit"),
+        PolicySource::File("./audit".into())
+    );
+}
+
+#[test]
+fn a_bomb_of_aliases() {
+    let mut text = "version: 1\nname: office\nrules: []\ngroups:\n  a: &a [10.0.0.1]\n".to_owned();
+    let mut last = 'a';
+    for name in 'b'..='z' {
+        text += &format!(
+            "  {name}: &{name} [{}]\n",
+            vec![format!("*{last}"); 9].join(", ")
+        );
+        last = name;
+    }
+    insta::assert_snapshot!(told(&text), @r#"
+     × expected a single value here
+      ╭─[office.yaml:6:10]
+    6 │   b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]
+      ·          ──
+      ╰────
+    "#);
+}
+
+#[test]
+fn a_bomb_of_flat_aliases() {
+    let items = "10.0.0.1, ".repeat(1_000);
+    let groups: String = (0..250).map(|n| format!("  g{n}: *a\n")).collect();
+    let text = format!("version: 1\nname: office\ngroups:\n  a: &a [{items}]\n{groups}");
+    insta::assert_snapshot!(told(&text), @r#"
+     × the policy is nested too deeply, or its aliases make it too large
+        ╭─[office.yaml:104:8]
+    104 │   g99: *a
+        ·        ──
+        ╰────
+     help: write the lists out; groups and selectors keep them short
+    "#);
+}
+
+#[test]
+fn nested_too_deep() {
+    for depth in [25, 200, 100_000] {
+        let text = format!(
+            "version: 1\nname: office\nrules: {}{}\n",
+            "[".repeat(depth),
+            "]".repeat(depth)
+        );
+        let told = refused(&text).to_string();
+        assert!(told.len() < 400, "{told}");
+    }
+    let text = format!("version: 1\nname: {}a{}\n", "[".repeat(30), "]".repeat(30));
+    insta::assert_snapshot!(told(&text), @r#"
+     × expected a single value here
+      ╭─[office.yaml:2:7]
+    2 │ name: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+      ·       ─
+      ╰────
+    "#);
+}
+
+#[test]
+fn a_line_that_would_fill_the_screen_is_cut() {
+    let text = format!(
+        "{{ version: 1, name: office, groups: {{ a: [{}10.0.0.1], b: [{}10.0.0.1] }} }}",
+        "10.0.0.2, ".repeat(2_000),
+        "10.0.0.3, ".repeat(2_000),
+    );
+    let told = told(&text);
+    assert!(told.contains("10.0.0.1/32 is in the group"), "{told}");
+    assert!(told.len() < 3_000, "{told}");
+}
+
+#[test]
+fn a_word_that_would_fill_the_screen_is_cut() {
+    for key in [
+        "defaults: { action: ",
+        "rules: [{ action: drop, services: [",
+        "protect: { hosts: [",
+    ] {
+        let close = key.chars().rev().filter_map(|c| match c {
+            '[' => Some(']'),
+            '{' => Some('}'),
+            _ => None,
+        });
+        let close: String = close.collect();
+        let text = format!(
+            "version: 1\nname: office\n{key}{}{close}\n",
+            "x".repeat(100_000)
+        );
+        assert!(told(&text).len() < 3_000, "{key}");
+    }
+}
+
+#[test]
+fn ten_thousand_mistakes() {
+    let rule = "  - { services: [whatsap, telegrm], action: drpo }\n";
+    let text = format!("version: 1\nname: office\nrules:\n{}", rule.repeat(10_000));
+    let start = std::time::Instant::now();
+    let errors = refused(&text);
+    assert!(start.elapsed().as_secs() < 10);
+    assert_eq!(errors.iter().count(), 200);
+    assert!(
+        errors
+            .report(80, false)
+            .ends_with("… and 180 more errors\n")
+    );
+}
