@@ -1,7 +1,6 @@
 //! `run`: the controller in the foreground. Attaches, serves /metrics, and detaches when told to
 //! stop.
 
-use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
@@ -25,17 +24,18 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
     let _claim = target.claim()?;
     // Before anything is attached: a taken port must not leave a half-started controller.
     let listener = bind(args.listen)?;
-    let instance = enforce(target, &args.attach, args.listen)?;
-    for interface in instance.interfaces()? {
-        say(describe(&interface));
-    }
-    drop(instance);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(system("start the asynchronous runtime"))?;
-    let served = runtime.block_on(serve(target, args, listener));
+    let signals = Signals::listen(&runtime)?;
+    let instance = enforce(target, &args.attach, args.listen)?;
+    for interface in instance.interfaces()? {
+        say(describe(&interface));
+    }
+    drop(instance);
+    let served = runtime.block_on(serve(target, args, listener, signals));
     if !args.keep {
         let _lock = target.lock()?;
         match Instance::down(&target.name) {
@@ -52,9 +52,8 @@ async fn serve(
     target: &Target,
     args: &RunArgs,
     listener: Option<TcpListener>,
+    mut signals: Signals,
 ) -> Result<(), CommandError> {
-    let mut hangup = listen_for(SignalKind::hangup())?;
-    let mut stop = stop_signal()?;
     let (told, wait) = tokio::sync::oneshot::channel::<()>();
     let server = listener
         .map(|listener| metrics(target, args, listener, wait))
@@ -63,8 +62,9 @@ async fn serve(
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            () = &mut stop => break,
-            Some(()) = hangup.recv() => reload(target, args),
+            _ = signals.interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            Some(()) = signals.hangup.recv() => reload(target, args),
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -156,16 +156,23 @@ fn bind(listen: Listen) -> Result<Option<TcpListener>, CommandError> {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, CommandError> {
-    let mut interrupt = listen_for(SignalKind::interrupt())?;
-    let mut terminate = listen_for(SignalKind::terminate())?;
-    Ok(Box::pin(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }))
+/// The signals that `run` answers. Listened for before anything is attached: a stop that comes
+/// meanwhile must not leave an attachment without a controller.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen(runtime: &tokio::runtime::Runtime) -> Result<Self, CommandError> {
+        let _context = runtime.enter();
+        Ok(Self {
+            hangup: listen_for(SignalKind::hangup())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
+            terminate: listen_for(SignalKind::terminate())?,
+        })
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, CommandError> {
