@@ -1,9 +1,10 @@
 //! The table of host counters: a flat hash table that both homes share.
 //!
 //! Each CPU has a table of its own, so counting needs no atomics, and a slot is one cache line. Each
-//! key may live in two buckets of [`BUCKET`] slots, which keeps a table usable until it is nearly
-//! full; a key that finds both full has no slot, and its traffic is counted as overflow. Slots are
-//! never freed while the table lives, so the first free slot ends a search.
+//! key may live in any of [`BUCKETS`] buckets of [`BUCKET`] slots; a key that finds all of them full
+//! has no slot, and its traffic is counted as overflow. Slots are never freed while the table lives,
+//! so the first free slot ends a search, and in a table of the size that [`slots_for`] gives, nearly
+//! every search ends in the first bucket.
 //!
 //! A hash map of the kernel was measured first: its lookup alone cost as much as all the rest of
 //! the program.
@@ -13,16 +14,20 @@ use bytemuck::{Pod, Zeroable};
 use crate::layout::{Counts, HostRecord};
 use crate::{Addr, Direction, Family};
 
-/// Slots that are searched at each of a key's two places.
+/// Slots of a bucket.
 pub const BUCKET: u32 = 8;
 
-/// The most slots a CPU's table may have: the hash yields two places of 24 bits.
+/// Buckets in which a key may live.
+pub const BUCKETS: u32 = 4;
+
+/// The most slots a CPU's table may have: the hash yields places of 24 bits.
 pub const SLOTS_MAX: u32 = 1 << 24;
 
-/// How many slots a CPU's table needs to find room for so many keys with near certainty: a power
-/// of two, at least an eighth more than asked for.
+/// How many slots a CPU's table needs to have room for so many keys: a power of two, at least twice
+/// as many. Half full, a bucket has no room for two keys in a hundred, four buckets for two in ten
+/// million.
 pub const fn slots_for(keys: u32) -> u32 {
-    let wanted = keys.saturating_add(keys / 8);
+    let wanted = keys.saturating_mul(2);
     if wanted >= SLOTS_MAX {
         SLOTS_MAX
     } else if wanted < BUCKET {
@@ -58,9 +63,10 @@ impl HostKey {
         }
     }
 
-    /// Two places in a table. The seed keeps an outsider from choosing addresses that meet.
+    /// The first bucket to look into, and the way from one to the next: odd, so that it leads to
+    /// another bucket each time. The seed keeps an outsider from choosing addresses that meet.
     #[inline(always)]
-    const fn places(&self, seed: u32) -> [u32; 2] {
+    const fn buckets(&self, seed: u32) -> [u32; 2] {
         // Multiply and fold; the constants are large odd numbers without a pattern (the golden
         // ratio and two of Steele and Vigna's multipliers).
         let [a, b, c, d] = self.address;
@@ -71,8 +77,10 @@ impl HostKey {
                 .wrapping_mul(0xd134_2543_de82_ef95);
             hash = (hash ^ (hash >> 29) ^ d as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
+        // Neighbours differ in the last byte of the address, which lies at the top: twice down.
         hash = (hash ^ (hash >> 32)).wrapping_mul(0xaf25_1af3_b0f0_25b5);
-        [(hash >> 40) as u32, ((hash >> 16) & 0xff_ffff) as u32]
+        hash = (hash ^ (hash >> 28)).wrapping_mul(0xd134_2543_de82_ef95);
+        [(hash >> 40) as u32, ((hash >> 16) & 0xff_ffff) as u32 | 1]
     }
 }
 
@@ -195,16 +203,15 @@ pub trait Slots: Copy {
     fn now(self) -> u64;
 }
 
-/// Counts traffic in the key's slot, taking a free one if it has none. `false` when both of its
+/// Counts traffic in the key's slot, taking a free one if it has none. `false` when all of its
 /// buckets are full.
 #[inline(always)]
 pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) -> bool {
     let mask = shape.slots.wrapping_sub(1);
-    let [first, second] = key.places(shape.seed);
+    let [mut bucket, step] = key.buckets(shape.seed);
     let mut place = 0;
-    while place < 2 * BUCKET {
-        let bucket = if place < BUCKET { first } else { second };
-        let number = ((bucket & !(BUCKET - 1)) | (place & (BUCKET - 1))) & mask;
+    while place < BUCKETS * BUCKET {
+        let number = (bucket.wrapping_mul(BUCKET) | (place & (BUCKET - 1))) & mask;
         let found = slots.slot(number, |slot| {
             slot.count(key, &arrival, shape.ticks_per_second)
         });
@@ -215,8 +222,12 @@ pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) 
                 let _ = slots.slot(number, |slot| slot.mark_active(now));
                 return true;
             }
-            Some(Found::Taken) => place += 1,
+            Some(Found::Taken) => {}
             None => return false,
+        }
+        place += 1;
+        if place & (BUCKET - 1) == 0 {
+            bucket = bucket.wrapping_add(step);
         }
     }
     false

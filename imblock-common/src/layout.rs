@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
+use crate::{Action, Addr, Direction, Evidence, Transport, Verdict};
 
 /// Version of everything in this file. Pinned maps of another version are refused, not misread.
 pub const ABI: u32 = 1;
@@ -43,17 +43,15 @@ pub mod maps {
     pub const SERVICE_NAMES: &str = "SERVICE_NAMES";
     /// One [`super::ServiceTotals`] a service and CPU.
     pub const TOTALS: &str = "TOTALS";
-    /// [`super::HostKeyV4`] to [`super::HostRecord`], a CPU each.
-    pub const HOSTS_V4: &str = "HOSTS_V4";
-    /// [`super::HostKeyV6`] to [`super::HostRecord`], a CPU each.
-    pub const HOSTS_V6: &str = "HOSTS_V6";
+    /// [`crate::hosts::HostSlot`]s: one CPU's table after the other's.
+    pub const HOSTS: &str = "HOSTS";
     /// One [`super::HostRecord`] a service and CPU, for hosts that found no room.
     pub const OVERFLOW: &str = "OVERFLOW";
     /// One packet counter a view, outcome and CPU.
     pub const FRAMES: &str = "FRAMES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 11] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -62,8 +60,7 @@ pub mod maps {
         GROUP_NAMES,
         SERVICE_NAMES,
         TOTALS,
-        HOSTS_V4,
-        HOSTS_V6,
+        HOSTS,
         OVERFLOW,
         FRAMES,
     ];
@@ -116,8 +113,14 @@ pub struct Control {
     pub generation: u32,
     /// [`Control::WAN_COUNTS_RECEIVED`] and [`Control::WAN_COUNTS_SENT`].
     pub flags: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Slots of one CPU's host table: a power of two. Set when the maps are made.
+    pub host_slots: u32,
+    /// Mixed into the hash of the host table. Set when the maps are made.
+    pub host_seed: u32,
+    /// Timer ticks in a second (the kernel's `HZ`).
+    pub ticks_per_second: u32,
+    /// How many (host, service) pairs were asked for when the maps were made.
+    pub host_keys: u32,
 }
 
 impl Control {
@@ -398,60 +401,7 @@ impl ServiceTotals {
     }
 }
 
-/// Key of a host's counters for one service, IPv4.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
-pub struct HostKeyV4 {
-    /// First of [`Addr::words`].
-    pub address: u32,
-    /// Service number.
-    pub service: u32,
-}
-
-/// Key of a host's counters for one service, IPv6.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
-pub struct HostKeyV6 {
-    /// [`Addr::words`].
-    pub address: [u32; 4],
-    /// Service number.
-    pub service: u32,
-}
-
-impl HostKeyV4 {
-    /// The key of a host and service.
-    #[inline(always)]
-    pub const fn new(host: &Addr, service: u16) -> Self {
-        let [address, ..] = host.words();
-        Self {
-            address,
-            service: service as u32,
-        }
-    }
-
-    /// The host's address.
-    pub const fn host(&self) -> Addr {
-        Addr::from_words([self.address, 0, 0, 0], Family::V4)
-    }
-}
-
-impl HostKeyV6 {
-    /// The key of a host and service.
-    #[inline(always)]
-    pub const fn new(host: &Addr, service: u16) -> Self {
-        Self {
-            address: host.words(),
-            service: service as u32,
-        }
-    }
-
-    /// The host's address.
-    pub const fn host(&self) -> Addr {
-        Addr::from_words(self.address, Family::V6)
-    }
-}
-
-/// What one host did with one service, as one CPU saw it.
+/// What one host did with one service; in the kernel, what hosts without a slot did with it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
 pub struct HostRecord {
@@ -493,9 +443,10 @@ impl HostRecord {
         }
     }
 
-    /// Takes in what another CPU saw. Counts add up. Active seconds don't, for two CPUs may have
-    /// seen the same second: the larger figure is kept, which is exact while one CPU serves the
-    /// host and too small otherwise.
+    /// Takes in another slot of the same host and service: another CPU's, or that of traffic with
+    /// the other fate. Counts add up. Active seconds don't, for two CPUs may have seen the same
+    /// second: the larger figure is kept, which is exact while one CPU serves the host and too small
+    /// otherwise.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.passed.iter_mut().zip(other.passed) {
             mine.add(theirs);
@@ -509,15 +460,13 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 16);
+    assert!(size_of::<Control>() == 28);
     assert!(size_of::<PolicyHeader>() == 88);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);
     assert!(size_of::<HostPrefix>() == 20);
     assert!(size_of::<HostEntry>() == 4);
     assert!(size_of::<ServiceTotals>() == 1024);
-    assert!(size_of::<HostKeyV4>() == 8);
-    assert!(size_of::<HostKeyV6>() == 20);
     assert!(size_of::<HostRecord>() == 80);
     assert!(PortEntry::SERVICE as usize + 1 == SERVICES_MAX);
 };

@@ -15,6 +15,7 @@
 
 pub mod addr;
 pub mod decide;
+pub mod hosts;
 pub mod identify;
 pub mod layout;
 pub mod orient;
@@ -31,7 +32,7 @@ pub use identify::{Evidence, Identified};
 pub use orient::{Direction, Ends, Hook, Side, View};
 pub use packet::Packet;
 pub use parse::{Segment, Transport, Unparsed};
-pub use record::{Judgement, Outcome};
+pub use record::{Extent, Judgement, Outcome};
 pub use tables::{Counters, Tables};
 
 /// Judges one Ethernet frame: the whole way of a packet but for the counting.
@@ -58,12 +59,15 @@ pub fn judge<P: Packet, T: Tables>(
     let ends = orient::orient(segment, view);
     // Read while the offset is fresh from the parser. Were it kept for later, the verifier would
     // follow every path of the parser through everything in between: 270,000 steps, not 48,000.
-    let headers = segment.payload_at(packet).unwrap_or(0);
+    let extent = Extent {
+        headers: segment.payload_at(packet).unwrap_or(0),
+        end: segment.end,
+    };
     let policy = tables.policy();
     match identify::identify(segment, &ends, policy, tables) {
         Some(identified) => {
             let verdict = decide::decide(segment, &ends, identified, policy, tables);
-            Judgement::identified(&ends, identified, verdict, headers)
+            Judgement::identified(&ends, identified, verdict, extent)
         }
         None => Judgement::unjudged(Outcome::Unidentified),
     }

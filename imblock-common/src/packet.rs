@@ -25,8 +25,9 @@ pub trait Packet: Copy {
     }
 
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
-    /// be read: buffers in several pieces, captures cut short.
-    fn length(self) -> u32;
+    /// be read: buffers in several pieces, captures cut short. `end` is where the packet ends by its
+    /// own word; if that can be read, the kernel need not be asked.
+    fn length(self, end: usize) -> u32;
 
     /// How many packets on the wire this frame stands for: 1, or the segments of a GSO buffer.
     fn segments(self) -> u32;
@@ -39,7 +40,7 @@ impl Packet for &[u8] {
     }
 
     #[inline(always)]
-    fn length(self) -> u32 {
+    fn length(self, _end: usize) -> u32 {
         u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
@@ -65,7 +66,7 @@ impl Packet for CapturedFrame<'_> {
     }
 
     #[inline(always)]
-    fn length(self) -> u32 {
+    fn length(self, _end: usize) -> u32 {
         self.wire_length
     }
 

@@ -1,5 +1,6 @@
 //! What is counted, from the same value that yields the action, so that the two can't disagree.
 
+use crate::hosts::{self, Arrival, HostKey, Shape, Slots as _};
 use crate::layout::{Control, Counts, OUTCOME_SLOTS};
 use crate::orient::{Direction, Side, View};
 use crate::{Addr, Counters, Ends, Evidence, Identified, Packet, Unparsed, Verdict};
@@ -93,8 +94,17 @@ pub struct Judgement {
     pub direction: Direction,
     /// The host that is counted. Meaningless without a service.
     pub local: Addr,
-    /// Length of all headers in bytes, which each segment of a GSO buffer repeats.
-    pub headers: u32,
+    /// How far the packet reaches in the frame.
+    pub extent: Extent,
+}
+
+/// How far a packet reaches in its frame, in bytes from the frame's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Where the payload begins: the headers, which each segment of a GSO buffer repeats.
+    pub headers: usize,
+    /// Where the IP packet ends, by its own word.
+    pub end: usize,
 }
 
 impl Judgement {
@@ -108,7 +118,7 @@ impl Judgement {
             evidence: Evidence::Port,
             direction: Direction::Sent,
             local: Addr::v4([0; 4]),
-            headers: 0,
+            extent: Extent { headers: 0, end: 0 },
         }
     }
 
@@ -118,7 +128,7 @@ impl Judgement {
         ends: &Ends,
         identified: Identified,
         verdict: Verdict,
-        headers: u32,
+        extent: Extent,
     ) -> Self {
         Self {
             outcome: Outcome::Identified,
@@ -127,7 +137,7 @@ impl Judgement {
             evidence: identified.evidence,
             direction: ends.direction,
             local: ends.local,
-            headers,
+            extent,
         }
     }
 
@@ -144,7 +154,11 @@ impl Judgement {
 #[inline(always)]
 pub fn record<P: Packet, C: Counters>(judgement: &Judgement, packet: P, view: View, counters: C) {
     counters.frame(judgement.outcome.slot(view), u64::from(packet.segments()));
-    if judgement.outcome != Outcome::Identified || !counts(judgement, view, counters) {
+    if judgement.outcome != Outcome::Identified {
+        return;
+    }
+    let control = counters.control();
+    if !counts(judgement, view, control.flags) {
         return;
     }
     let &Judgement {
@@ -153,17 +167,26 @@ pub fn record<P: Packet, C: Counters>(judgement: &Judgement, packet: P, view: Vi
         verdict,
         direction,
         local,
-        headers,
+        extent,
         ..
     } = judgement;
-    let traffic = traffic(packet, headers);
+    let traffic = traffic(packet, extent);
     counters.service(service, evidence, verdict, traffic);
-    let now = counters.now();
+    let shape = Shape {
+        slots: control.host_slots,
+        seed: control.host_seed,
+        ticks_per_second: control.ticks_per_second,
+    };
     let passes = judgement.passes();
-    let found = counters.host(&local, service, |record| {
-        record.add(direction, passes, traffic, now);
-    });
-    if !found {
+    let key = HostKey::new(&local, service, passes);
+    let arrival = Arrival {
+        direction,
+        traffic,
+        tick: counters.tick(),
+    };
+    let hosts = counters.hosts();
+    if !hosts::count(hosts, shape, &key, arrival) {
+        let now = hosts.now();
         counters.overflow(service, |record| {
             record.add(direction, passes, traffic, now);
         });
@@ -173,7 +196,7 @@ pub fn record<P: Packet, C: Counters>(judgement: &Judgement, packet: P, view: Vi
 /// Whether this view counts the packet. What a WAN side lets pass is counted by the LAN side that
 /// it also crosses, if there is one; what a WAN side drops gets no further and is counted here.
 #[inline(always)]
-fn counts<C: Counters>(judgement: &Judgement, view: View, counters: C) -> bool {
+fn counts(judgement: &Judgement, view: View, flags: u32) -> bool {
     if view.side == Side::Lan || !judgement.passes() {
         return true;
     }
@@ -181,16 +204,17 @@ fn counts<C: Counters>(judgement: &Judgement, view: View, counters: C) -> bool {
         Direction::Received => Control::WAN_COUNTS_RECEIVED,
         Direction::Sent => Control::WAN_COUNTS_SENT,
     };
-    counters.flags() & wanted != 0
+    flags & wanted != 0
 }
 
 /// What the frame is on the wire: a GSO buffer becomes packets that each repeat the headers.
 #[inline(always)]
-fn traffic<P: Packet>(packet: P, headers: u32) -> Counts {
+fn traffic<P: Packet>(packet: P, extent: Extent) -> Counts {
     let segments = packet.segments();
-    let mut bytes = u64::from(packet.length());
+    let mut bytes = u64::from(packet.length(extent.end));
     if segments > 1 {
-        bytes = bytes.wrapping_add(u64::from(headers).wrapping_mul(u64::from(segments - 1)));
+        let repeated = (extent.headers as u64).wrapping_mul(u64::from(segments - 1));
+        bytes = bytes.wrapping_add(repeated);
     }
     Counts {
         packets: u64::from(segments),

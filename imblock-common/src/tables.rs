@@ -3,7 +3,8 @@
 //! The kernel program answers from BPF maps, a replay from memory. Each home implements both
 //! traits; nothing about a packet is decided in an implementation.
 
-use crate::layout::{Counts, Half, HostEntry, HostRecord, PortEntry};
+use crate::hosts::Slots;
+use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, PortEntry};
 use crate::{Action, Addr, Evidence, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
@@ -30,17 +31,16 @@ pub trait Tables: Copy {
 
 /// What a judgement may count.
 pub trait Counters: Copy {
-    /// [`crate::layout::Control::flags`].
-    fn flags(self) -> u32;
-    /// The monotonic clock in nanoseconds; a resolution of some milliseconds is enough.
-    fn now(self) -> u64;
+    /// What is the same for every policy: flags, and the shape of the host table.
+    fn control(self) -> Control;
+    /// The cheap clock: timer ticks, [`Control::ticks_per_second`] of them, wrapping.
+    fn tick(self) -> u32;
     /// Counts packets in the slot of a view and outcome.
     fn frame(self, slot: u32, packets: u64);
     /// Counts traffic in the totals of a service.
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts);
-    /// Hands the record of a host and service to `update`, made new if need be. `false`, and
-    /// `update` not called, when the table has no room.
-    fn host(self, host: &Addr, service: u16, update: impl FnOnce(&mut HostRecord)) -> bool;
-    /// Hands the record of all hosts that found no room to `update`.
+    /// The table of host counters.
+    fn hosts(self) -> impl Slots;
+    /// Hands the record of all hosts that found no slot to `update`.
     fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord));
 }

@@ -26,8 +26,8 @@ impl Packet for Watched<'_> {
         Some(read)
     }
 
-    fn length(self) -> u32 {
-        self.bytes.length()
+    fn length(self, end: usize) -> u32 {
+        self.bytes.length(end)
     }
 
     fn segments(self) -> u32 {
@@ -132,7 +132,7 @@ proptest! {
         } else {
             prop_assert!(judgement.passes());
         }
-        prop_assert!(judgement.headers < 0x1_0000);
+        prop_assert!(judgement.extent.headers < 0x1_0000);
     }
 
     /// What was cut off can only have spoken against a frame.
@@ -202,7 +202,7 @@ proptest! {
         prop_assert_eq!(judgement.verdict, bare.verdict);
         if judgement.outcome == Outcome::Identified {
             prop_assert_eq!(judgement.local, bare.local);
-            prop_assert_eq!(judgement.headers as usize, wrapped.offset(Layer::Payload));
+            prop_assert_eq!(judgement.extent.headers, wrapped.offset(Layer::Payload));
         }
     }
 

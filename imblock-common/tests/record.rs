@@ -4,7 +4,8 @@
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use imblock_common::layout::{Control, Counts, HostRecord};
+use imblock_common::hosts::{HostSlot, Slots};
+use imblock_common::layout::{ABI, Control, Counts, HostRecord};
 use imblock_common::testkit::{Frame, World, generate, service};
 use imblock_common::{
     Addr, Counters, Direction, Evidence, Outcome, Packet, Verdict, View, classify, record,
@@ -15,25 +16,35 @@ const LAN_EGRESS: View = View::ALL[1];
 const WAN_INGRESS: View = View::ALL[2];
 const WAN_EGRESS: View = View::ALL[3];
 
-/// Counters in memory, with room for `room` hosts.
+/// Counters in memory.
 #[derive(Default)]
 struct Ledger {
     flags: u32,
-    room: usize,
     now: Cell<u64>,
     frames: RefCell<BTreeMap<u32, u64>>,
     totals: RefCell<BTreeMap<(u16, Verdict), Counts>>,
-    hosts: RefCell<BTreeMap<([u8; 16], u16), HostRecord>>,
+    slots: RefCell<Vec<HostSlot>>,
     overflow: RefCell<BTreeMap<u16, HostRecord>>,
 }
 
+/// Nanoseconds of a tick.
+const TICK: u64 = 1_000_000;
+
 impl Counters for &Ledger {
-    fn flags(self) -> u32 {
-        self.flags
+    fn control(self) -> Control {
+        Control {
+            abi: ABI,
+            generation: 1,
+            flags: self.flags,
+            host_slots: u32::try_from(self.slots.borrow().len()).unwrap_or(0),
+            host_seed: 3,
+            ticks_per_second: 1000,
+            host_keys: 0,
+        }
     }
 
-    fn now(self) -> u64 {
-        self.now.get()
+    fn tick(self) -> u32 {
+        u32::try_from(self.now.get() / TICK).unwrap_or(0)
     }
 
     fn frame(self, slot: u32, packets: u64) {
@@ -45,14 +56,8 @@ impl Counters for &Ledger {
         totals.entry((service, verdict)).or_default().add(traffic);
     }
 
-    fn host(self, host: &Addr, service: u16, update: impl FnOnce(&mut HostRecord)) -> bool {
-        let mut hosts = self.hosts.borrow_mut();
-        let key = (host.octets(), service);
-        if hosts.len() >= self.room && !hosts.contains_key(&key) {
-            return false;
-        }
-        update(hosts.entry(key).or_default());
-        true
+    fn hosts(self) -> impl Slots {
+        self
     }
 
     fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord)) {
@@ -60,7 +65,37 @@ impl Counters for &Ledger {
     }
 }
 
+impl Slots for &Ledger {
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
+        self.slots
+            .borrow_mut()
+            .get_mut(usize::try_from(number).ok()?)
+            .map(visit)
+    }
+
+    fn now(self) -> u64 {
+        self.now.get()
+    }
+}
+
 impl Ledger {
+    fn with_slots(slots: usize) -> Self {
+        Self {
+            slots: RefCell::new(vec![HostSlot::default(); slots]),
+            ..Self::default()
+        }
+    }
+
+    /// The records by host and service.
+    fn hosts(&self) -> BTreeMap<([u8; 16], u16), HostRecord> {
+        let mut hosts = BTreeMap::<_, HostRecord>::new();
+        for (host, service, record) in self.slots.borrow().iter().filter_map(HostSlot::read) {
+            let merged = hosts.entry((host.octets(), service)).or_default();
+            merged.merge(&record);
+        }
+        hosts
+    }
+
     fn see<P: Packet>(&self, packet: P, view: View) -> bool {
         let judgement = classify(packet, view, &World::standard());
         record::record(&judgement, packet, view, self);
@@ -90,8 +125,8 @@ impl Packet for Buffer<'_> {
         self.bytes.copy(at)
     }
 
-    fn length(self) -> u32 {
-        self.bytes.length()
+    fn length(self, end: usize) -> u32 {
+        self.bytes.length(end)
     }
 
     fn segments(self) -> u32 {
@@ -109,22 +144,19 @@ fn all(record: &HostRecord) -> Counts {
 
 #[test]
 fn hosts_and_overflow_add_up_to_the_totals() {
-    for room in [0, 1, 5, 1000] {
+    for slots in [0, 8, 16, 1024] {
         for flags in 0..4 {
-            let ledger = Ledger {
-                flags,
-                room,
-                ..Ledger::default()
-            };
+            let mut ledger = Ledger::with_slots(slots);
+            ledger.flags = flags;
             let frames = 5000;
             for index in 0..frames {
                 let view = View::ALL[usize::try_from(index % 4).unwrap_or(0)];
                 ledger.see(generate(11, index).as_slice(), view);
             }
             assert_eq!(ledger.frames.borrow().values().sum::<u64>(), frames);
-            assert!(ledger.hosts.borrow().len() <= room);
+            assert_eq!(slots == 0, ledger.hosts().is_empty());
             let mut sums = BTreeMap::<u16, Counts>::new();
-            for ((_, service), record) in ledger.hosts.borrow().iter() {
+            for ((_, service), record) in &ledger.hosts() {
                 sums.entry(*service).or_default().add(all(record));
             }
             for (service, record) in ledger.overflow.borrow().iter() {
@@ -141,10 +173,7 @@ fn hosts_and_overflow_add_up_to_the_totals() {
 
 #[test]
 fn a_packet_is_counted_under_its_verdict_host_and_direction() {
-    let ledger = Ledger {
-        room: 10,
-        ..Ledger::default()
-    };
+    let ledger = Ledger::with_slots(64);
     let frame = Frame::eth()
         .ipv4("10.0.0.5", "198.51.100.7")
         .tcp(40_000, 6667);
@@ -162,7 +191,7 @@ fn a_packet_is_counted_under_its_verdict_host_and_direction() {
         ((service::XMPP, Verdict::Counted), counts(1, 60)),
     ];
     assert_eq!(*totals, BTreeMap::from(expected));
-    let hosts = ledger.hosts.borrow();
+    let hosts = ledger.hosts();
     let record = |service| hosts[&(Addr::v4([10, 0, 0, 5]).octets(), service)];
     let irc = record(service::IRC);
     assert_eq!(irc.refused[Direction::Sent as usize], counts(1, 100));
@@ -188,11 +217,8 @@ fn a_wan_side_counts_what_passes_only_when_no_lan_side_does() {
             .build()
     };
     let counted = |flags, view, frame: Vec<u8>| {
-        let ledger = Ledger {
-            flags,
-            room: 10,
-            ..Ledger::default()
-        };
+        let mut ledger = Ledger::with_slots(64);
+        ledger.flags = flags;
         ledger.see(frame.as_slice(), view);
         assert_eq!(ledger.frames.borrow().values().sum::<u64>(), 1);
         let total = ledger
@@ -201,10 +227,7 @@ fn a_wan_side_counts_what_passes_only_when_no_lan_side_does() {
             .values()
             .map(|c| c.packets)
             .sum::<u64>();
-        assert_eq!(
-            total,
-            u64::try_from(ledger.hosts.borrow().len()).unwrap_or(9)
-        );
+        assert_eq!(total, u64::try_from(ledger.hosts().len()).unwrap_or(9));
         total == 1
     };
     let (sent, received) = (Control::WAN_COUNTS_SENT, Control::WAN_COUNTS_RECEIVED);
@@ -224,10 +247,7 @@ fn a_wan_side_counts_what_passes_only_when_no_lan_side_does() {
 
 #[test]
 fn a_gso_buffer_counts_as_the_packets_it_becomes() {
-    let ledger = Ledger {
-        room: 10,
-        ..Ledger::default()
-    };
+    let ledger = Ledger::with_slots(64);
     let frame = Frame::eth().vlan(3).ipv4("198.51.100.7", "10.0.0.5");
     let frame = frame.tcp(5222, 40_000).options(3).payload(&[0; 3000]);
     let bytes = frame.build();

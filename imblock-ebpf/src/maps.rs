@@ -3,21 +3,24 @@
 //! Names and types are those of `imblock_common::layout`; sizes marked "at load" come from the
 //! policy's limits.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
-use aya_ebpf::btf_maps::{Array, PerCpuArray, PerCpuHashMap};
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::btf_maps::{Array, PerCpuArray};
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
+};
 use aya_ebpf::macros::btf_map;
+use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
-    ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostKeyV4,
-    HostKeyV6, HostPrefix, HostRecord, Name, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    SERVICES_MAX, ServiceTotals,
+    ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostPrefix,
+    HostRecord, Name, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, SERVICES_MAX,
+    ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Family, Tables, Transport, Verdict, View};
 
-/// Entries of the host tables and the prefix trie when the loader says nothing else.
-const HOSTS: usize = 16_384;
+/// Entries of the host table and the prefix trie when the loader says nothing else.
+const SLOTS: usize = 16_384;
 const PREFIXES: usize = 262_144;
 
 #[btf_map]
@@ -36,10 +39,9 @@ static GROUP_NAMES: Array<Name, { HALVES * GROUPS_MAX }> = Array::new();
 static SERVICE_NAMES: Array<Name, SERVICES_MAX> = Array::new();
 #[btf_map]
 static TOTALS: PerCpuArray<ServiceTotals, SERVICES_MAX> = PerCpuArray::new();
+/// Mapped into pages of its own, so that a slot is a cache line.
 #[btf_map]
-static HOSTS_V4: PerCpuHashMap<HostKeyV4, HostRecord, HOSTS> = PerCpuHashMap::new();
-#[btf_map]
-static HOSTS_V6: PerCpuHashMap<HostKeyV6, HostRecord, HOSTS> = PerCpuHashMap::new();
+static HOSTS: Array<HostSlot, SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
 #[btf_map]
 static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
@@ -90,16 +92,15 @@ impl Tables for KernelMaps {
 
 impl Counters for KernelMaps {
     #[inline(always)]
-    fn flags(self) -> u32 {
-        CONTROL.get(0).map_or(0, |control| control.flags)
+    fn control(self) -> Control {
+        CONTROL.get(0).copied().unwrap_or(NO_CONTROL)
     }
 
-    /// A resolution of one tick (1 to 10 ms), at a tenth of the price of the exact clock
-    /// (kernel 5.11).
+    /// Costs a load, where any clock costs a call (kernel 5.5).
     #[inline(always)]
-    fn now(self) -> u64 {
-        // SAFETY: the helper takes nothing and reads the clock.
-        unsafe { bpf_ktime_get_coarse_ns() }
+    fn tick(self) -> u32 {
+        // SAFETY: the helper takes nothing and reads a word.
+        unsafe { bpf_jiffies64() as u32 }
     }
 
     #[inline(always)]
@@ -120,10 +121,11 @@ impl Counters for KernelMaps {
     }
 
     #[inline(always)]
-    fn host(self, host: &Addr, service: u16, update: impl FnOnce(&mut HostRecord)) -> bool {
-        match host.family() {
-            Family::V4 => in_table(&HOSTS_V4, &HostKeyV4::new(host, service), update),
-            Family::V6 => in_table(&HOSTS_V6, &HostKeyV6::new(host, service), update),
+    fn hosts(self) -> impl Slots {
+        // SAFETY: the helper takes nothing and reads a word.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        CpuHosts {
+            first: cpu.wrapping_mul(self.control().host_slots),
         }
     }
 
@@ -136,39 +138,36 @@ impl Counters for KernelMaps {
     }
 }
 
-const EMPTY: HostRecord = HostRecord {
-    passed: [Counts {
-        packets: 0,
-        bytes: 0,
-    }; 2],
-    refused: [Counts {
-        packets: 0,
-        bytes: 0,
-    }; 2],
-    active_since: 0,
-    active_seconds: 0,
-    reserved: 0,
-};
+/// The part of the host table that belongs to the CPU that runs the program.
+#[derive(Clone, Copy)]
+struct CpuHosts {
+    first: u32,
+}
 
-/// Updates the record of a key, making it first if need be. An insert that fails because another
-/// CPU was faster finds that CPU's entry; one that fails for want of room finds none.
-#[inline(always)]
-fn in_table<K>(
-    table: &PerCpuHashMap<K, HostRecord, HOSTS>,
-    key: &K,
-    update: impl FnOnce(&mut HostRecord),
-) -> bool {
-    let record = table.get_ptr_mut(key).or_else(|| {
-        let _ = table.insert(key, EMPTY, u64::from(BPF_NOEXIST));
-        table.get_ptr_mut(key)
-    });
-    match record {
-        Some(record) => {
-            // SAFETY: the record is this CPU's copy, as in `KernelMaps::frame`; nothing deletes
-            // entries while the program runs under RCU.
-            update(unsafe { &mut *record });
-            true
-        }
-        None => false,
+impl Slots for CpuHosts {
+    #[inline(always)]
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
+        let slot = HOSTS.get_ptr_mut(self.first.wrapping_add(number))?;
+        // SAFETY: as in `KernelMaps::frame`: the slot is this CPU's.
+        Some(visit(unsafe { &mut *slot }))
+    }
+
+    /// A resolution of one tick (1 to 10 ms), at a tenth of the price of the exact clock
+    /// (kernel 5.11).
+    #[inline(always)]
+    fn now(self) -> u64 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        unsafe { bpf_ktime_get_coarse_ns() }
     }
 }
+
+/// What a lookup of the one entry of `CONTROL` never gives, yet has to be said: nothing counts.
+const NO_CONTROL: Control = Control {
+    abi: 0,
+    generation: 0,
+    flags: 0,
+    host_slots: 0,
+    host_seed: 0,
+    ticks_per_second: 0,
+    host_keys: 0,
+};

@@ -51,7 +51,11 @@ fn settle(at: usize) -> Option<usize> {
         asm!("{0} = be64 {0}", "{0} = be64 {0}", inout(reg) settled,
             options(pure, nomem, nostack, preserves_flags));
     }
-    if settled > MAX_OFFSET as u64 { None } else { Some(settled as usize) }
+    if settled > MAX_OFFSET as u64 {
+        None
+    } else {
+        Some(settled as usize)
+    }
 }
 
 /// A frame at XDP.
@@ -82,9 +86,14 @@ impl Packet for XdpPacket<'_> {
         settle(at)
     }
 
-    /// All buffers of the frame, not only the first (kernel 5.18).
+    /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
+    /// so it is asked only when the packet says that it reaches beyond the first buffer.
     #[inline(always)]
-    fn length(self) -> u32 {
+    fn length(self, end: usize) -> u32 {
+        let linear = self.ctx.data_end() - self.ctx.data();
+        if end <= linear {
+            return linear as u32;
+        }
         // SAFETY: the context is the one the kernel gave to this program run.
         let length = unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) };
         length as u32
@@ -118,9 +127,16 @@ impl<'a> SkbPacket<'a> {
         let linear = (ctx.data_end() - ctx.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
             // Without the pull the frame is parsed as far as it can be read.
-            let _ = ctx.pull_data(if length < LINEAR_WANTED { length } else { LINEAR_WANTED });
+            let _ = ctx.pull_data(if length < LINEAR_WANTED {
+                length
+            } else {
+                LINEAR_WANTED
+            });
         }
-        Self { ctx, bytes: Bytes::new(ctx.data(), ctx.data_end()) }
+        Self {
+            ctx,
+            bytes: Bytes::new(ctx.data(), ctx.data_end()),
+        }
     }
 }
 
@@ -136,7 +152,7 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
-    fn length(self) -> u32 {
+    fn length(self, _end: usize) -> u32 {
         self.ctx.len()
     }
 

@@ -1,10 +1,12 @@
 //! What the counters said at one moment, as plain data. Read from the kernel or from a replay, and
 //! rendered by `output` and `telemetry`, which know neither.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use imblock_common::hosts::HostSlot;
 use imblock_common::layout::{Counts, HostRecord};
-use imblock_common::{Evidence, Outcome, Verdict, View};
+use imblock_common::{Addr, Evidence, Outcome, Verdict, View};
 
 /// All counters at one moment.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,20 @@ pub struct HostCounts {
     pub service: u16,
     /// How much, and when.
     pub record: HostRecord,
+}
+
+/// Brings together the slots of each host and service: those of every CPU, passed and refused.
+pub fn host_counts(slots: impl Iterator<Item = HostSlot>) -> Vec<HostCounts> {
+    let mut records: HashMap<(Addr, u16), HostRecord> = HashMap::new();
+    for (host, service, record) in slots.filter_map(|slot| slot.read()) {
+        records.entry((host, service)).or_default().merge(&record);
+    }
+    let counts = |((host, service), record): ((Addr, u16), HostRecord)| HostCounts {
+        host: host.into(),
+        service,
+        record,
+    };
+    records.into_iter().map(counts).collect()
 }
 
 /// How many packets of a view ended in an outcome.

@@ -26,5 +26,6 @@ pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, U
         destination: Addr::v4([header[16], header[17], header[18], header[19]]),
         protocol: header[9],
         next_at: at + length,
+        end: at + usize::from(u16::from_be_bytes([header[2], header[3]])),
     })
 }

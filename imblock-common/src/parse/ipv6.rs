@@ -40,6 +40,7 @@ pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, U
         destination: Addr::v6(destination),
         protocol,
         next_at,
+        end: at + HEADER + usize::from(u16::from_be_bytes([start[4], start[5]])),
     })
 }
 

@@ -39,6 +39,8 @@ pub struct Segment {
     pub transport: Transport,
     /// Offset of the transport header in the frame.
     pub transport_at: usize,
+    /// Offset in the frame at which the IP packet ends, by its own word: it may lie.
+    pub end: usize,
 }
 
 /// Why a frame was not parsed down to its ports. Such a frame passes and is counted under its name.
@@ -86,4 +88,6 @@ struct NetworkHeader {
     protocol: u8,
     /// Offset of what follows.
     next_at: usize,
+    /// Offset at which the packet ends, by its own word.
+    end: usize,
 }

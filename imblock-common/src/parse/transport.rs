@@ -5,7 +5,7 @@ use crate::Packet;
 
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
-const UDP_HEADER: u32 = 8;
+const UDP_HEADER: usize = 8;
 /// Offset of the byte whose upper half is the TCP header length in words.
 const TCP_DATA_OFFSET_AT: usize = 12;
 
@@ -28,6 +28,7 @@ pub(super) fn ports<P: Packet>(packet: P, network: &NetworkHeader) -> Result<Seg
         destination_port: u16::from_be_bytes([d0, d1]),
         transport,
         transport_at: network.next_at,
+        end: network.end,
     })
 }
 
@@ -35,17 +36,16 @@ impl Segment {
     /// Length in bytes of all headers: where the payload begins. `None` for a TCP header that is
     /// cut or shorter than its minimum.
     #[inline(always)]
-    pub fn payload_at<P: Packet>(&self, packet: P) -> Option<u32> {
-        let transport_at = u32::try_from(self.transport_at).ok()?;
+    pub fn payload_at<P: Packet>(&self, packet: P) -> Option<usize> {
         match self.transport {
-            Transport::Udp => Some(transport_at + UDP_HEADER),
+            Transport::Udp => Some(self.transport_at + UDP_HEADER),
             Transport::Tcp => {
                 let [offset] = packet.read::<1>(self.transport_at + TCP_DATA_OFFSET_AT)?;
-                let words = u32::from(offset >> 4);
+                let words = usize::from(offset >> 4);
                 if words < 5 {
                     None
                 } else {
-                    Some(transport_at + words * 4)
+                    Some(self.transport_at + words * 4)
                 }
             }
         }

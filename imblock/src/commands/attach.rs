@@ -45,7 +45,7 @@ pub(super) fn enforce(
     warn_of(&plan.warnings);
     warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
     let instance = Instance::up(&target.name, &plan)?;
-    let limits = instance.maps.limits();
+    let limits = instance.maps.limits()?;
     if limits != plan.limits {
         say(format_args!(
             "warning: the tables have room for {} hosts and {} prefixes since they were made; the \

@@ -77,10 +77,8 @@ struct Watcher {
 
 impl Watcher {
     fn new() -> Self {
-        let bar = ProgressBar::hidden();
-        bar.set_style(ProgressStyle::default_bar());
         Self {
-            bar,
+            bar: ProgressBar::hidden(),
             started: Instant::now(),
             terminal: io::stderr().is_terminal(),
         }
@@ -96,8 +94,15 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn begins(&mut self, bytes: u64) {
-        if bytes > 0 {
+        // Without sizes (the standard input) there is nothing to fill a bar with.
+        let template = if bytes > 0 {
             self.bar.set_length(bytes);
+            "{wide_bar} {bytes} of {total_bytes}, {eta} left"
+        } else {
+            "{spinner} {bytes}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
         }
     }
 
@@ -114,5 +119,45 @@ impl Observer for Watcher {
 
     fn fails(&mut self, error: &CaptureError) {
         self.say(&format!("imblock: {error}"));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: ReplayArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<ReplayArgs, clap::Error> {
+        let args = ["replay"].iter().chain(args);
+        Cli::try_parse_from(args).map(|cli| cli.args)
+    }
+
+    #[test]
+    fn a_local_prefix_may_be_an_address() {
+        let args = parse(&["--local", "10.0.0.0/8", "--local", "2001:db8::1", "x.pcap"]).unwrap();
+        let local: Vec<String> = args.local.iter().map(ToString::to_string).collect();
+        assert_eq!(local, ["10.0.0.0/8", "2001:db8::1/128"]);
+        assert_eq!(args.format, Format::Table);
+    }
+
+    #[test]
+    fn what_is_no_prefix_is_refused_with_an_example() {
+        for wrong in ["10.0.0.0/33", "lan", ""] {
+            let error = parse(&["--local", wrong, "x.pcap"]).unwrap_err();
+            assert!(error.to_string().contains("192.168.0.0/16"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_capture_is_required() {
+        assert!(parse(&["--flows"]).is_err());
     }
 }

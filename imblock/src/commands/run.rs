@@ -20,16 +20,22 @@ use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
 
+/// A map's value is read over the stack, and the port table's 256 KiB pass through several frames:
+/// without optimisation more than the usual 2 MiB.
+const STACK: usize = 16 << 20;
+
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
     let _claim = target.claim()?;
     // Before anything is attached: a taken port must not leave a half-started controller.
     let listener = bind(args.listen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_stack_size(STACK)
         .enable_all()
         .build()
         .map_err(system("start the asynchronous runtime"))?;
-    let signals = Signals::listen(&runtime)?;
+    // Before anything is attached, too: who is told to stop half-way must still detach.
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let instance = enforce(target, &args.attach, args.listen)?;
     for interface in instance.interfaces()? {
         say(describe(&interface));
@@ -62,8 +68,8 @@ async fn serve(
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            _ = signals.interrupt.recv() => break,
-            _ = signals.terminate.recv() => break,
+            Some(()) = signals.interrupt.recv() => break,
+            Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),
         }
     }
@@ -156,21 +162,19 @@ fn bind(listen: Listen) -> Result<Option<TcpListener>, CommandError> {
     }
 }
 
-/// The signals that `run` answers. Listened for before anything is attached: a stop that comes
-/// meanwhile must not leave an attachment without a controller.
+/// The signals that a controller obeys. One that comes before anybody asks is not lost.
 struct Signals {
-    hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
-    fn listen(runtime: &tokio::runtime::Runtime) -> Result<Self, CommandError> {
-        let _context = runtime.enter();
+    fn listen() -> Result<Self, CommandError> {
         Ok(Self {
-            hangup: listen_for(SignalKind::hangup())?,
             interrupt: listen_for(SignalKind::interrupt())?,
             terminate: listen_for(SignalKind::terminate())?,
+            hangup: listen_for(SignalKind::hangup())?,
         })
     }
 }

@@ -93,8 +93,8 @@ impl Target {
             },
             interfaces: instance.interfaces()?,
             overrides: overrides(&self.state.load()?),
-            limits: instance.maps.limits(),
-            hosts_in_use: instance.maps.hosts_in_use()?,
+            limits: instance.maps.limits()?,
+            hosts_in_use: instance.maps.hosts_in_use(),
         })
     }
 }

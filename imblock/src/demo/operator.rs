@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 
 use super::DemoError;
+use crate::exit::Exit;
 use crate::lab::Namespace;
 
 /// Where the product keeps its state; see `docs/OPERATIONS.md`.
@@ -86,6 +87,15 @@ impl<'a> Operator<'a> {
             command: format!("{command} --json"),
             source,
         })
+    }
+
+    /// Whether there is anything of the instance in the kernel.
+    pub(super) fn is_up(&self) -> Result<bool, DemoError> {
+        match self.run(&["status"]) {
+            Ok(_) => Ok(true),
+            Err(DemoError::Command { code, .. }) if code == Exit::NotRunning as u8 => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a file into the directory in which the commands run.

@@ -154,7 +154,7 @@ impl Screen {
         let (yes, no) = (self.marks.yes, self.marks.no);
         if audit.wrong.is_empty() {
             self.say(format_args!(
-                "   {GREEN}{yes}{GREEN:#} {} counters are exactly what was sent and refused",
+                "   {GREEN}{yes}{GREEN:#} {} counters fit the answers; hosts add up to the totals, byte by byte",
                 audit.compared
             ));
         }

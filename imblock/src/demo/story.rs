@@ -140,6 +140,10 @@ impl<'a> Story<'a> {
     fn leave(&mut self) -> Result<(), DemoError> {
         self.step("Leave: the router is what it was");
         self.type_in(&["down"])?;
+        if self.operator.is_up()? {
+            self.failures
+                .push("the instance is still up after `imblock down`".to_owned());
+        }
         let before = self.asked.len();
         self.round(|_, _| true)?;
         // These were not counted by anybody.

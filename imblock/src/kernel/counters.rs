@@ -1,7 +1,5 @@
 //! Reading the counters.
 
-use std::net::IpAddr;
-
 use aya::maps::PerCpuValues;
 use imblock_common::layout::{HostRecord, OUTCOME_SLOTS, maps};
 use imblock_common::{Evidence, Outcome, Verdict, View};
@@ -10,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
-use crate::snapshot::{FrameCounts, HostCounts, ServiceCell, ServiceCounts, Snapshot};
+use crate::snapshot::{FrameCounts, HostCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
 use imblock_common::layout::Counts;
 
 impl Maps {
@@ -19,17 +17,15 @@ impl Maps {
     pub fn snapshot(&self) -> Result<Snapshot, KernelError> {
         Ok(Snapshot {
             services: self.service_counts()?,
-            hosts: self.host_counts()?,
+            hosts: self.host_counts(),
             frames: self.frame_counts()?,
             taken_at: monotonic_now(),
         })
     }
 
-    /// Entries of the host tables, both families.
-    pub fn hosts_in_use(&self) -> Result<u32, KernelError> {
-        let v4 = self.hosts_v4.keys().count();
-        let v6 = self.hosts_v6.keys().count();
-        Ok(u32::try_from(v4 + v6).unwrap_or(u32::MAX))
+    /// (host, service) pairs that have counters of their own.
+    pub fn hosts_in_use(&self) -> u32 {
+        u32::try_from(self.host_counts().len()).unwrap_or(u32::MAX)
     }
 
     fn service_counts(&self) -> Result<Vec<ServiceCounts>, KernelError> {
@@ -83,19 +79,8 @@ impl Maps {
         Ok(cells)
     }
 
-    fn host_counts(&self) -> Result<Vec<HostCounts>, KernelError> {
-        let mut hosts = Vec::new();
-        for entry in self.hosts_v4.iter() {
-            let (key, records) =
-                entry.map_err(KernelError::map(maps::HOSTS_V4, "list the hosts"))?;
-            hosts.push(host_counts(key.0.host().into(), key.0.service, &records));
-        }
-        for entry in self.hosts_v6.iter() {
-            let (key, records) =
-                entry.map_err(KernelError::map(maps::HOSTS_V6, "list the hosts"))?;
-            hosts.push(host_counts(key.0.host().into(), key.0.service, &records));
-        }
-        Ok(hosts)
+    fn host_counts(&self) -> Vec<HostCounts> {
+        host_counts(self.hosts.iter())
     }
 
     fn frame_counts(&self) -> Result<Vec<FrameCounts>, KernelError> {
@@ -119,14 +104,6 @@ impl Maps {
             }
         }
         Ok(frames)
-    }
-}
-
-fn host_counts(host: IpAddr, service: u32, records: &PerCpuValues<Wire<HostRecord>>) -> HostCounts {
-    HostCounts {
-        host,
-        service: u16::try_from(service).unwrap_or(0),
-        record: merged(records),
     }
 }
 

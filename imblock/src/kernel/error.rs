@@ -128,6 +128,12 @@ pub enum KernelError {
         /// What the kernel said.
         source: Box<MapError>,
     },
+    /// The host table could not be mapped.
+    #[error("could not map the host table into memory ({source})")]
+    MapMemory {
+        /// What the kernel said.
+        source: rustix::io::Errno,
+    },
     /// A pinned map could not be opened.
     #[error("could not open the pinned map {path}")]
     OpenMap {
@@ -217,6 +223,7 @@ impl KernelError {
             | Self::Missing(_)
             | Self::Map { .. }
             | Self::OpenMap { .. }
+            | Self::MapMemory { .. }
             | Self::OpenLink { .. }
             | Self::PinLink { .. }
             | Self::Pins { .. }

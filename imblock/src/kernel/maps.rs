@@ -1,12 +1,13 @@
 //! The maps of an instance, opened and typed.
 
-use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, HostEntry, HostKeyV4, HostKeyV6, HostPrefix, HostRecord, Name,
-    PolicyHeader, PortTable, ServiceTotals, maps,
+    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Name, PolicyHeader, PortTable,
+    ServiceTotals, maps,
 };
 
 use super::KernelError;
+use super::mapped::MappedSlots;
 use super::pins::Pins;
 use super::wire::Wire;
 use crate::policy::plan::Limits;
@@ -21,11 +22,10 @@ pub struct Maps {
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
-    pub(super) hosts_v4: PerCpuHashMap<MapData, Wire<HostKeyV4>, Wire<HostRecord>>,
-    pub(super) hosts_v6: PerCpuHashMap<MapData, Wire<HostKeyV6>, Wire<HostRecord>>,
+    pub(super) hosts: MappedSlots,
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
-    limits: Limits,
+    room_for_prefixes: u32,
 }
 
 impl Maps {
@@ -33,12 +33,9 @@ impl Maps {
     pub(super) fn open(
         mut map: impl FnMut(&'static str) -> Result<Map, KernelError>,
     ) -> Result<Self, KernelError> {
-        let hosts = map(maps::HOSTS_V4)?;
+        let hosts = mapped(&map(maps::HOSTS)?)?;
         let prefixes = map(maps::HOST_PREFIXES)?;
-        let limits = Limits {
-            hosts: max_entries(maps::HOSTS_V4, &hosts)?,
-            prefixes: max_entries(maps::HOST_PREFIXES, &prefixes)?,
-        };
+        let room_for_prefixes = max_entries(maps::HOST_PREFIXES, &prefixes)?;
         Ok(Self {
             control: typed(maps::CONTROL, map(maps::CONTROL)?)?,
             policies: typed(maps::POLICIES, map(maps::POLICIES)?)?,
@@ -48,11 +45,10 @@ impl Maps {
             group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
-            hosts_v4: typed(maps::HOSTS_V4, hosts)?,
-            hosts_v6: typed(maps::HOSTS_V6, map(maps::HOSTS_V6)?)?,
+            hosts,
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
-            limits,
+            room_for_prefixes,
         })
     }
 
@@ -76,9 +72,12 @@ impl Maps {
         }
     }
 
-    /// Sizes of the tables, as the kernel has them.
-    pub fn limits(&self) -> Limits {
-        self.limits
+    /// Sizes of the tables, as the maps were made.
+    pub fn limits(&self) -> Result<Limits, KernelError> {
+        Ok(Limits {
+            hosts: self.control()?.host_keys,
+            prefixes: self.room_for_prefixes,
+        })
     }
 
     pub(super) fn control(&self) -> Result<Control, KernelError> {
@@ -102,9 +101,17 @@ fn typed<T: TryFrom<Map, Error = MapError>>(
     T::try_from(map).map_err(KernelError::map(name, "open it as what the layout says"))
 }
 
+fn mapped(map: &Map) -> Result<MappedSlots, KernelError> {
+    let slots = usize::try_from(max_entries(maps::HOSTS, map)?).unwrap_or(usize::MAX);
+    let Map::Array(data) = map else {
+        return Err(KernelError::Missing(maps::HOSTS));
+    };
+    MappedSlots::map(data.fd(), slots).map_err(|source| KernelError::MapMemory { source })
+}
+
 fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelError> {
     let data = match map {
-        Map::PerCpuHashMap(data) | Map::LpmTrie(data) => data,
+        Map::Array(data) | Map::LpmTrie(data) => data,
         _ => return Err(KernelError::Missing(name)),
     };
     let info: MapInfo = data

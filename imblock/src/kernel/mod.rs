@@ -9,6 +9,11 @@ mod counters;
 mod error;
 mod features;
 mod instance;
+#[expect(
+    unsafe_code,
+    reason = "memory that the kernel shares with this process"
+)]
+mod mapped;
 mod maps;
 mod netlink;
 mod object;

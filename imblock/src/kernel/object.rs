@@ -1,9 +1,14 @@
 //! Loading the kernel object: maps made or adopted, programs verified.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use imblock_common::hosts::slots_for;
 use imblock_common::layout::{ABI, Control, maps, programs};
 use imblock_common::{Hook, Side, View};
+
+use rustix::time::{ClockId, clock_getres};
 
 use super::maps::Maps;
 use super::pins::Pins;
@@ -55,9 +60,9 @@ impl Loaded {
     fn load(limits: &Limits, pins: Option<&Pins>) -> Result<(Self, Maps), KernelError> {
         features::require_right()?;
         let mut loader = EbpfLoader::new();
+        let slots = slots_for(limits.hosts);
         loader
-            .map_max_entries(maps::HOSTS_V4, limits.hosts)
-            .map_max_entries(maps::HOSTS_V6, limits.hosts)
+            .map_max_entries(maps::HOSTS, slots.saturating_mul(possible_cpus()?))
             .map_max_entries(maps::HOST_PREFIXES, limits.prefixes);
         if let Some(pins) = pins {
             for name in maps::ALL {
@@ -71,7 +76,8 @@ impl Loaded {
             let map = ebpf.take_map(name).ok_or(KernelError::Missing(name))?;
             Ok(map)
         })?;
-        adopt(&mut maps)?;
+        let seed = if pins.is_some() { random_seed() } else { 0 };
+        adopt(&mut maps, limits.hosts, seed)?;
         Ok((Self { ebpf }, maps))
     }
 
@@ -140,12 +146,16 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
 /// Stamps new maps, and refuses maps of another layout.
-fn adopt(maps: &mut Maps) -> Result<(), KernelError> {
+fn adopt(maps: &mut Maps, host_keys: u32, host_seed: u32) -> Result<(), KernelError> {
     let control = maps.control()?;
     match control.abi {
         ABI => Ok(()),
         0 => maps.set_control(Control {
             abi: ABI,
+            host_slots: slots_for(host_keys),
+            host_seed,
+            host_keys,
+            ticks_per_second: ticks_per_second(),
             ..control
         }),
         found => Err(KernelError::Abi {
@@ -153,6 +163,28 @@ fn adopt(maps: &mut Maps) -> Result<(), KernelError> {
             expected: ABI,
         }),
     }
+}
+
+fn possible_cpus() -> Result<u32, KernelError> {
+    let cpus = aya::util::nr_cpus().map_err(|(path, source)| KernelError::Pins {
+        path: path.into(),
+        what: "could not be read for the number of CPUs",
+        source,
+    })?;
+    Ok(u32::try_from(cpus).unwrap_or(u32::MAX))
+}
+
+/// A number that nobody outside can know, from the keys that the standard library draws.
+fn random_seed() -> u32 {
+    let drawn = RandomState::new().build_hasher().finish();
+    u32::try_from(drawn & 0xffff_ffff).unwrap_or(0)
+}
+
+/// The kernel's `HZ`: the coarse clocks advance once a tick, and say so as their resolution.
+fn ticks_per_second() -> u32 {
+    const SECOND: i64 = 1_000_000_000;
+    let tick = clock_getres(ClockId::MonotonicCoarse).tv_nsec.max(1);
+    u32::try_from(SECOND / tick).unwrap_or(1).max(1)
 }
 
 fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {

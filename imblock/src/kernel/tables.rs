@@ -250,7 +250,7 @@ impl Maps {
                 .remove(&Key::new(bits, Wire(prefix)))
                 .map_err(KernelError::map(maps::HOST_PREFIXES, "remove a prefix"))?;
         }
-        let room = self.limits().prefixes;
+        let room = self.limits()?.prefixes;
         for ((bits, prefix), entry) in wanted {
             self.host_prefixes
                 .insert(&Key::new(bits, Wire(prefix)), Wire(entry), 0)

@@ -53,8 +53,9 @@ pub struct Lab {
     pub router: Host,
     /// The rest of the world.
     pub server: Host,
-    /// Kept for its cables.
-    switch: Namespace,
+    /// What joins the hosts to the router: a bridge, whose port [`Lab::SWITCH_UP`] leads to the
+    /// router.
+    pub switch: Namespace,
 }
 
 /// A machine of the network.
@@ -86,6 +87,8 @@ impl Lab {
     pub const LAN: &'static str = "lan0";
     /// The router's interface towards the world.
     pub const WAN: &'static str = "wan0";
+    /// The switch's interface towards the router.
+    pub const SWITCH_UP: &'static str = "up";
 
     /// Builds the network; everything answers when this returns.
     ///
@@ -115,10 +118,13 @@ impl Lab {
 
     fn lay_cables(&self) -> Result<(), LabError> {
         let switch = &self.switch;
-        cable((switch, "up"), (&self.router.namespace, Self::LAN))?;
+        cable(
+            (switch, Self::SWITCH_UP),
+            (&self.router.namespace, Self::LAN),
+        )?;
         cable((switch, "port1"), (&self.alice.namespace, "eth0"))?;
         cable((switch, "port2"), (&self.bob.namespace, "eth0"))?;
-        switch.bridge("br0", &["up", "port1", "port2"])?;
+        switch.bridge("br0", &[Self::SWITCH_UP, "port1", "port2"])?;
         cable(
             (&self.router.namespace, Self::WAN),
             (&self.server.namespace, "eth0"),

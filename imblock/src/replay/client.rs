@@ -122,5 +122,5 @@ fn only_one(source: bool, destination: bool) -> Option<Client> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -5,13 +5,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::IpAddr;
 
 use bytemuck::Zeroable;
+use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ActionCell, Counts, GROUPS_MAX, Half, HostEntry, HostKeyV4, HostKeyV6, HostRecord,
-    OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
+    ABI, ActionCell, Control, Counts, GROUPS_MAX, Half, HostEntry, HostRecord, OUTCOME_SLOTS,
+    PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
@@ -20,7 +19,7 @@ use imblock_common::{
 
 use crate::policy::Plan;
 use crate::policy::plan::PrefixPlan;
-use crate::snapshot::{FrameCounts, HostCounts, ServiceCell, ServiceCounts, Snapshot};
+use crate::snapshot::{FrameCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
 ///
@@ -39,10 +38,15 @@ pub struct MemoryTables {
     frames: Box<[Cell<u64>]>,
     /// Not a cell each: a kilobyte is too much to copy in and out for every frame.
     totals: RefCell<Vec<ServiceTotals>>,
-    hosts_v4: HostTable<HostKeyV4>,
-    hosts_v6: HostTable<HostKeyV6>,
+    hosts: Box<[Cell<HostSlot>]>,
+    hosts_wanted: u32,
     overflow: Box<[Cell<HostRecord>]>,
 }
+
+/// Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+/// The finest that `Control::ticks_per_second` allows without the tick wrapping within a day.
+const TICKS_PER_SECOND: u32 = 1_000;
 
 /// The half that a first policy goes to. There is no second one in memory.
 const HALF: Half = Half::of_generation(1);
@@ -56,7 +60,7 @@ impl MemoryTables {
                 cell.set(planned);
             }
         }
-        let capacity = usize::try_from(plan.limits.hosts).unwrap_or(usize::MAX);
+        let slots = slots_for(plan.limits.hosts);
         Self {
             policy: LivePolicy {
                 half: HALF,
@@ -70,8 +74,11 @@ impl MemoryTables {
             prefixes_v6: PrefixTable::of(&plan.prefixes, Family::V6),
             frames: cells(View::ALL.len() * OUTCOME_SLOTS as usize, 0),
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
-            hosts_v4: HostTable::with_capacity(capacity),
-            hosts_v6: HostTable::with_capacity(capacity),
+            hosts: cells(
+                usize::try_from(slots).unwrap_or(usize::MAX),
+                HostSlot::default(),
+            ),
+            hosts_wanted: plan.limits.hosts,
             overflow: cells(SERVICES_MAX, HostRecord::default()),
         }
     }
@@ -98,17 +105,9 @@ impl MemoryTables {
 
     /// All counters. `taken_at` is the clock.
     pub fn snapshot(&self) -> Snapshot {
-        let hosts_v4 = self.hosts_v4.records.borrow();
-        let hosts_v6 = self.hosts_v6.records.borrow();
-        let v4 = hosts_v4
-            .iter()
-            .map(|(key, record)| host_counts(key.host(), key.service, record));
-        let v6 = hosts_v6
-            .iter()
-            .map(|(key, record)| host_counts(key.host(), key.service, record));
         Snapshot {
             services: self.service_counts(),
-            hosts: v4.chain(v6).collect(),
+            hosts: host_counts(self.hosts.iter().map(Cell::get)),
             frames: self.frame_counts(),
             taken_at: self.now.get(),
         }
@@ -187,13 +186,22 @@ impl Tables for &MemoryTables {
 
 impl Counters for &MemoryTables {
     #[inline]
-    fn flags(self) -> u32 {
-        self.control_flags.get()
+    fn control(self) -> Control {
+        Control {
+            abi: ABI,
+            generation: 1,
+            flags: self.control_flags.get(),
+            host_slots: slots_for(self.hosts_wanted),
+            host_seed: 0,
+            ticks_per_second: TICKS_PER_SECOND,
+            host_keys: self.hosts_wanted,
+        }
     }
 
     #[inline]
-    fn now(self) -> u64 {
-        self.now.get()
+    fn tick(self) -> u32 {
+        let ticks = self.now.get() / (SECOND / u64::from(TICKS_PER_SECOND));
+        u32::try_from(ticks & 0xffff_ffff).unwrap_or(0)
     }
 
     #[inline]
@@ -209,11 +217,9 @@ impl Counters for &MemoryTables {
         }
     }
 
-    fn host(self, host: &Addr, service: u16, update: impl FnOnce(&mut HostRecord)) -> bool {
-        match host.family() {
-            Family::V4 => self.hosts_v4.update(HostKeyV4::new(host, service), update),
-            Family::V6 => self.hosts_v6.update(HostKeyV6::new(host, service), update),
-        }
+    #[inline]
+    fn hosts(self) -> impl Slots {
+        self
     }
 
     fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord)) {
@@ -222,6 +228,22 @@ impl Counters for &MemoryTables {
             update(&mut record);
             cell.set(record);
         }
+    }
+}
+
+impl Slots for &MemoryTables {
+    #[inline]
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
+        let cell = self.hosts.get(usize::try_from(number).ok()?)?;
+        let mut slot = cell.get();
+        let result = visit(&mut slot);
+        cell.set(slot);
+        Some(result)
+    }
+
+    #[inline]
+    fn now(self) -> u64 {
+        self.now.get()
     }
 }
 
@@ -280,36 +302,6 @@ fn mask(length: u8) -> u128 {
         .unwrap_or(0)
 }
 
-/// Records by host and service, up to a limit.
-#[derive(Debug)]
-struct HostTable<K> {
-    records: RefCell<HashMap<K, HostRecord>>,
-    capacity: usize,
-}
-
-impl<K: Eq + Hash> HostTable<K> {
-    fn with_capacity(capacity: usize) -> Self {
-        Self {
-            records: RefCell::default(),
-            capacity,
-        }
-    }
-
-    /// `update` must not touch the table; it is a few additions in `imblock_common::record`.
-    fn update(&self, key: K, update: impl FnOnce(&mut HostRecord)) -> bool {
-        let mut records = self.records.borrow_mut();
-        if let Some(record) = records.get_mut(&key) {
-            update(record);
-            return true;
-        }
-        if records.len() >= self.capacity {
-            return false;
-        }
-        update(records.entry(key).or_default());
-        true
-    }
-}
-
 fn cells<T: Copy>(length: usize, value: T) -> Box<[Cell<T>]> {
     vec![Cell::new(value); length].into_boxed_slice()
 }
@@ -328,15 +320,6 @@ fn service_cells(totals: &ServiceTotals) -> Vec<ServiceCell> {
         }
     }
     cells
-}
-
-fn host_counts(host: Addr, service: u32, record: &HostRecord) -> HostCounts {
-    HostCounts {
-        host: IpAddr::from(host),
-        // Keys are made from a u16.
-        service: u16::try_from(service).unwrap_or_default(),
-        record: *record,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 )]
 
 mod formats;
+mod links;
 mod plan;
 mod replays;
 mod shared;

@@ -137,7 +137,7 @@ fn the_table_is_for_people() {
     unidentified       1
     not_ip             1
 
-    Policy test: 1 captures (0 failed, 0 cut), 6 frames, 360 B in 5.0 s of traffic; 2 flows identified
+    Policy test: captures 1, failed 0, cut 0; frames 6 (360 B, 5.0 s of traffic); flows identified 2
     ");
 }
 

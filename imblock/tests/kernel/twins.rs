@@ -118,8 +118,8 @@ impl Packet for Buffer<'_> {
         self.bytes.copy(at)
     }
 
-    fn length(self) -> u32 {
-        self.bytes.length()
+    fn length(self, end: usize) -> u32 {
+        self.bytes.length(end)
     }
 
     fn segments(self) -> u32 {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use imblock_common::hosts::slots_for;
 use imblock_common::layout::{
     ABI, ActionCell, ActionRow, Control, Half, PolicyHeader, PortEntry, PortTable, maps, programs,
 };
@@ -122,8 +123,10 @@ fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
 
 /// Our program under a policy of two ports.
 fn ours() -> Result<Ebpf> {
+    let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?;
+    let slots = slots_for(HOSTS);
     let mut object = EbpfLoader::new()
-        .map_max_entries(maps::HOSTS_V4, HOSTS)
+        .map_max_entries(maps::HOSTS, slots * u32::try_from(cpus)?)
         .load(&std::fs::read(root().join(OBJECT))?)
         .with_context(|| format!("cannot make the maps of {OBJECT}"))?;
     let half = Half::of_generation(GENERATION);
@@ -149,7 +152,10 @@ fn ours() -> Result<Ebpf> {
         abi: ABI,
         generation: GENERATION,
         flags: 0,
-        reserved: 0,
+        host_slots: slots,
+        host_seed: 0,
+        ticks_per_second: 250,
+        host_keys: HOSTS,
     };
     set::<_, { size_of::<PortTable>() }>(&mut object, maps::PORTS, half.index(), ports)?;
     set::<_, { size_of::<ActionRow>() }>(

@@ -45,7 +45,7 @@ pub enum CaptureError {
     /// A record contradicts itself; what comes after it can't be found.
     #[error(
         "{file}: damaged at byte {offset}, after frame {frames}: {damage}; \
-         `pcapfix` or `tcpdump -r {file} -w NEW` may save the rest"
+         frames before it were replayed, `pcapfix` may save those behind it"
     )]
     Damaged {
         /// As given.

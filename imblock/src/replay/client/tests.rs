@@ -26,6 +26,7 @@ fn client(local: &[&str], from: Socket, to: Socket, flags: Option<u8>) -> Client
             None => Transport::Udp,
         },
         transport_at: 0,
+        end: 0,
     };
     let mut header = [0; 20];
     if let Some(byte) = header.get_mut(TCP_FLAGS_AT) {
@@ -123,6 +124,7 @@ fn a_tcp_header_without_flags_is_no_handshake() {
         destination_port: 2,
         transport: Transport::Tcp,
         transport_at: 0,
+        end: 0,
     };
     let cut: &[u8] = &[0; 4];
     let client = ClientRules::new(&[], &plan).client(cut, &segment);

@@ -1,6 +1,6 @@
 //! Flows: one for both directions, bounded in number.
 
-use imblock_common::Direction;
+use imblock_common::{Direction, Extent};
 
 use super::*;
 
@@ -15,6 +15,7 @@ fn segment(from: ([u8; 4], u16), to: ([u8; 4], u16), transport: Transport) -> Se
         destination_port: to.1,
         transport,
         transport_at: 34,
+        end: 0,
     }
 }
 
@@ -30,7 +31,7 @@ fn judgement(service: u16, verdict: Verdict) -> Judgement {
         evidence: Evidence::Port,
         direction: Direction::Sent,
         local: Addr::v4(A.0),
-        headers: 54,
+        extent: Extent::default(),
     }
 }
 

@@ -137,8 +137,8 @@ fn closing(out: &mut dyn Write, document: &Document<'_>) -> io::Result<()> {
     }
     writeln!(
         out,
-        "Policy {}: {} captures ({} failed, {} cut), {} frames, {} in {:.1} s of traffic; \
-         {} flows identified; replayed in {:.2} s.",
+        "Policy {}: captures {}, failed {}, cut {}; frames {} ({}, {:.1} s of traffic); \
+         flows identified {}; replayed in {:.2} s ({} frames/s).",
         document.policy,
         document.captures,
         document.failed,
@@ -148,6 +148,7 @@ fn closing(out: &mut dyn Write, document: &Document<'_>) -> io::Result<()> {
         document.duration_seconds,
         document.identified_flows,
         document.elapsed_seconds,
+        document.frames_per_second,
     )
 }
 

@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
+use imblock_common::hosts::{self, Arrival, HostKey, Shape};
 use imblock_common::layout::{ActionCell, Control, HostEntry};
 use imblock_common::record::{self, Judgement};
-use imblock_common::{Action, Addr, Counters, Direction, Evidence, Hook, Outcome, Side};
+use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
 use imblock_common::{Tables, Transport, Verdict, View};
 use proptest::prelude::*;
 
 use super::*;
-use crate::replay::fixtures::{IRC, STUN, plan, prefix};
+use crate::replay::fixtures::{IRC, plan, prefix};
 
 const LAN_INGRESS: View = View {
     side: Side::Lan,
@@ -108,17 +109,29 @@ fn an_action_can_be_changed_for_one_group_and_service() {
 #[test]
 fn a_full_host_table_refuses_new_hosts_and_keeps_the_old() {
     let mut plan = plan();
-    plan.limits.hosts = 2;
+    plan.limits.hosts = 1;
     let tables = &MemoryTables::new(&plan);
-    let touch = |host: &str, service| Counters::host(tables, &addr(host), service, |_| ());
-    assert!(touch("10.0.0.1", IRC));
-    assert!(touch("10.0.0.1", STUN));
-    assert!(!touch("10.0.0.2", IRC));
-    assert!(touch("10.0.0.1", IRC));
-    // The other family has a table of its own.
-    assert!(touch("fd00::1", IRC));
-    assert!(touch("fd00::2", IRC));
-    assert!(!touch("fd00::3", IRC));
+    let shape = Shape {
+        slots: slots_for(1),
+        seed: 0,
+        ticks_per_second: 1,
+    };
+    let arrival = Arrival {
+        direction: Direction::Sent,
+        traffic: Counts::default(),
+        tick: 0,
+    };
+    let touch = |host: u8| {
+        let key = HostKey::new(&Addr::v4([10, 0, 0, host]), IRC, true);
+        hosts::count(tables, shape, &key, arrival)
+    };
+    // The smallest table is one bucket.
+    for host in 0..8 {
+        assert!(touch(host));
+    }
+    assert!(!touch(8));
+    assert!(touch(0));
+    assert_eq!(tables.snapshot().hosts.len(), 8);
 }
 
 #[test]
@@ -135,7 +148,7 @@ fn flags_and_clock_are_what_was_set() {
     let tables = &MemoryTables::new(&plan());
     tables.set_flags(Control::WAN_COUNTS_SENT);
     tables.set_now(7);
-    assert_eq!(tables.flags(), Control::WAN_COUNTS_SENT);
+    assert_eq!(tables.control().flags, Control::WAN_COUNTS_SENT);
     assert_eq!(tables.now(), 7);
     assert_eq!(tables.snapshot().taken_at, 7);
 }
@@ -160,7 +173,7 @@ fn judgements() -> impl Strategy<Value = (Judgement, usize)> {
                 Direction::Received
             },
             local,
-            headers: 54,
+            extent: Extent::default(),
         };
         (judgement, length)
     })

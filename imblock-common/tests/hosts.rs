@@ -1,0 +1,202 @@
+//! The table of host counters.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use core::cell::{Cell, RefCell};
+use std::collections::HashSet;
+
+use imblock_common::hosts::{
+    Arrival, BUCKET, HostKey, HostSlot, SLOTS_MAX, Shape, Slots, count, slots_for,
+};
+use imblock_common::layout::{Counts, HostRecord};
+use imblock_common::{Addr, Direction};
+
+struct Table {
+    slots: RefCell<Vec<HostSlot>>,
+    now: Cell<u64>,
+    asked: Cell<u32>,
+}
+
+impl Slots for &Table {
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
+        self.slots
+            .borrow_mut()
+            .get_mut(usize::try_from(number).ok()?)
+            .map(visit)
+    }
+
+    fn now(self) -> u64 {
+        self.asked.set(self.asked.get() + 1);
+        self.now.get()
+    }
+}
+
+const TICKS: u32 = 100;
+const SECOND: u64 = 1_000_000_000;
+
+impl Table {
+    fn of(slots: u32) -> Self {
+        let slots = vec![HostSlot::default(); usize::try_from(slots).unwrap()];
+        Self {
+            slots: RefCell::new(slots),
+            now: Cell::new(0),
+            asked: Cell::new(0),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            slots: u32::try_from(self.slots.borrow().len()).unwrap(),
+            seed: 7,
+            ticks_per_second: TICKS,
+        }
+    }
+
+    fn count(&self, key: &HostKey, tick: u32) -> bool {
+        let arrival = Arrival {
+            direction: Direction::Received,
+            traffic: Counts {
+                packets: 1,
+                bytes: 60,
+            },
+            tick,
+        };
+        count(self, self.shape(), key, arrival)
+    }
+
+    fn records(&self) -> Vec<(Addr, u16, HostRecord)> {
+        let slots = self.slots.borrow();
+        slots.iter().filter_map(HostSlot::read).collect()
+    }
+}
+
+fn v4(number: u32) -> Addr {
+    Addr::v4((0x0a00_0000 + number).to_be_bytes())
+}
+
+#[test]
+fn a_slot_says_whom_it_counts() {
+    let v6 = Addr::v6([0x20, 1, 13, 184, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+    for host in [v4(5), v6] {
+        for service in [1, 511] {
+            for passes in [true, false] {
+                let table = Table::of(64);
+                assert!(table.count(&HostKey::new(&host, service, passes), 0));
+                let records = table.records();
+                let (found, number, record) = records.first().unwrap();
+                assert_eq!((*found, *number, records.len()), (host, service, 1));
+                let [_, passed] = record.passed;
+                let [_, refused] = record.refused;
+                assert_eq!(
+                    (passed.packets, refused.packets),
+                    (u64::from(passes), u64::from(!passes))
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn hosts_services_and_fates_have_slots_of_their_own() {
+    let table = Table::of(4096);
+    let mut keys = 0;
+    for host in (0..50).map(v4) {
+        for service in 1..10 {
+            for passes in [true, false] {
+                keys += 1;
+                for _ in 0..3 {
+                    assert!(table.count(&HostKey::new(&host, service, passes), 0));
+                }
+            }
+        }
+    }
+    let records = table.records();
+    assert_eq!(records.len(), keys);
+    let pairs: HashSet<_> = records
+        .iter()
+        .map(|(host, service, _)| (*host, *service))
+        .collect();
+    assert_eq!(pairs.len(), keys / 2);
+    for (_, _, record) in records {
+        let [_, passed] = record.passed;
+        let [_, refused] = record.refused;
+        assert_eq!(passed.packets + refused.packets, 3);
+    }
+}
+
+/// What `slots_for` promises: as many keys as were asked for find room, whatever the addresses.
+#[test]
+fn a_table_has_room_for_what_was_asked_for() {
+    for keys in [8, 100, 1000, 14_563, 16_384, 29_127] {
+        let slots = slots_for(keys);
+        let in_a_row = Table::of(slots);
+        let scattered = Table::of(slots);
+        for number in 0..keys {
+            assert!(
+                in_a_row.count(&HostKey::new(&v4(number), 3, false), 0),
+                "{number} of {keys}"
+            );
+            let far = number.wrapping_mul(0x9e37_79b9);
+            assert!(scattered.count(&HostKey::new(&v4(far >> 8), 3, number % 2 == 0), 0));
+        }
+    }
+}
+
+#[test]
+fn a_full_table_refuses_new_keys_and_keeps_the_old() {
+    let table = Table::of(BUCKET);
+    for number in 0..BUCKET {
+        assert!(table.count(&HostKey::new(&v4(number), 1, true), 0));
+    }
+    assert!(!table.count(&HostKey::new(&v4(BUCKET), 1, true), 0));
+    assert!(table.count(&HostKey::new(&v4(0), 1, true), 0));
+    let sum: u64 = table
+        .records()
+        .iter()
+        .map(|(_, _, record)| record.passed[1].packets)
+        .sum();
+    assert_eq!(sum, u64::from(BUCKET) + 1);
+}
+
+#[test]
+fn a_table_without_slots_refuses_all() {
+    assert!(!Table::of(0).count(&HostKey::new(&v4(1), 1, true), 0));
+}
+
+#[test]
+fn the_exact_clock_is_asked_once_a_second() {
+    let table = Table::of(8);
+    let key = HostKey::new(&v4(1), 1, true);
+    for tick in 0..10 * TICKS {
+        table
+            .now
+            .set(5 * SECOND + u64::from(tick) * (SECOND / u64::from(TICKS)));
+        assert!(table.count(&key, tick));
+    }
+    assert_eq!(table.asked.get(), 10);
+    let records = table.records();
+    let (_, _, record) = records.first().unwrap();
+    assert_eq!(record.active_seconds, 10);
+    assert_eq!(record.active_since, 14 * SECOND);
+}
+
+#[test]
+fn ticks_wrap() {
+    let table = Table::of(8);
+    let key = HostKey::new(&v4(1), 1, true);
+    for tick in [u32::MAX - TICKS / 2, u32::MAX, TICKS / 4, TICKS] {
+        assert!(table.count(&key, tick));
+    }
+    assert_eq!(table.asked.get(), 2);
+}
+
+#[test]
+fn sizes_are_powers_of_two_within_bounds() {
+    assert_eq!(slots_for(0), BUCKET);
+    assert_eq!(slots_for(1), BUCKET);
+    assert_eq!(slots_for(16_384), 32_768);
+    assert_eq!(slots_for(u32::MAX), SLOTS_MAX);
+    for keys in [9, 1000, 65_536, 1 << 23] {
+        let slots = slots_for(keys);
+        assert!(slots.is_power_of_two() && slots >= 2 * keys);
+    }
+}

@@ -1,0 +1,193 @@
+//! Coming and going: what is attached, refused, and left behind.
+
+use imblock::lab::{EchoServer, Lab};
+
+use super::support::{ACME, PORTS, Rig};
+
+#[test]
+fn down_leaves_nothing_and_traffic_flows_again() {
+    let Some(rig) = Rig::up("down_leaves_nothing_and_traffic_flows_again") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    rig.ok(&["block", "all"]);
+    assert_eq!(rig.alice_reaches(), [false, false, true]);
+    assert!(rig.pins_exist());
+    rig.ok(&["down"]);
+    assert!(!rig.pins_exist());
+    assert_eq!(rig.alice_reaches(), [true, true, true]);
+}
+
+#[test]
+fn status_says_where_it_is_attached() {
+    let Some(rig) = Rig::new("status_says_where_it_is_attached") else {
+        return;
+    };
+    let wan = format!("{}:wan", Lab::WAN);
+    rig.ok(&["up", "-p", "policy.yaml", "-i", Lab::LAN, "-i", &wan]);
+    let mut status = rig.status();
+    status.interfaces.sort_by(|a, b| a.name.cmp(&b.name));
+    let [lan, wan] = &status.interfaces[..] else {
+        panic!("{status:?}");
+    };
+    assert_eq!(
+        (lan.name.as_str(), lan.side.as_str(), lan.xdp.as_str()),
+        ("lan0", "lan", "native")
+    );
+    assert_eq!(
+        (wan.name.as_str(), wan.side.as_str(), wan.xdp.as_str()),
+        ("wan0", "wan", "native")
+    );
+    assert!(lan.egress && !wan.egress);
+    assert_eq!(
+        (status.policy.name.as_str(), status.controller),
+        ("test", None)
+    );
+}
+
+#[test]
+fn up_twice_keeps_counters_and_enforcement() {
+    let Some(rig) = Rig::up("up_twice_keeps_counters_and_enforcement") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    rig.ok(&["block", "acme"]);
+    assert_eq!(rig.alice_reaches(), [false, true, true]);
+    let before = rig.services().sum("acme").1.packets;
+    assert!(before > 0);
+    rig.ok(&["up", "-p", "policy.yaml", "-i", Lab::LAN]);
+    assert_eq!(rig.services().sum("acme").1.packets, before);
+    assert_eq!(rig.alice_reaches(), [false, true, true]);
+    assert_eq!(rig.status().policy.generation, 2);
+}
+
+#[test]
+fn down_twice_says_that_nothing_is_running() {
+    let Some(rig) = Rig::up("down_twice_says_that_nothing_is_running") else {
+        return;
+    };
+    rig.ok(&["down"]);
+    let complaint = rig.fails(7, &["down"]);
+    assert!(complaint.contains(&rig.instance), "{complaint}");
+}
+
+#[test]
+fn an_instance_that_is_not_up_is_named() {
+    let Some(rig) = Rig::new("an_instance_that_is_not_up_is_named") else {
+        return;
+    };
+    for command in [
+        &["hosts"][..],
+        &["status"],
+        &["block", "irc"],
+        &["reset"],
+        &["policy", "apply", "policy.yaml"],
+        &["down"],
+    ] {
+        let complaint = rig.fails(7, command);
+        assert!(
+            complaint.contains(&rig.instance),
+            "{command:?}: {complaint}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_interface_is_named_with_those_that_exist() {
+    let Some(rig) = Rig::new("an_unknown_interface_is_named_with_those_that_exist") else {
+        return;
+    };
+    let complaint = rig.fails(6, &["up", "-i", "lan9"]);
+    assert!(
+        complaint.contains("lan9") && complaint.contains("lan0"),
+        "{complaint}"
+    );
+    assert!(!rig.pins_exist());
+    let complaint = rig.fails(6, &["up", "-i", Lab::LAN, "-i", "lan9"]);
+    assert!(complaint.contains("lan9"), "{complaint}");
+    assert!(!rig.pins_exist(), "a failed `up` left pins");
+}
+
+#[test]
+fn a_foreign_program_is_named_and_left_alone() {
+    let Some(rig) = Rig::up("a_foreign_program_is_named_and_left_alone") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    rig.ok(&["block", "acme"]);
+    // Another instance's program is as foreign as anybody's.
+    let instance = format!("{}x", rig.instance);
+    let output = rig.as_instance(&instance, &["up", "-i", Lab::LAN]);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{complaint}");
+    assert!(
+        complaint.contains("lan0") && complaint.contains("lan_ingress"),
+        "{complaint}"
+    );
+    assert_eq!(rig.alice_reaches(), [false, true, true]);
+    rig.ok(&["status"]);
+}
+
+#[test]
+fn instances_do_not_touch_each_other() {
+    let test = "instances_do_not_touch_each_other";
+    let (Some(one), Some(other)) = (Rig::up(test), Rig::up(test)) else {
+        return;
+    };
+    let _servers = [&one, &other].map(|rig| EchoServer::start(&rig.lab.server, &PORTS).unwrap());
+    one.ok(&["block", "acme"]);
+    assert_eq!(one.alice_reaches(), [false, true, true]);
+    assert_eq!(other.alice_reaches(), [true, true, true]);
+    assert_eq!(other.services().of("acme").actions["everyone"], "count");
+    assert!(other.status().overrides.is_empty());
+    other.ok(&["down"]);
+    assert_eq!(one.alice_reaches(), [false, true, true]);
+}
+
+#[test]
+fn an_interface_that_goes_away_does_no_harm() {
+    let Some(rig) = Rig::up("an_interface_that_goes_away_does_no_harm") else {
+        return;
+    };
+    rig.lab.router.namespace.remove(Lab::LAN).unwrap();
+    rig.ok(&["block", "acme"]);
+    let status = rig.status();
+    assert!(
+        status
+            .interfaces
+            .iter()
+            .all(|interface| interface.xdp == "none"),
+        "{status:?}"
+    );
+    rig.ok(&["hosts"]);
+    rig.ok(&["down"]);
+    assert!(!rig.pins_exist());
+}
+
+#[test]
+fn several_instances_share_a_router_on_different_interfaces() {
+    let Some(rig) = Rig::up("several_instances_share_a_router_on_different_interfaces") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    let instance = format!("{}w", rig.instance);
+    let wan = format!("{}:wan", Lab::WAN);
+    let up = rig.as_instance(&instance, &["up", "-p", "policy.yaml", "-i", &wan]);
+    assert!(
+        up.status.success(),
+        "{}",
+        String::from_utf8_lossy(&up.stderr)
+    );
+    rig.as_instance(&instance, &["block", "bolt"]);
+    rig.ok(&["block", "acme"]);
+    assert_eq!(rig.alice_reaches(), [false, false, true]);
+    rig.ok(&["down"]);
+    assert!(rig.reaches(&rig.lab.alice, &rig.lab.server, ACME));
+    let down = rig.as_instance(&instance, &["down"]);
+    assert!(
+        down.status.success(),
+        "{}",
+        String::from_utf8_lossy(&down.stderr)
+    );
+    assert_eq!(rig.alice_reaches(), [true, true, true]);
+}

@@ -1,0 +1,255 @@
+//! What the tests have in common: a network with the executable at its router, its JSON, and
+//! traffic that is counted by whoever sends and receives it.
+
+mod controller;
+mod documents;
+mod frames;
+mod traffic;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use imblock::lab::{Answer, Host, Lab, LabError, Probe, Wiring, probe};
+use imblock::testing;
+use imblock_common::Transport;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+pub(crate) use controller::Controller;
+pub(crate) use documents::{Counts, HostsDocument, ServicesDocument, StatusDocument};
+pub(crate) use frames::send_frames;
+pub(crate) use traffic::{Sink, Stream, send};
+
+/// Long enough for a machine under load; below the second after which TCP asks again.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(800);
+
+/// Two messengers of our own, so that no test depends on the catalogue.
+pub(crate) const POLICY: &str = "\
+version: 1
+name: test
+defaults: { action: count }
+groups:
+  support: [10.77.0.3/32, 'fd77::3/128']
+services:
+  - { id: acme, name: Acme Chat, category: im, ports: [tcp/7000, udp/7000] }
+  - { id: bolt, name: Bolt, category: im, ports: [tcp/7001, udp/7001] }
+";
+/// A port of `acme`, of `bolt`, and of nobody.
+pub(crate) const ACME: u16 = 7000;
+pub(crate) const BOLT: u16 = 7001;
+pub(crate) const NOBODY: u16 = 7002;
+/// Every port that a test's server listens on.
+pub(crate) const PORTS: [(Transport, u16); 6] = [
+    (Transport::Tcp, ACME),
+    (Transport::Udp, ACME),
+    (Transport::Tcp, BOLT),
+    (Transport::Udp, BOLT),
+    (Transport::Tcp, NOBODY),
+    (Transport::Udp, NOBODY),
+];
+
+/// A network with the executable at its router.
+pub(crate) struct Rig {
+    pub(crate) lab: Lab,
+    pub(crate) instance: String,
+    home: TempDir,
+    /// Every instance that a command was run for.
+    instances: Mutex<BTreeSet<String>>,
+}
+
+impl Rig {
+    /// None, with the reason noted, where the kernel is not ours to use.
+    pub(crate) fn new(test: &str) -> Option<Self> {
+        Self::wired(test, Wiring::Plain)
+    }
+
+    pub(crate) fn wired(test: &str, wiring: Wiring) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if !testing::kernel_or_skip(test) {
+            return None;
+        }
+        let lab = match Lab::new(wiring) {
+            Ok(lab) => lab,
+            Err(error @ LabError::NoPermission { .. }) => {
+                testing::skip_for_kernel(test, error);
+                return None;
+            }
+            // Tagged frames are proved without VLAN interfaces, too.
+            Err(error @ LabError::KernelLacks { .. }) if wiring != Wiring::Plain => {
+                testing::skip(test, error);
+                return None;
+            }
+            Err(error) => panic!("{error}: {error:?}"),
+        };
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let rig = Self {
+            lab,
+            instance: format!("test-{}-{number}", std::process::id()),
+            home: tempfile::tempdir().unwrap(),
+            instances: Mutex::default(),
+        };
+        rig.write("policy.yaml", POLICY);
+        Some(rig)
+    }
+
+    /// With [`POLICY`] in force on the LAN.
+    pub(crate) fn up(test: &str) -> Option<Self> {
+        let rig = Self::new(test)?;
+        rig.ok(&["up", "-p", "policy.yaml", "-i", Lab::LAN]);
+        Some(rig)
+    }
+
+    /// Writes a file into the directory where commands run.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        fs::write(self.home.path().join(name), content).unwrap();
+    }
+
+    /// Runs a command at the router.
+    pub(crate) fn imblock(&self, arguments: &[&str]) -> Output {
+        self.as_instance(&self.instance, arguments)
+    }
+
+    /// Runs a command at the router for another instance than the rig's.
+    pub(crate) fn as_instance(&self, instance: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command(instance, arguments);
+        self.lab.router.namespace.output(&mut command).unwrap()
+    }
+
+    pub(crate) fn command(&self, instance: &str, arguments: &[&str]) -> Command {
+        self.instances.lock().unwrap().insert(instance.to_owned());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imblock"));
+        command
+            .args(["--instance", instance])
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env("IMBLOCK_STATE_DIR", self.home.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.imblock(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {} {stderr}",
+            output.status
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail with this exit code, and gives its complaint.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.imblock(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(
+            !stderr.trim().is_empty(),
+            "{arguments:?} failed without a word"
+        );
+        stderr
+    }
+
+    #[track_caller]
+    fn json<T: DeserializeOwned>(&self, command: &str) -> T {
+        let text = self.ok(&[command, "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command}: {error} in {text}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn hosts(&self) -> HostsDocument {
+        self.json("hosts")
+    }
+
+    #[track_caller]
+    pub(crate) fn services(&self) -> ServicesDocument {
+        self.json("services")
+    }
+
+    #[track_caller]
+    pub(crate) fn status(&self) -> StatusDocument {
+        self.json("status")
+    }
+
+    /// Starts `imblock run`, and waits until it is at work.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Controller {
+        Controller::start(self, arguments)
+    }
+
+    /// Whether TCP and UDP of a port answer over every address family. They must agree.
+    #[track_caller]
+    pub(crate) fn reaches(&self, from: &Host, to: &Host, port: u16) -> bool {
+        let probes: Vec<Probe> = to
+            .addresses()
+            .flat_map(|address| {
+                let to = SocketAddr::new(address, port);
+                [Transport::Tcp, Transport::Udp].map(|transport| Probe { transport, to })
+            })
+            .collect();
+        let answers = probe(&from.namespace, &probes, PATIENCE).unwrap();
+        if answers.iter().all(|answer| *answer == Answer::Echoed) {
+            return true;
+        }
+        let silent = answers.iter().all(|answer| *answer == Answer::Silence);
+        assert!(silent, "port {port} from {}: {answers:?}", from.name());
+        false
+    }
+
+    /// Whether alice reaches acme, bolt and nobody's port.
+    #[track_caller]
+    pub(crate) fn alice_reaches(&self) -> [bool; 3] {
+        let Lab { alice, server, .. } = &self.lab;
+        [ACME, BOLT, NOBODY].map(|port| self.reaches(alice, server, port))
+    }
+
+    /// Whether bob does.
+    #[track_caller]
+    pub(crate) fn bob_reaches(&self) -> [bool; 3] {
+        let Lab { bob, server, .. } = &self.lab;
+        [ACME, BOLT, NOBODY].map(|port| self.reaches(bob, server, port))
+    }
+
+    /// The server's IPv4 address, with a port.
+    pub(crate) fn server_at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.lab.server.v4.into(), port)
+    }
+
+    /// Pins of the instance.
+    pub(crate) fn pins_exist(&self) -> bool {
+        let root = std::env::var_os("IMBLOCK_BPFFS").unwrap_or_else(|| "/sys/fs/bpf".into());
+        std::path::Path::new(&root)
+            .join("imblock")
+            .join(&self.instance)
+            .exists()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // A test that failed half-way must not leave pins in the machine's bpffs.
+        let instances = self.instances.lock().unwrap().clone();
+        for instance in instances {
+            let mut down = self.command(&instance, &["down"]);
+            let _ = self.lab.router.namespace.output(&mut down);
+        }
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within 10 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
