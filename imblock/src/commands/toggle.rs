@@ -60,8 +60,8 @@ pub(super) fn reset(target: &Target, args: &ResetArgs) -> Result<Exit, CommandEr
     let still = changed.still_toggled();
     if still > 0 {
         say(format_args!(
-            "warning: {} of them set by hand for all groups, which still holds: `imblock reset` \
-             without --group ends that",
+            "warning: what is set by hand for all groups still holds, here for {}: `imblock reset` \
+             without --group ends it",
             services(still)
         ));
     }

@@ -23,8 +23,9 @@ pub struct Maps {
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
     pub(super) hosts: MappedSlots,
-    /// Programs that are loaded later refer to the map by this descriptor.
-    _hosts_map: Map,
+    /// Programs are loaded after this is made, and name their maps by descriptor: it must stay open
+    /// although nobody else asks for it.
+    _host_slots: Map,
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     room_for_prefixes: u32,
@@ -35,8 +36,8 @@ impl Maps {
     pub(super) fn open(
         mut map: impl FnMut(&'static str) -> Result<Map, KernelError>,
     ) -> Result<Self, KernelError> {
-        let hosts_map = map(maps::HOSTS)?;
-        let hosts = mapped(&hosts_map)?;
+        let host_slots = map(maps::HOSTS)?;
+        let hosts = mapped(&host_slots)?;
         let prefixes = map(maps::HOST_PREFIXES)?;
         let room_for_prefixes = max_entries(maps::HOST_PREFIXES, &prefixes)?;
         Ok(Self {
@@ -49,7 +50,7 @@ impl Maps {
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
-            _hosts_map: hosts_map,
+            _host_slots: host_slots,
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             room_for_prefixes,

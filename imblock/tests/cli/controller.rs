@@ -81,6 +81,20 @@ fn stop_signals_detach() {
 }
 
 #[test]
+fn a_stop_while_it_starts_leaves_nothing_attached() {
+    let Some(site) = Site::or_skip("a_stop_while_it_starts_leaves_nothing_attached") else {
+        return;
+    };
+    for milliseconds in [0, 3, 10, 20, 40, 80, 160] {
+        let running = site.launch(&["run", "-i", "lan0", "--listen", "none"]);
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        running.signal(Signal::TERM);
+        running.end();
+        site.imblock(&["status"]).exits(7);
+    }
+}
+
+#[test]
 fn a_killed_controller_is_taken_over() {
     let Some(site) = Site::or_skip("a_killed_controller_is_taken_over") else {
         return;

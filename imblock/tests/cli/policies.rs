@@ -83,7 +83,6 @@ fn mistakes_are_shown_where_they_are() {
             "version 1, not 7",
         ),
         ("name: x\n".to_owned(), "1:1", "`version` is missing"),
-        (String::new(), "", "the policy is empty"),
         (
             format!("{name}---\nversion: 1\n"),
             "4:1",
@@ -117,6 +116,10 @@ fn mistakes_are_shown_where_they_are() {
             .says(&format!("policy.yaml:{at}"))
             .says(words);
     }
+    check("# nothing\n")
+        .exits(3)
+        .says("policy.yaml")
+        .says("the policy is empty");
     check(b"version: 1\nname: \xff\xfe\n")
         .exits(3)
         .says("policy.yaml:2:7")

@@ -140,6 +140,17 @@ impl<N: Network> Site<N> {
         self.start_into(arguments, log)
     }
 
+    /// Starts the binary at the router, and does not wait.
+    pub(crate) fn launch(&self, arguments: &[&str]) -> Running {
+        let log = self.dir().join("log");
+        let mut command = self.command(arguments);
+        command
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap());
+        let child = self.network.router().spawn(&mut command).unwrap();
+        Running { child, log }
+    }
+
     /// The same with another standard error.
     pub(crate) fn start_into(&self, arguments: &[&str], stderr: fs::File) -> Running {
         let socket = self.dir().join("notify");
