@@ -20,8 +20,8 @@ use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
 
-/// A map's value is read over the stack, and the port table's 256 KiB pass through several frames:
-/// without optimisation more than the usual 2 MiB.
+/// A map's value passes over the stack, and the port table's 256 KiB pass through several frames when
+/// a reload writes it: without optimisation more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {

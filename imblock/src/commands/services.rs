@@ -1,7 +1,5 @@
 //! `services`: what is known of services, what is done with them, how much was seen.
 
-use std::collections::BTreeMap;
-
 use super::CommandError;
 use super::target::Target;
 use super::toggle::{known_services, select_all};
@@ -15,12 +13,7 @@ pub(super) fn services(target: &Target, args: &ServicesArgs) -> Result<Exit, Com
     let instance = target.open()?;
     let status = target.status(&instance)?;
     let snapshot = instance.maps.snapshot()?;
-    let live = instance.maps.live()?;
-    let ports: BTreeMap<u16, Vec<PortRange>> = live
-        .services
-        .into_iter()
-        .map(|service| (service.number, service.ports))
-        .collect();
+    let ports = instance.maps.ports()?;
     let known = known_services(&target.state.load()?, &instance)?;
     let facts: Vec<ServiceFacts> = select_all(&known, &args.selectors)?
         .into_iter()

@@ -30,27 +30,61 @@ pub struct Attachment {
     pub program: u32,
 }
 
-/// Finds the planned interfaces, and refuses any that somebody else's program is on. Nothing has
-/// been touched when this fails.
-pub(super) fn resolve(plan: &[InterfacePlan], pins: &Pins) -> Result<Vec<Interface>, KernelError> {
+/// Finds the planned interfaces, a bridge's ports in the place of the bridge, and refuses any that
+/// somebody else's program is on. Nothing has been touched when this fails.
+pub(super) fn resolve(
+    plan: &[InterfacePlan],
+    pins: &Pins,
+) -> Result<Vec<(InterfacePlan, Interface)>, KernelError> {
     if plan.is_empty() {
         return Err(KernelError::NoInterfaces);
     }
     let known = interfaces()?;
-    plan.iter()
-        .map(|wanted| {
-            let found = known.iter().find(|interface| interface.name == wanted.name);
-            let interface = found.cloned().ok_or_else(|| KernelError::NoInterface {
-                name: wanted.name.clone(),
-                known: known
-                    .iter()
-                    .map(|interface| interface.name.clone())
-                    .collect(),
-            })?;
-            refuse_foreign(&interface, pins)?;
-            Ok(interface)
-        })
-        .collect()
+    let mut resolved: Vec<(InterfacePlan, Interface)> = Vec::new();
+    for wanted in plan {
+        for interface in stand_ins(wanted, &known)? {
+            refuse_foreign(interface, pins)?;
+            let own = InterfacePlan {
+                name: interface.name.clone(),
+                ..wanted.clone()
+            };
+            // A port that is also named by itself is what its own entry says.
+            let named = plan.iter().any(|other| other.name == own.name);
+            if !named || wanted.name == own.name {
+                resolved.push((own, interface.clone()));
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// The interfaces that an entry of the plan means: itself, or a bridge's ports, for XDP in the
+/// driver attaches to no bridge.
+fn stand_ins<'a>(
+    wanted: &InterfacePlan,
+    known: &'a [Interface],
+) -> Result<Vec<&'a Interface>, KernelError> {
+    let found = known.iter().find(|interface| interface.name == wanted.name);
+    let found = found.ok_or_else(|| KernelError::NoInterface {
+        name: wanted.name.clone(),
+        known: known
+            .iter()
+            .map(|interface| interface.name.clone())
+            .collect(),
+    })?;
+    if !found.is_bridge {
+        return Ok(vec![found]);
+    }
+    let ports: Vec<&Interface> = known
+        .iter()
+        .filter(|port| port.controller == Some(found.index))
+        .collect();
+    if ports.is_empty() {
+        return Err(KernelError::NoPorts {
+            bridge: found.name.clone(),
+        });
+    }
+    Ok(ports)
 }
 
 fn refuse_foreign(interface: &Interface, pins: &Pins) -> Result<(), KernelError> {

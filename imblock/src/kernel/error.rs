@@ -69,6 +69,12 @@ pub enum KernelError {
         /// The interfaces that exist.
         known: Vec<String>,
     },
+    /// A bridge has nobody to stand for it.
+    #[error("the bridge `{bridge}` has no ports, and XDP attaches to those: add them first")]
+    NoPorts {
+        /// The bridge.
+        bridge: String,
+    },
     /// Somebody else's XDP program is on the interface.
     #[error(
         "interface `{interface}` already has the XDP program `{program}` (id {id}), which is not \
@@ -214,9 +220,10 @@ impl KernelError {
             }
             Self::InstanceName(_) | Self::NoInterfaces => Exit::Usage,
             Self::NotRunning(_) => Exit::NotRunning,
-            Self::NoInterface { .. } | Self::NotNative { .. } | Self::Attach { .. } => {
-                Exit::Interface
-            }
+            Self::NoInterface { .. }
+            | Self::NoPorts { .. }
+            | Self::NotNative { .. }
+            | Self::Attach { .. } => Exit::Interface,
             Self::Foreign { .. } => Exit::Busy,
             Self::TooManyPrefixes { .. } => Exit::BadPolicy,
             Self::Abi { .. }

@@ -5,6 +5,7 @@ use imblock_common::{Hook, Side};
 
 use super::attach::{detach, interface_status, resolve};
 use super::maps::Maps;
+use super::netlink::Interface;
 use super::object::Loaded;
 use super::pins::{InstanceName, Pins};
 use super::{KernelError, features};
@@ -45,18 +46,20 @@ impl Instance {
     /// and counters stay, links get the new programs without a gap, interfaces that the plan does
     /// not name any more are let go.
     ///
-    /// When this fails, what was newly attached is detached again; an instance that was not up
-    /// before leaves nothing behind.
+    /// When this fails, what was newly attached is detached again and the old policy is in force; an
+    /// instance that was not up before leaves nothing behind.
     pub fn up(name: &InstanceName, plan: &Plan) -> Result<Self, KernelError> {
         features::require_right()?;
         let pins = Pins::of(name);
         let interfaces = resolve(&plan.interfaces, &pins)?;
         let new = !pins.exist();
         let mut fresh = Vec::new();
+        let mut before = 0;
         let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
+            before = maps.generation()?;
             maps.apply(plan)?;
-            maps.set_flags(counting_flags(&plan.interfaces))?;
-            for (wanted, interface) in plan.interfaces.iter().zip(&interfaces) {
+            maps.set_flags(counting_flags(&interfaces))?;
+            for (wanted, interface) in &interfaces {
                 let hooks = loaded.attach(wanted, interface, &pins)?;
                 fresh.extend(hooks.into_iter().map(|hook| (wanted.name.clone(), hook)));
             }
@@ -65,7 +68,7 @@ impl Instance {
         match result {
             Ok(maps) => {
                 let instance = Self { pins, maps };
-                instance.let_go(&plan.interfaces)?;
+                instance.let_go(&interfaces)?;
                 Ok(instance)
             }
             Err(error) => {
@@ -75,6 +78,8 @@ impl Instance {
                 }
                 if new {
                     let _ = take_down(&pins);
+                } else if let Ok(mut maps) = Maps::pinned(&pins) {
+                    let _ = maps.go_back_to(before);
                 }
                 Err(error)
             }
@@ -98,9 +103,9 @@ impl Instance {
     }
 
     /// Detaches from interfaces that are not wanted any more.
-    fn let_go(&self, wanted: &[InterfacePlan]) -> Result<(), KernelError> {
+    fn let_go(&self, wanted: &[(InterfacePlan, Interface)]) -> Result<(), KernelError> {
         for (interface, hook) in self.pins.links()? {
-            if !wanted.iter().any(|plan| plan.name == interface) {
+            if !wanted.iter().any(|(plan, _)| plan.name == interface) {
                 detach(&self.pins, &interface, hook)?;
             }
         }
@@ -117,9 +122,9 @@ fn take_down(pins: &Pins) -> Result<(), KernelError> {
 }
 
 /// Which passing packets WAN sides count: those that no LAN side sees as well.
-fn counting_flags(interfaces: &[InterfacePlan]) -> u32 {
+fn counting_flags(interfaces: &[(InterfacePlan, Interface)]) -> u32 {
     let lan = |hook: Hook| {
-        interfaces.iter().any(|interface| {
+        interfaces.iter().any(|(interface, _)| {
             interface.side == Side::Lan && (hook == Hook::Ingress || interface.egress)
         })
     };

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
+};
 use rtnetlink::Handle;
 
 use super::KernelError;
@@ -18,6 +20,10 @@ pub(super) struct Interface {
     pub(super) index: u32,
     /// The XDP program on it.
     pub(super) xdp: Option<AttachedXdp>,
+    /// Whether it is a bridge.
+    pub(super) is_bridge: bool,
+    /// The index of the bridge (or bond) that it is a port of.
+    pub(super) controller: Option<u32>,
 }
 
 /// The XDP program on an interface.
@@ -94,10 +100,16 @@ fn interface(message: &LinkMessage) -> Interface {
         name: String::new(),
         index: message.header.index,
         xdp: None,
+        is_bridge: false,
+        controller: None,
     };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name.clone_from(name),
+            LinkAttribute::Controller(index) => interface.controller = Some(*index),
+            LinkAttribute::LinkInfo(infos) => {
+                interface.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
+            }
             LinkAttribute::Xdp(attributes) => interface.xdp = attached_xdp(attributes),
             _ => {}
         }

@@ -141,13 +141,20 @@ impl Pins {
                 .map_err(|source| pins_error(dir, "could not be removed", source))?;
         }
         match std::fs::remove_dir(&self.home) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(pins_error(
-                self.home.clone(),
-                "could not be removed",
-                source,
-            )),
-            _ => Ok(()),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(pins_error(
+                    self.home.clone(),
+                    "could not be removed",
+                    source,
+                ));
+            }
+            _ => {}
         }
+        // Shared by all instances: whoever is last takes it along, and others keep it.
+        if let Some(shared) = self.home.parent() {
+            let _ = std::fs::remove_dir(shared);
+        }
+        Ok(())
     }
 }
 

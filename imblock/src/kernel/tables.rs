@@ -1,6 +1,6 @@
 //! Putting a plan into the idle half and making it the live one; reading and toggling what is live.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use aya::maps::MapError;
@@ -40,8 +40,6 @@ pub struct LiveService {
     pub id: String,
     /// What each group does with it, by group number.
     pub cells: Vec<ActionCell>,
-    /// The remote ports that tell it.
-    pub ports: Vec<PortRange>,
 }
 
 /// One toggle: what a group does with a service from now on; `None` is what the policy says.
@@ -85,6 +83,20 @@ impl Maps {
         Ok(generation)
     }
 
+    /// The live generation; 0 before the first policy.
+    pub(super) fn generation(&self) -> Result<u32, KernelError> {
+        Ok(self.control()?.generation)
+    }
+
+    /// Makes the generation before the latest [`Maps::apply`] live again: its half is untouched.
+    pub(super) fn go_back_to(&mut self, generation: u32) -> Result<(), KernelError> {
+        let control = self.control()?;
+        self.set_control(Control {
+            generation,
+            ..control
+        })
+    }
+
     /// Changes single cells of the live half, in place: each takes effect at once.
     pub fn toggle(&mut self, changes: &[ActionChange]) -> Result<(), KernelError> {
         let half = Half::of_generation(self.control()?.generation);
@@ -120,7 +132,6 @@ impl Maps {
             .filter_map(|group| u16::try_from(group).ok())
             .map(|group| self.action_row(half, group))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut ports = ports_by_service(self.port_table(half)?.as_ref());
         let services = self
             .service_numbers()?
             .iter()
@@ -128,7 +139,6 @@ impl Maps {
                 number,
                 id: id.to_owned(),
                 cells: rows.iter().map(|row| cell(row, number)).collect(),
-                ports: ports.remove(&number).unwrap_or_default(),
             })
             .collect();
         Ok(Live {
@@ -136,6 +146,12 @@ impl Maps {
             groups,
             services,
         })
+    }
+
+    /// The remote ports that tell each service in the live policy, by service number.
+    pub fn ports(&self) -> Result<BTreeMap<u16, Vec<PortRange>>, KernelError> {
+        let half = Half::of_generation(self.control()?.generation);
+        Ok(ports_by_service(self.port_table(half)?.as_ref()))
     }
 
     /// Names of the live policy's groups, by number.

@@ -191,3 +191,41 @@ fn several_instances_share_a_router_on_different_interfaces() {
     );
     assert_eq!(rig.alice_reaches(), [true, true, true]);
 }
+
+#[test]
+fn a_bridge_stands_for_its_ports() {
+    let Some(rig) = Rig::new("a_bridge_stands_for_its_ports") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    let at_switch = |arguments: &[&str]| {
+        let mut command = rig.command("bridge", arguments);
+        let output = rig.lab.switch.output(&mut command).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // A port that is named by itself keeps its own side.
+    let up = format!("{}:wan", Lab::SWITCH_UP);
+    at_switch(&["up", "-p", "policy.yaml", "-i", "br0", "-i", &up]);
+    let status: serde_json::Value =
+        serde_json::from_str(&at_switch(&["status", "--json"])).unwrap();
+    let mut interfaces: Vec<(String, String, String)> = status["interfaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|interface| {
+            let word = |key: &str| interface[key].as_str().unwrap().to_owned();
+            (word("name"), word("side"), word("xdp"))
+        })
+        .collect();
+    interfaces.sort();
+    let expected = [("port1", "lan"), ("port2", "lan"), (Lab::SWITCH_UP, "wan")]
+        .map(|(name, side)| (name.to_owned(), side.to_owned(), "native".to_owned()));
+    assert_eq!(interfaces, expected);
+    at_switch(&["block", "acme"]);
+    assert_eq!(rig.alice_reaches(), [false, true, true]);
+    assert_eq!(rig.bob_reaches(), [false, true, true]);
+    at_switch(&["down"]);
+    assert_eq!(rig.alice_reaches(), [true, true, true]);
+}
