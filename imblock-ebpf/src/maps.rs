@@ -17,7 +17,7 @@ use imblock_common::layout::{
     ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
-use imblock_common::{Action, Addr, Counters, Evidence, Family, Tables, Transport, Verdict, View};
+use imblock_common::{Action, Addr, Counters, Evidence, Tables, Transport, Verdict, View};
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
 const SLOTS: usize = 16_384;
