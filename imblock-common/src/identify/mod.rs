@@ -1,6 +1,7 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
 mod port;
+mod prefix;
 
 use crate::layout::PortEntry;
 use crate::tables::LivePolicy;
@@ -12,16 +13,28 @@ use crate::{Ends, Segment, Tables};
 pub enum Evidence {
     /// The remote port.
     Port = 0,
+    /// The remote address.
+    Prefix = 1,
+    /// The server name of a TLS handshake.
+    Sni = 2,
+    /// The name of a DNS question.
+    Dns = 3,
+    /// The host of an HTTP request.
+    Http = 4,
 }
 
 impl Evidence {
     /// Every kind of evidence, in the order of the slots.
-    pub const ALL: [Self; 1] = [Self::Port];
+    pub const ALL: [Self; 5] = [Self::Port, Self::Prefix, Self::Sni, Self::Dns, Self::Http];
 
     /// The word for it in output and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Port => "port",
+            Self::Prefix => "prefix",
+            Self::Sni => "sni",
+            Self::Dns => "dns",
+            Self::Http => "http",
         }
     }
 }
@@ -37,7 +50,8 @@ pub struct Identified {
     pub remote_port: PortEntry,
 }
 
-/// Asks each kind of evidence in turn, the cheapest first.
+/// Asks each kind of evidence in turn, the cheapest first: a flood on a listed port costs a read of
+/// a flat table. What is dearer has its gate in front.
 #[inline(always)]
 pub(crate) fn identify<T: Tables>(
     segment: &Segment,
@@ -45,5 +59,6 @@ pub(crate) fn identify<T: Tables>(
     policy: LivePolicy,
     tables: T,
 ) -> Option<Identified> {
-    port::identify(segment, ends, policy, tables)
+    let remote_port = tables.port(policy.half, segment.transport, ends.remote_port);
+    port::identify(remote_port).or_else(|| prefix::identify(ends, remote_port, policy, tables))
 }

@@ -38,6 +38,10 @@ pub struct Plan {
     pub origins: Vec<CellOrigin>,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
+    /// Addresses at which a service lives. No prefix twice.
+    pub remotes: Vec<RemotePlan>,
+    /// Names that belong to a service. No name twice.
+    pub names: Vec<NamePlan>,
     /// What the operator should know: collateral, rules without effect, evidence that is not used.
     pub warnings: Vec<String>,
 }
@@ -112,6 +116,24 @@ pub struct PrefixPlan {
     pub entry: HostEntry,
 }
 
+/// A prefix at which a service lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemotePlan {
+    /// The addresses.
+    pub net: IpNet,
+    /// Service number.
+    pub service: u16,
+}
+
+/// A name that belongs to a service, with all names below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePlan {
+    /// In lower case, without a dot at either end.
+    pub suffix: String,
+    /// Service number.
+    pub service: u16,
+}
+
 /// Which rule set a cell of the action table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellOrigin {
@@ -138,6 +160,9 @@ impl Plan {
             .any(|prefix| prefix.entry.is_protected())
         {
             flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+        }
+        if !self.names.is_empty() {
+            flags |= PolicyHeader::HAS_NAMES;
         }
         flags
     }
