@@ -391,7 +391,7 @@ impl NameKey {
     /// Bits in front of the name.
     pub const FIXED_BITS: u32 = 32;
     /// Bits of a whole key: the prefix length of a lookup.
-    pub const FULL_BITS: u32 = Self::FIXED_BITS + 8 * Self::LENGTH as u32;
+    pub const FULL_BITS: u32 = 512;
 
     /// The key of a suffix as a policy names it, and its prefix length. `None` if it is empty or
     /// too long.
@@ -554,6 +554,7 @@ const _: () = {
     assert!(size_of::<HostEntry>() == 4);
     assert!(size_of::<RemoteGate>() == 16 * 1024);
     assert!(size_of::<NameKey>() == 64);
+    assert!(NameKey::FULL_BITS as usize == 8 * size_of::<NameKey>());
     assert!(size_of::<ServiceTotals>() == 1024);
     assert!(size_of::<HostRecord>() == 80);
     assert!(PortEntry::SERVICE as usize + 1 == SERVICES_MAX);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
-use crate::layout::{Half, HostEntry, PolicyHeader, PortEntry};
+use crate::layout::{Half, HostEntry, NameKey, PolicyHeader, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
 
@@ -115,6 +115,14 @@ impl Tables for &World {
         });
         let longest = covering.max_by_key(|(_, bits, _)| *bits);
         longest.map_or(HostEntry::default(), |(.., entry)| *entry)
+    }
+
+    fn remote(self, _: Half, _: &Addr) -> u16 {
+        0
+    }
+
+    fn name(self, _: &NameKey) -> u16 {
+        0
     }
 
     fn action(self, _: Half, group: u16, service: u16) -> Action {

@@ -19,6 +19,7 @@ mod netlink;
 mod object;
 mod pins;
 mod tables;
+mod tries;
 #[expect(
     unsafe_code,
     reason = "aya wants an unsafe promise for each map type; this is the one place"

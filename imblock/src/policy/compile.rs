@@ -71,6 +71,8 @@ pub(super) fn compile(
         actions: cells.rows,
         origins: cells.origins,
         prefixes,
+        remotes: Vec::new(),
+        names: Vec::new(),
         warnings: Vec::new(),
     };
     plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &clashes);

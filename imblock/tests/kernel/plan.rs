@@ -47,6 +47,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         ports,
         actions,
         origins: Vec::new(),
+        remotes: Vec::new(),
+        names: Vec::new(),
         prefixes: prefixes(world),
         warnings: Vec::new(),
     }
