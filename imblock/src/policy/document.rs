@@ -92,19 +92,23 @@ pub(super) struct ServiceDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) ports: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
-    pub(super) collateral: Vec<CollateralDocument>,
+    pub(super) collateral: Vec<Placed<CollateralDocument>>,
     pub(super) default: Option<Placed<String>>,
     pub(super) notes: Option<String>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) names: Vec<Placed<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) prefixes: Vec<Placed<String>>,
     pub(super) markers: Option<Placed<Vec<MarkerDocument>>>,
-    pub(super) names: Option<Placed<Vec<String>>>,
-    pub(super) prefixes: Option<Placed<Vec<String>>>,
 }
 
-/// An item of `collateral`.
+/// An item of `collateral`: one of the first three keys, and what breaks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CollateralDocument {
-    pub(super) port: Placed<String>,
+    pub(super) port: Option<Placed<String>>,
+    pub(super) name: Option<Placed<String>>,
+    pub(super) prefix: Option<Placed<String>>,
     pub(super) breaks: String,
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::domain::DomainFault;
 use super::model::VERSION;
 use super::net::{PortFault, PrefixFault};
 use super::numbers::NumberError;
@@ -121,6 +122,17 @@ pub enum PolicyErrorKind {
         /// What is wrong with it.
         fault: PrefixFault,
     },
+    /// Not a name that a service can have.
+    #[error("`{text}` is no name of a service: {fault}")]
+    BadDomain {
+        /// What was typed.
+        text: String,
+        /// What is wrong with it.
+        fault: DomainFault,
+    },
+    /// Collateral of nothing, or of more than one thing.
+    #[error("an item of `collateral` is about one port, one name or one prefix")]
+    CollateralOf,
     /// A date that is none.
     #[error("`{0}` is no date: write 2018-07-17, 2018-07 or 2018")]
     BadDate(String),
@@ -182,6 +194,16 @@ pub enum PolicyErrorKind {
         /// The limit.
         limit: u32,
     },
+    /// More names, or addresses of services, than the tables hold.
+    #[error("the services have {found} {what}, and there is room for {most}")]
+    TooMuchEvidence {
+        /// `names` or `prefixes`.
+        what: &'static str,
+        /// How many there are, those of the catalogue included.
+        found: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// No number is left for a service.
     #[error(transparent)]
     Number(#[from] NumberError),
@@ -230,6 +252,12 @@ impl PolicyErrorKind {
             }
             Self::BadPort { .. } => "write tcp/5050, udp/4000 or tcp/6660-6669".into(),
             Self::BadPrefix { fault, .. } => fault.help(),
+            Self::BadDomain { text, fault } => fault.help(text),
+            Self::CollateralOf => "write `{ port: tcp/4000, breaks: \"…\" }`, with `name` or `prefix` in place of `port`, and an item for each".into(),
+            Self::TooMuchEvidence { what: "names", .. } => {
+                "a name stands for all names below it: write the shorter one alone".into()
+            }
+            Self::TooMuchEvidence { .. } => "wider prefixes say the same in fewer lines".into(),
             Self::Selector(error) => error.help().into(),
             Self::UnknownGroup { .. } => {
                 "groups are named under `groups:`; `everyone` is who is in none".into()
