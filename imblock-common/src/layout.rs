@@ -130,6 +130,9 @@ pub struct Control {
     pub ticks_per_second: u32,
     /// How many (host, service) pairs were asked for when the maps were made.
     pub host_keys: u32,
+    /// Which questions the policy of each half needs: [`Control::HAS_GROUPS`] and the like. Here and
+    /// not with the rest of the policy, so that a packet which matches nothing reads one entry less.
+    pub policy_flags: [u32; HALVES],
 }
 
 impl Control {
@@ -137,6 +140,13 @@ impl Control {
     pub const WAN_COUNTS_RECEIVED: u32 = 1;
     /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
     pub const WAN_COUNTS_SENT: u32 = 2;
+
+    /// Some group has hosts: the local host's group must be looked up.
+    pub const HAS_GROUPS: u32 = 1;
+    /// Some host is protected: both ends must be looked up before a drop.
+    pub const HAS_PROTECTED_HOSTS: u32 = 2;
+    /// Some service has names: handshakes, questions and requests must be read.
+    pub const HAS_NAMES: u32 = 4;
 }
 
 /// A name in UTF-8, padded with zeros.
@@ -172,29 +182,16 @@ impl Name {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct PolicyHeader {
-    /// Which questions this policy needs: [`PolicyHeader::HAS_GROUPS`] and the like.
-    pub flags: u32,
     /// Groups in use, number 0 included.
     pub groups: u32,
     /// The generation whose tables lie in this half; 0 while they are being written.
     pub generation: u32,
-    /// Zero.
-    pub reserved: u32,
     /// When the policy was applied, in seconds since 1970.
     pub applied_at: u64,
     /// SHA-256 of the plan.
     pub hash: [u8; 32],
     /// The policy's own name.
     pub name: Name,
-}
-
-impl PolicyHeader {
-    /// Some group has hosts: the local host's group must be looked up.
-    pub const HAS_GROUPS: u32 = 1;
-    /// Some host is protected: both ends must be looked up before a drop.
-    pub const HAS_PROTECTED_HOSTS: u32 = 2;
-    /// Some service has names: handshakes, questions and requests must be read.
-    pub const HAS_NAMES: u32 = 4;
 }
 
 /// What a remote port tells, by transport and port number.
@@ -546,8 +543,8 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 28);
-    assert!(size_of::<PolicyHeader>() == 88);
+    assert!(size_of::<Control>() == 36);
+    assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);
     assert!(size_of::<HostPrefix>() == 20);

@@ -13,7 +13,7 @@ use crate::{Action, Addr, Evidence, Transport, Verdict};
 pub struct LivePolicy {
     /// Which copy of the tables to ask.
     pub half: Half,
-    /// [`crate::layout::PolicyHeader::flags`].
+    /// [`crate::layout::Control::policy_flags`] of that half.
     pub flags: u32,
 }
 

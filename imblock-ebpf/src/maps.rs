@@ -60,9 +60,10 @@ pub struct KernelMaps;
 impl Tables for KernelMaps {
     #[inline(always)]
     fn policy(self) -> LivePolicy {
-        let generation = CONTROL.get(0).map_or(0, |control| control.generation);
-        let half = Half::of_generation(generation);
-        let flags = POLICIES.get(half.index()).map_or(0, |header| header.flags);
+        let control = self.control();
+        let half = Half::of_generation(control.generation);
+        let [even, odd] = control.policy_flags;
+        let flags = if half.index() == 0 { even } else { odd };
         LivePolicy { half, flags }
     }
 
@@ -198,4 +199,5 @@ const NO_CONTROL: Control = Control {
     host_seed: 0,
     ticks_per_second: 0,
     host_keys: 0,
+    policy_flags: [0; HALVES],
 };

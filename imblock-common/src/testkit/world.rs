@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
-use crate::layout::{Half, HostEntry, NameKey, PolicyHeader, PortEntry};
+use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
 
@@ -79,15 +79,15 @@ impl World {
         }
     }
 
-    /// [`PolicyHeader::flags`] that this policy needs.
+    /// [`Control::policy_flags`] that this policy needs.
     pub fn flags(&self) -> u32 {
         let mut flags = 0;
         for (.., entry) in &self.hosts {
             if entry.group != group::EVERYONE {
-                flags |= PolicyHeader::HAS_GROUPS;
+                flags |= Control::HAS_GROUPS;
             }
             if entry.is_protected() {
-                flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+                flags |= Control::HAS_PROTECTED_HOSTS;
             }
         }
         flags

@@ -72,6 +72,17 @@ impl Maps {
         self.write_tries(idle, plan)?;
         self.write_service_names(plan)?;
         self.write_header(idle, header(plan, generation))?;
+        // Two writes: nobody reads the idle half's flags before the generation says so.
+        let mut policy_flags = control.policy_flags;
+        match policy_flags.each_mut() {
+            [even, _] if idle.index() == 0 => *even = plan.flags(),
+            [_, odd] => *odd = plan.flags(),
+        }
+        let control = Control {
+            policy_flags,
+            ..control
+        };
+        self.set_control(control)?;
         self.set_control(Control {
             generation,
             ..control
@@ -270,10 +281,8 @@ fn header(plan: &Plan, generation: u32) -> PolicyHeader {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     PolicyHeader {
-        flags: plan.flags(),
         groups: u32::try_from(plan.groups.len()).unwrap_or(u32::MAX),
         generation,
-        reserved: 0,
         applied_at: now.as_secs(),
         hash: plan.hash(),
         name: Name::new(&plan.name).unwrap_or(Name([0; _])),

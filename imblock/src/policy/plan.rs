@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use imblock_common::layout::{ActionRow, HostEntry, PolicyHeader, PortEntry, PortTable};
+use imblock_common::layout::{ActionRow, Control, HostEntry, PortEntry, PortTable};
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -148,21 +148,21 @@ pub struct CellOrigin {
 }
 
 impl Plan {
-    /// [`PolicyHeader::flags`] that this plan needs.
+    /// [`Control::policy_flags`] that this plan needs.
     pub fn flags(&self) -> u32 {
         let mut flags = 0;
         if self.prefixes.iter().any(|prefix| prefix.entry.group != 0) {
-            flags |= PolicyHeader::HAS_GROUPS;
+            flags |= Control::HAS_GROUPS;
         }
         if self
             .prefixes
             .iter()
             .any(|prefix| prefix.entry.is_protected())
         {
-            flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+            flags |= Control::HAS_PROTECTED_HOSTS;
         }
         if !self.names.is_empty() {
-            flags |= PolicyHeader::HAS_NAMES;
+            flags |= Control::HAS_NAMES;
         }
         flags
     }

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use bytemuck::Zeroable;
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, GROUPS_MAX, Half, HostEntry, HostRecord, NameKey,
+    ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
     OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
@@ -206,6 +206,7 @@ impl Counters for &MemoryTables {
             host_seed: 0,
             ticks_per_second: TICKS_PER_SECOND,
             host_keys: self.hosts_wanted,
+            policy_flags: [0; HALVES],
         }
     }
 
