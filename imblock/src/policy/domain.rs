@@ -99,7 +99,7 @@ pub enum DomainFault {
     #[error("on the network it has another form, of plain letters")]
     NotAscii,
     /// `*.whatsapp.com`.
-    #[error("a name stands for every name below it already")]
+    #[error("a name stands for all names below it without the `*.`")]
     Wildcard,
     /// `whatsapp.com.` or `.whatsapp.com`.
     #[error("a dot stands between labels only")]
