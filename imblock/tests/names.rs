@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use imblock::catalogue;
 use imblock::policy::plan::Plan;
 use imblock::policy::{
-    self, Policy, PolicyErrors, PolicySource, ServiceNumbers, Source, Surroundings,
+    self, Domain, Policy, PolicyErrors, PolicySource, ServiceNumbers, Source, Surroundings,
 };
 use imblock_common::layout::{Half, NameKey, PolicyHeader};
+use proptest::prelude::*;
 
 fn read(text: &str) -> Result<Policy, PolicyErrors> {
     policy::parse(Source::new("office.yaml".to_owned(), text.to_owned()))
@@ -320,7 +321,7 @@ fn every_name_of_the_catalogue_fits_in_the_table_and_is_needed() {
     for service in catalogue::services().unwrap() {
         for name in &service.names {
             assert!(NameKey::of_suffix(Half::of_generation(0), name.as_str()).is_some());
-            let shorter = |other: &&policy::Domain| name.as_str().ends_with(&format!(".{other}"));
+            let shorter = |other: &&Domain| name.as_str().ends_with(&format!(".{other}"));
             let shorter = service.names.iter().find(shorter);
             assert_eq!(
                 shorter,
@@ -480,4 +481,16 @@ fn what_ready_policies_allow_is_not_dropped_by_another_name() {
         action(of_name(&plan, "mrim.mail.ru").unwrap()),
         Action::Drop
     );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_as_a_name_fits_in_the_table(text in r"([-a-zA-Z0-9_.*/:ü ]|xn--|\.){0,70}") {
+        if let Ok(name) = Domain::parse(&text) {
+            let name = name.as_str();
+            prop_assert!(NameKey::of_suffix(Half::of_generation(0), name).is_some());
+            prop_assert!(name.split('.').count() >= 2 && name.split('.').all(|label| !label.is_empty()));
+            prop_assert_eq!(name, &text.to_ascii_lowercase());
+        }
+    }
 }
