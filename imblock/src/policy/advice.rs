@@ -82,7 +82,7 @@ fn without_evidence(dropped: &[&Service]) -> Option<String> {
     };
     (!named.is_empty()).then(|| {
         format!(
-            "dropping has no effect yet on {}{more}: this version tells services by ports, names and prefixes, and these have none of their own",
+            "dropping has no effect yet on {}{more}: this version tells services by their ports, names and prefixes, and these have none of their own",
             named.join(", ")
         )
     })

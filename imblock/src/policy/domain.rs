@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use imblock_common::layout::NameKey;
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::error::PolicyErrorKind;
@@ -42,11 +43,10 @@ fn fault_of(text: &str) -> Option<DomainFault> {
     let bare = text.trim_start_matches("*.").trim_matches('.');
     if text.is_empty() {
         Some(DomainFault::Empty)
-    } else if text.contains('/') || text.parse::<IpAddr>().is_ok() {
-        Some(match text.split_once('/') {
-            Some((first, _)) if first.parse::<IpAddr>().is_err() => DomainFault::Url,
-            _ => DomainFault::Address,
-        })
+    } else if text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok() {
+        Some(DomainFault::Address)
+    } else if text.contains('/') {
+        Some(DomainFault::Url)
     } else if !text.is_ascii() {
         Some(DomainFault::NotAscii)
     } else if !bare.is_empty() && bare.chars().all(is_of_a_label) {
@@ -99,7 +99,7 @@ pub enum DomainFault {
     #[error("on the network it has another form, of plain letters")]
     NotAscii,
     /// `*.whatsapp.com`.
-    #[error("a name stands for every name below it already")]
+    #[error("a name stands for all names below it without the `*.`")]
     Wildcard,
     /// `whatsapp.com.` or `.whatsapp.com`.
     #[error("a dot stands between labels only")]
