@@ -8,7 +8,7 @@ use imblock::policy::plan::Plan;
 use imblock::policy::{
     self, Domain, Policy, PolicyErrors, PolicySource, ServiceNumbers, Source, Surroundings,
 };
-use imblock_common::layout::{Half, NameKey, PolicyHeader};
+use imblock_common::layout::{Control, Half, NameKey};
 use proptest::prelude::*;
 
 fn read(text: &str) -> Result<Policy, PolicyErrors> {
@@ -78,10 +78,7 @@ rules: [{ services: [acme-chat], action: drop }]
     assert_eq!(of_address(&plan, "203.0.113.9"), Some("acme-chat"));
     assert_eq!(of_address(&plan, "203.0.113.8"), None);
     assert_eq!(of_address(&plan, "2001:db8:7:1::1"), Some("acme-chat"));
-    assert_eq!(
-        plan.flags() & PolicyHeader::HAS_NAMES,
-        PolicyHeader::HAS_NAMES
-    );
+    assert_eq!(plan.flags() & Control::HAS_NAMES, Control::HAS_NAMES);
     // Sorted and nothing twice, and no warning that dropping has no effect.
     assert!(plan.names.is_sorted_by(|a, b| a.suffix < b.suffix));
     assert!(plan.remotes.is_sorted_by(|a, b| a.net < b.net));
