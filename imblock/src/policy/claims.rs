@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::compile::Numbered;
 use super::domain::Domain;
-use super::error::PolicyErrorKind;
+use super::error_kind::PolicyErrorKind;
 use super::model::{Claim, Service};
 use super::net::PortRange;
 use super::plan::{NamePlan, RemotePlan};

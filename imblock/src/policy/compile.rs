@@ -14,7 +14,8 @@ use ipnet::IpNet;
 
 use super::advice;
 use super::claims::Claims;
-use super::error::{PolicyErrorKind, PolicyErrors};
+use super::error::PolicyErrors;
+use super::error_kind::PolicyErrorKind;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};

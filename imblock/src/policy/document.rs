@@ -10,7 +10,8 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::{Error as YamlError, Options, Spanned};
 
-use super::error::{PolicyError, PolicyErrorKind, SyntaxError};
+use super::error::PolicyError;
+use super::error_kind::{PolicyErrorKind, SyntaxError};
 use super::source::{Placed, Source, Span};
 
 /// Deeper nesting is no policy. The deepest key today lies at 5.

@@ -10,7 +10,7 @@ use imblock_common::layout::NameKey;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::error::PolicyErrorKind;
+use super::error_kind::PolicyErrorKind;
 
 /// The longest name, in bytes: the tables keep a dot behind it. A label of 63 bytes, the most that
 /// the name service allows, is longer.

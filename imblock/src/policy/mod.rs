@@ -11,6 +11,7 @@ mod compile;
 mod document;
 mod domain;
 mod error;
+mod error_kind;
 mod hash;
 mod model;
 mod net;
@@ -24,7 +25,8 @@ mod words;
 
 pub use compile::Surroundings;
 pub use domain::{DOMAIN_MAX, Domain, DomainFault};
-pub use error::{PolicyError, PolicyErrorKind, PolicyErrors, SyntaxError};
+pub use error::{PolicyError, PolicyErrors};
+pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use model::{Claim, Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;

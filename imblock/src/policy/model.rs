@@ -13,7 +13,8 @@ use serde::{Serialize, Serializer};
 
 use super::document;
 use super::domain::Domain;
-use super::error::{PolicyError, PolicyErrorKind, PolicyErrors};
+use super::error::{PolicyError, PolicyErrors};
+use super::error_kind::PolicyErrorKind;
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits};
 use super::reader::Reader;

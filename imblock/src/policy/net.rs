@@ -10,7 +10,7 @@ use imblock_common::Transport;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::error::PolicyErrorKind;
+use super::error_kind::PolicyErrorKind;
 
 const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 

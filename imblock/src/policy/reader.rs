@@ -15,7 +15,8 @@ use super::document::{
     RuleDocument, ServiceDocument,
 };
 use super::domain::Domain;
-use super::error::{PolicyError, PolicyErrorKind};
+use super::error::PolicyError;
+use super::error_kind::PolicyErrorKind;
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan, Limits};
