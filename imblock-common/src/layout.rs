@@ -145,7 +145,7 @@ impl Control {
     pub const HAS_GROUPS: u32 = 1;
     /// Some host is protected: both ends must be looked up before a drop.
     pub const HAS_PROTECTED_HOSTS: u32 = 2;
-    /// Some service has names: handshakes, questions and requests must be read.
+    /// Some service has names: handshakes and questions must be read.
     pub const HAS_NAMES: u32 = 4;
 }
 

@@ -1,11 +1,12 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
+mod name;
 mod port;
 mod prefix;
 
 use crate::layout::PortEntry;
 use crate::tables::LivePolicy;
-use crate::{Ends, Segment, Tables};
+use crate::{Ends, Packet, Segment, Tables};
 
 /// What told the service. The numbers are slots of the service totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,13 +20,11 @@ pub enum Evidence {
     Sni = 2,
     /// The name of a DNS question.
     Dns = 3,
-    /// The host of an HTTP request.
-    Http = 4,
 }
 
 impl Evidence {
     /// Every kind of evidence, in the order of the slots.
-    pub const ALL: [Self; 5] = [Self::Port, Self::Prefix, Self::Sni, Self::Dns, Self::Http];
+    pub const ALL: [Self; 4] = [Self::Port, Self::Prefix, Self::Sni, Self::Dns];
 
     /// The word for it in output and metrics.
     pub const fn name(self) -> &'static str {
@@ -34,7 +33,6 @@ impl Evidence {
             Self::Prefix => "prefix",
             Self::Sni => "sni",
             Self::Dns => "dns",
-            Self::Http => "http",
         }
     }
 }
@@ -51,14 +49,29 @@ pub struct Identified {
 }
 
 /// Asks each kind of evidence in turn, the cheapest first: a flood on a listed port costs a read of
-/// a flat table. What is dearer has its gate in front.
+/// a flat table. What is dearer has its gate in front. A name comes before an address: many services
+/// share one address, none a name. `payload_at` is the offset of the payload, 0 for none.
 #[inline(always)]
-pub(crate) fn identify<T: Tables>(
+pub(crate) fn identify<P: Packet, T: Tables>(
+    packet: P,
     segment: &Segment,
     ends: &Ends,
+    payload_at: usize,
     policy: LivePolicy,
     tables: T,
 ) -> Option<Identified> {
     let remote_port = tables.port(policy.half, segment.transport, ends.remote_port);
-    port::identify(remote_port).or_else(|| prefix::identify(ends, remote_port, policy, tables))
+    port::identify(remote_port)
+        .or_else(|| {
+            name::identify(
+                packet,
+                segment,
+                ends,
+                payload_at,
+                remote_port,
+                policy,
+                tables,
+            )
+        })
+        .or_else(|| prefix::identify(ends, remote_port, policy, tables))
 }
