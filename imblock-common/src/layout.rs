@@ -391,6 +391,7 @@ impl NameKey {
     /// Bits in front of the name.
     pub const FIXED_BITS: u32 = 32;
     /// Bits of a whole key: the prefix length of a lookup.
+    #[expect(clippy::cast_possible_truncation, reason = "60 fits")]
     pub const FULL_BITS: u32 = Self::FIXED_BITS + 8 * Self::LENGTH as u32;
 
     /// The key of a suffix as a policy names it, and its prefix length. `None` if it is empty or

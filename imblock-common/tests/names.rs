@@ -1,5 +1,5 @@
 //! Names: read alike from a hello and from a question, whatever their case, on label boundaries.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use core::cell::Cell;
 

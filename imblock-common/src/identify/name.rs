@@ -76,7 +76,7 @@ fn key<P: Packet>(packet: P, half: Half, host: HostName) -> Option<NameKey> {
         // Read as big-endian and stored as little-endian: backwards.
         let read = lower_case(u32::from_be_bytes(packet.read(at)?));
         let dots = mask(host.dots >> done);
-        let named = read & !dots | ONES * b'.' as u32 & dots;
+        let named = (read & !dots) | (DOTS & dots);
         *word = (named & mask(letters >> done)).to_le_bytes();
         done += WORD;
     }
@@ -85,6 +85,8 @@ fn key<P: Packet>(packet: P, half: Half, host: HostName) -> Option<NameKey> {
 
 /// One in each byte.
 const ONES: u32 = 0x0101_0101;
+/// A dot in each byte.
+const DOTS: u32 = u32::from_le_bytes([b'.'; WORD]);
 /// The highest bit of each byte.
 const HIGH: u32 = 0x8080_8080;
 
@@ -103,6 +105,6 @@ const fn lower_case(word: u32) -> u32 {
 #[inline(always)]
 const fn mask(bits: u64) -> u32 {
     let [bits, ..] = bits.to_le_bytes();
-    let spread = (bits & 0x0f) as u32 * ONES & 0x0804_0201;
+    let spread = u32::from_le_bytes([bits & 0x0f; WORD]) & 0x0804_0201;
     (((spread + !HIGH) & HIGH) >> 7) * 0xff
 }
