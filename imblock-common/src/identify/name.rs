@@ -86,7 +86,7 @@ fn key<P: Packet>(packet: P, half: Half, host: HostName) -> Option<NameKey> {
 /// One in each byte.
 const ONES: u32 = 0x0101_0101;
 /// A dot in each byte.
-const DOTS: u32 = u32::from_ne_bytes([b'.'; 4]);
+const DOTS: u32 = u32::from_le_bytes([b'.'; WORD]);
 /// The highest bit of each byte.
 const HIGH: u32 = 0x8080_8080;
 
@@ -105,6 +105,6 @@ const fn lower_case(word: u32) -> u32 {
 #[inline(always)]
 const fn mask(bits: u64) -> u32 {
     let [bits, ..] = bits.to_le_bytes();
-    let spread = (ONES * (bits & 0x0f) as u32) & 0x0804_0201;
+    let spread = u32::from_le_bytes([bits & 0x0f; WORD]) & 0x0804_0201;
     (((spread + !HIGH) & HIGH) >> 7) * 0xff
 }
