@@ -66,6 +66,7 @@ pub fn judge<P: Packet, T: Tables>(
     let policy = tables.policy();
     match identify::identify(packet, segment, &ends, extent.headers, policy, tables) {
         Some(identified) => {
+            let identified = identified.settled(packet);
             let verdict = decide::decide(segment, &ends, identified, policy, tables);
             Judgement::identified(&ends, identified, verdict, extent)
         }

@@ -1,14 +1,15 @@
 //! DNS: the name that a query asks for (RFC 1035 section 4.1).
 
 use super::HostName;
-use super::host::HOST_MAX;
 use crate::Packet;
 
 /// The port of name servers.
 pub const DNS_PORT: u16 = 53;
 
-/// The most labels that fit into a name: each takes two bytes at least.
-const LABELS_MAX: usize = HOST_MAX / 2;
+/// How many labels are followed. 127 would fit into a name; hosts have two to six. Each one more
+/// costs the verifier some 2,000 steps.
+pub const DNS_LABELS_MAX: usize = 16;
+
 const HEADER: usize = 12;
 /// QR and opcode, all zero in a standard query.
 const NOT_A_QUERY: u8 = 0xf8;
@@ -25,10 +26,10 @@ pub(crate) fn question<P: Packet>(packet: P, at: usize) -> Option<HostName> {
     let mut length = 0;
     let mut dots = 0_u64;
     let mut labels = 0;
-    while labels <= LABELS_MAX {
+    while labels <= DNS_LABELS_MAX {
         let [label] = packet.read::<1>(at)?;
         if label == 0 {
-            break;
+            return HostName::labels(at, length, dots);
         }
         if label > LABEL_MAX {
             return None;
@@ -39,12 +40,5 @@ pub(crate) fn question<P: Packet>(packet: P, at: usize) -> Option<HostName> {
         at = packet.settle(at + 1 + usize::from(label))?;
         labels += 1;
     }
-    if length == 0 || length > HOST_MAX {
-        return None;
-    }
-    Some(HostName {
-        end: at,
-        length,
-        dots,
-    })
+    None
 }

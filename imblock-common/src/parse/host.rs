@@ -41,4 +41,15 @@ impl HostName {
             dots: if name < 64 { 1 << name } else { 0 },
         })
     }
+
+    /// A name that is written as labels with their lengths in front. `None` for the root, and for
+    /// what is longer than a name may be.
+    #[inline(always)]
+    pub(super) fn labels(end: usize, length: usize, dots: u64) -> Option<Self> {
+        if length == 0 || length > HOST_MAX {
+            None
+        } else {
+            Some(Self { end, length, dots })
+        }
+    }
 }

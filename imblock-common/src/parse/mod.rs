@@ -13,7 +13,7 @@ mod transport;
 
 use crate::{Addr, Packet};
 
-pub use dns::DNS_PORT;
+pub use dns::{DNS_LABELS_MAX, DNS_PORT};
 pub use host::{HOST_MAX, HostName};
 pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;

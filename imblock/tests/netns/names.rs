@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use imblock::lab::{EchoServer, Host};
 use imblock_common::Transport;
-use imblock_common::testkit::{client_hello, dns_query};
+use imblock_common::testkit::{ClientHello, dns_query};
 
 use super::support::Rig;
 
@@ -69,7 +69,7 @@ fn a_handshake_is_told_by_its_server_name_on_any_port() {
     let ports = [(Transport::Tcp, TLS), (Transport::Tcp, 8080)];
     let _server = EchoServer::start(&rig.lab.server, &ports).unwrap();
     let alice = &rig.lab.alice;
-    let reaches = |port, name: &str| echoes_tcp(&rig, alice, port, client_hello(name));
+    let reaches = |port, name: &str| echoes_tcp(&rig, alice, port, ClientHello::new(name).build());
     for port in [TLS, 8080] {
         assert!(reaches(port, "web.chatter.example"));
     }
@@ -132,9 +132,20 @@ fn the_hello_of_openssl_is_told() {
     let hello = |name: &str| {
         let mut command = Command::new("timeout");
         let address = rig.server_at(TLS).to_string();
-        command.args(["1", "openssl", "s_client", "-connect", &address, "-servername", name]);
+        command.args([
+            "1",
+            "openssl",
+            "s_client",
+            "-connect",
+            &address,
+            "-servername",
+            name,
+        ]);
         // The echo is no TLS server: whatever becomes of the handshake, the hello was sent.
-        alice.namespace.output(command.stdin(std::process::Stdio::null())).unwrap();
+        alice
+            .namespace
+            .output(command.stdin(std::process::Stdio::null()))
+            .unwrap();
     };
     hello("somewhere.example");
     assert_eq!(rig.hosts().of(alice.v4, "chatter"), Default::default());
