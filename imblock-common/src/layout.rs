@@ -147,6 +147,8 @@ impl Control {
     pub const HAS_PROTECTED_HOSTS: u32 = 2;
     /// Some service has names: handshakes and questions must be read.
     pub const HAS_NAMES: u32 = 4;
+    /// Some service has prefixes: remote addresses must be looked up.
+    pub const HAS_REMOTES: u32 = 8;
 }
 
 /// A name in UTF-8, padded with zeros.

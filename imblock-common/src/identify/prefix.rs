@@ -1,7 +1,7 @@
 //! The remote address: a bit for its first two bytes, and behind that gate the longest prefix.
 
 use super::{Evidence, Identified};
-use crate::layout::PortEntry;
+use crate::layout::{Control, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Ends, Tables};
 
@@ -14,6 +14,9 @@ pub(super) fn identify<T: Tables>(
     policy: LivePolicy,
     tables: T,
 ) -> Option<Identified> {
+    if policy.flags & Control::HAS_REMOTES == 0 {
+        return None;
+    }
     match tables.remote(policy.half, &ends.remote) {
         0 => None,
         service => Some(Identified {

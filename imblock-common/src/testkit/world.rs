@@ -103,6 +103,9 @@ impl World {
         if !self.names.is_empty() {
             flags |= Control::HAS_NAMES;
         }
+        if !self.remotes.is_empty() {
+            flags |= Control::HAS_REMOTES;
+        }
         for (.., entry) in &self.hosts {
             if entry.group != group::EVERYONE {
                 flags |= Control::HAS_GROUPS;

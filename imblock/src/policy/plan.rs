@@ -164,6 +164,9 @@ impl Plan {
         if !self.names.is_empty() {
             flags |= Control::HAS_NAMES;
         }
+        if !self.remotes.is_empty() {
+            flags |= Control::HAS_REMOTES;
+        }
         flags
     }
 
