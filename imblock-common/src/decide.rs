@@ -1,6 +1,6 @@
 //! What becomes of an identified packet: the group's action for the service, and the guard.
 
-use crate::layout::{HostEntry, PolicyHeader};
+use crate::layout::{Control, HostEntry};
 use crate::orient::Side;
 use crate::tables::LivePolicy;
 use crate::{Ends, Identified, Segment, Tables, Transport};
@@ -86,7 +86,7 @@ pub(crate) fn decide<T: Tables>(
     policy: LivePolicy,
     tables: T,
 ) -> Verdict {
-    let local = if policy.flags & PolicyHeader::HAS_GROUPS != 0 {
+    let local = if policy.flags & Control::HAS_GROUPS != 0 {
         tables.host(policy.half, &ends.local)
     } else {
         HostEntry::default()
@@ -122,7 +122,7 @@ fn guarded<T: Tables>(
         return true;
     }
     let management = identified.remote_port.is_management() || local_port.is_management();
-    if !management && policy.flags & PolicyHeader::HAS_PROTECTED_HOSTS == 0 {
+    if !management && policy.flags & Control::HAS_PROTECTED_HOSTS == 0 {
         return false;
     }
     let local = tables.host(policy.half, &ends.local);

@@ -5,10 +5,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Action, Addr, Direction, Evidence, Transport, Verdict};
+use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -37,6 +37,12 @@ pub mod maps {
     pub const ACTIONS: &str = "ACTIONS";
     /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
     pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
+    /// [`super::HostPrefix`] to the number of the service that lives there, both halves in one trie.
+    pub const REMOTES: &str = "REMOTES";
+    /// One [`super::RemoteGate`] a half.
+    pub const REMOTE_GATES: &str = "REMOTE_GATES";
+    /// [`super::NameKey`] to the number of the service of that name, both halves in one trie.
+    pub const NAMES: &str = "NAMES";
     /// One [`super::Name`] a half and group.
     pub const GROUP_NAMES: &str = "GROUP_NAMES";
     /// One [`super::Name`] a service number.
@@ -51,12 +57,15 @@ pub mod maps {
     pub const FRAMES: &str = "FRAMES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 14] = [
         CONTROL,
         POLICIES,
         PORTS,
         ACTIONS,
         HOST_PREFIXES,
+        REMOTES,
+        REMOTE_GATES,
+        NAMES,
         GROUP_NAMES,
         SERVICE_NAMES,
         TOTALS,
@@ -121,6 +130,9 @@ pub struct Control {
     pub ticks_per_second: u32,
     /// How many (host, service) pairs were asked for when the maps were made.
     pub host_keys: u32,
+    /// Which questions the policy of each half needs: [`Control::HAS_GROUPS`] and the like. Here and
+    /// not with the rest of the policy, so that a packet which matches nothing reads one entry less.
+    pub policy_flags: [u32; HALVES],
 }
 
 impl Control {
@@ -128,6 +140,15 @@ impl Control {
     pub const WAN_COUNTS_RECEIVED: u32 = 1;
     /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
     pub const WAN_COUNTS_SENT: u32 = 2;
+
+    /// Some group has hosts: the local host's group must be looked up.
+    pub const HAS_GROUPS: u32 = 1;
+    /// Some host is protected: both ends must be looked up before a drop.
+    pub const HAS_PROTECTED_HOSTS: u32 = 2;
+    /// Some service has names: handshakes and questions must be read.
+    pub const HAS_NAMES: u32 = 4;
+    /// Some service has prefixes: remote addresses must be looked up.
+    pub const HAS_REMOTES: u32 = 8;
 }
 
 /// A name in UTF-8, padded with zeros.
@@ -163,27 +184,16 @@ impl Name {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct PolicyHeader {
-    /// Which questions this policy needs: [`PolicyHeader::HAS_GROUPS`] and the like.
-    pub flags: u32,
     /// Groups in use, number 0 included.
     pub groups: u32,
     /// The generation whose tables lie in this half; 0 while they are being written.
     pub generation: u32,
-    /// Zero.
-    pub reserved: u32,
     /// When the policy was applied, in seconds since 1970.
     pub applied_at: u64,
     /// SHA-256 of the plan.
     pub hash: [u8; 32],
     /// The policy's own name.
     pub name: Name,
-}
-
-impl PolicyHeader {
-    /// Some group has hosts: the local host's group must be looked up.
-    pub const HAS_GROUPS: u32 = 1;
-    /// Some host is protected: both ends must be looked up before a drop.
-    pub const HAS_PROTECTED_HOSTS: u32 = 2;
 }
 
 /// What a remote port tells, by transport and port number.
@@ -333,6 +343,81 @@ impl HostPrefix {
     }
 }
 
+/// Which addresses may belong to a service: a bit for each value of an address's first two bytes,
+/// 65,536 for IPv4 and as many for IPv6. A clear bit saves the walk through the trie.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct RemoteGate(pub [u64; RemoteGate::WORDS]);
+
+impl RemoteGate {
+    /// 65,536 bits of two families.
+    pub const WORDS: usize = 2 * 1024;
+
+    /// The word of an address, and its bit in that word.
+    #[inline(always)]
+    pub const fn place(addr: &Addr) -> (usize, u64) {
+        let [first, ..] = addr.words();
+        let [high, low, ..] = first.to_ne_bytes();
+        let number = (high as usize) << 8 | low as usize;
+        let family = match addr.family() {
+            Family::V4 => 0,
+            Family::V6 => 1024,
+        };
+        (family | number >> 6, 1 << (number & 63))
+    }
+}
+
+/// Key of the name trie, behind the trie's own prefix length: a domain name backwards, so that a
+/// suffix of the name is a prefix of the key.
+///
+/// In lower case, a dot behind the last label (the first of the name): `web.whatsapp.com` is
+/// `moc.ppastahw.bew.`, and the suffix `whatsapp.com` is `moc.ppastahw.`, which no `xwhatsapp.com`
+/// begins with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct NameKey {
+    /// [`Half::index`].
+    pub half: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// The name, backwards, zeros behind it. Of a longer name the end, which is what matters.
+    pub backwards: [u8; NameKey::LENGTH],
+}
+
+impl NameKey {
+    /// The most bytes of a name that are looked at, the dot included.
+    pub const LENGTH: usize = 60;
+    /// Bits in front of the name.
+    pub const FIXED_BITS: u32 = 32;
+    /// Bits of a whole key: the prefix length of a lookup.
+    pub const FULL_BITS: u32 = 512;
+
+    /// The key of a suffix as a policy names it, and its prefix length. `None` if it is empty or
+    /// too long.
+    pub fn of_suffix(half: Half, suffix: &str) -> Option<(u32, Self)> {
+        let mut backwards = [0; Self::LENGTH];
+        let letters = suffix
+            .bytes()
+            .rev()
+            .map(|letter| letter.to_ascii_lowercase());
+        let mut length = 0;
+        for letter in letters.chain([b'.']) {
+            *backwards.get_mut(length)? = letter;
+            length += 1;
+        }
+        let half = if half.index() == 0 { 0 } else { 1 };
+        let bits = Self::FIXED_BITS + 8 * u32::try_from(length).ok()?;
+        (length > 1).then_some((
+            bits,
+            Self {
+                half,
+                reserved: [0; 3],
+                backwards,
+            },
+        ))
+    }
+}
+
 /// What a prefix says of its hosts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Pod, Zeroable)]
@@ -460,12 +545,15 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 28);
-    assert!(size_of::<PolicyHeader>() == 88);
+    assert!(size_of::<Control>() == 36);
+    assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);
     assert!(size_of::<HostPrefix>() == 20);
     assert!(size_of::<HostEntry>() == 4);
+    assert!(size_of::<RemoteGate>() == 16 * 1024);
+    assert!(size_of::<NameKey>() == 64);
+    assert!(NameKey::FULL_BITS as usize == 8 * size_of::<NameKey>());
     assert!(size_of::<ServiceTotals>() == 1024);
     assert!(size_of::<HostRecord>() == 80);
     assert!(PortEntry::SERVICE as usize + 1 == SERVICES_MAX);

@@ -64,8 +64,9 @@ pub fn judge<P: Packet, T: Tables>(
         end: segment.end,
     };
     let policy = tables.policy();
-    match identify::identify(segment, &ends, policy, tables) {
+    match identify::identify(packet, segment, &ends, extent.headers, policy, tables) {
         Some(identified) => {
+            let identified = identified.settled(packet);
             let verdict = decide::decide(segment, &ends, identified, policy, tables);
             Judgement::identified(&ends, identified, verdict, extent)
         }

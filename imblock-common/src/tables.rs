@@ -4,7 +4,7 @@
 //! traits; nothing about a packet is decided in an implementation.
 
 use crate::hosts::Slots;
-use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, PortEntry};
+use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
 use crate::{Action, Addr, Evidence, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
@@ -13,7 +13,7 @@ use crate::{Action, Addr, Evidence, Transport, Verdict};
 pub struct LivePolicy {
     /// Which copy of the tables to ask.
     pub half: Half,
-    /// [`crate::layout::PolicyHeader::flags`].
+    /// [`crate::layout::Control::policy_flags`] of that half.
     pub flags: u32,
 }
 
@@ -25,6 +25,10 @@ pub trait Tables: Copy {
     fn port(self, half: Half, transport: Transport, port: u16) -> PortEntry;
     /// What the longest prefix that covers an address says; the default entry when none does.
     fn host(self, half: Half, addr: &Addr) -> HostEntry;
+    /// The service that lives at an address; 0 for none.
+    fn remote(self, half: Half, addr: &Addr) -> u16;
+    /// The service that the longest known suffix of a name belongs to; 0 for none.
+    fn name(self, key: &NameKey) -> u16;
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
 }

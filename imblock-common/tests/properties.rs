@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use imblock_common::packet::MAX_OFFSET;
 use imblock_common::parse::{EXTENSIONS_MAX, VLAN_DEPTH_MAX};
 use imblock_common::testkit::{Extension, Frame, Layer, World, generate};
-use imblock_common::{Action, Judgement, Outcome, Packet, Transport, View, classify};
+use imblock_common::{Action, Evidence, Judgement, Outcome, Packet, Transport, View, classify};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -17,11 +17,16 @@ use proptest::sample::select;
 struct Watched<'a> {
     bytes: &'a [u8],
     reach: &'a Cell<usize>,
+    /// Whether a read failed: then it decides that the frame ends where it does.
+    short: &'a Cell<bool>,
 }
 
 impl Packet for Watched<'_> {
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        let read = self.bytes.copy(at)?;
+        let Some(read) = self.bytes.copy(at) else {
+            self.short.set(true);
+            return None;
+        };
         self.reach.set(self.reach.get().max(at + N));
         Some(read)
     }
@@ -48,6 +53,11 @@ fn offsets_settle_up_to_the_cap() {
 /// Everything but the length of the headers, which a longer frame may let be known.
 fn verdict_of(judgement: &Judgement) -> (Outcome, bool, u16) {
     (judgement.outcome, judgement.passes(), judgement.service)
+}
+
+fn named(judgement: &Judgement) -> bool {
+    let by_name = matches!(judgement.evidence, Evidence::Sni | Evidence::Dns);
+    judgement.outcome == Outcome::Identified && by_name
 }
 
 fn views() -> impl Strategy<Value = View> {
@@ -135,22 +145,28 @@ proptest! {
         prop_assert!(judgement.extent.headers < 0x1_0000);
     }
 
-    /// What was cut off can only have spoken against a frame.
+    /// What was cut off can only have spoken against a frame, unless it was a name: a frame without
+    /// one is judged by its address.
     #[test]
     fn a_cut_never_turns_pass_into_drop(frame in frames(), view in views(), world in worlds(), cut in any::<prop::sample::Index>()) {
         let whole = classify(frame.as_slice(), view, &world);
         let cut = classify(&frame[..cut.index(frame.len() + 1)], view, &world);
-        prop_assert!(cut.passes() || !whole.passes());
-        prop_assert!(cut.service == whole.service || cut.outcome == Outcome::Truncated);
+        if named(&whole) {
+            let falls_back = matches!(cut.outcome, Outcome::Truncated | Outcome::Unidentified) || cut.evidence == Evidence::Prefix;
+            prop_assert!(cut.service == whole.service || falls_back);
+        } else {
+            prop_assert!(cut.passes() || !whole.passes());
+            prop_assert!(cut.service == whole.service || cut.outcome == Outcome::Truncated);
+        }
     }
 
     /// A frame that is cut behind what was read is judged the same.
     #[test]
     fn bytes_that_are_not_read_decide_nothing(frame in frames(), view in views(), world in worlds(), tail in vec(any::<u8>(), 0..50)) {
-        let reach = Cell::new(0);
-        let watched = Watched { bytes: &frame, reach: &reach };
+        let (reach, short) = (Cell::new(0), Cell::new(false));
+        let watched = Watched { bytes: &frame, reach: &reach, short: &short };
         let judgement = classify(watched, view, &world);
-        if judgement.outcome != Outcome::Truncated {
+        if !short.get() {
             let mut other = frame[..reach.get()].to_vec();
             prop_assert_eq!(classify(other.as_slice(), view, &world), judgement);
             other.extend(tail);

@@ -40,6 +40,7 @@ impl Counters for &Ledger {
             host_seed: 3,
             ticks_per_second: 1000,
             host_keys: 0,
+            policy_flags: [0; 2],
         }
     }
 

@@ -13,8 +13,8 @@ use aya_ebpf::macros::btf_map;
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostPrefix,
-    HostRecord, Name, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, SERVICES_MAX,
-    ServiceTotals,
+    HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, RemoteGate,
+    SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Tables, Transport, Verdict, View};
@@ -33,6 +33,12 @@ static PORTS: Array<PortTable, HALVES> = Array::new();
 static ACTIONS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
 #[btf_map]
 static HOST_PREFIXES: LpmTrie<HostPrefix, HostEntry, PREFIXES> = LpmTrie::new();
+#[btf_map]
+static REMOTES: LpmTrie<HostPrefix, u32, PREFIXES> = LpmTrie::new();
+#[btf_map]
+static REMOTE_GATES: Array<RemoteGate, HALVES> = Array::new();
+#[btf_map]
+static NAMES: LpmTrie<NameKey, u32, PREFIXES> = LpmTrie::new();
 #[btf_map]
 static GROUP_NAMES: Array<Name, { HALVES * GROUPS_MAX }> = Array::new();
 #[btf_map]
@@ -54,9 +60,10 @@ pub struct KernelMaps;
 impl Tables for KernelMaps {
     #[inline(always)]
     fn policy(self) -> LivePolicy {
-        let generation = CONTROL.get(0).map_or(0, |control| control.generation);
-        let half = Half::of_generation(generation);
-        let flags = POLICIES.get(half.index()).map_or(0, |header| header.flags);
+        let control = self.control();
+        let half = Half::of_generation(control.generation);
+        let [even, odd] = control.policy_flags;
+        let flags = if half.index() == 0 { even } else { odd };
         LivePolicy { half, flags }
     }
 
@@ -74,6 +81,28 @@ impl Tables for KernelMaps {
     fn host(self, half: Half, addr: &Addr) -> HostEntry {
         let key = Key::new(HostPrefix::FULL_BITS, HostPrefix::new(half, addr));
         HOST_PREFIXES.get(&key).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn remote(self, half: Half, addr: &Addr) -> u16 {
+        let (word, bit) = RemoteGate::place(addr);
+        let Some(gate) = REMOTE_GATES.get(half.index()) else {
+            return 0;
+        };
+        // SAFETY: `RemoteGate::place` is below `RemoteGate::WORDS`, which the mask repeats for the
+        // verifier; the length is a power of two.
+        let open = unsafe { *gate.0.get_unchecked(word & (RemoteGate::WORDS - 1)) } & bit != 0;
+        if !open {
+            return 0;
+        }
+        let key = Key::new(HostPrefix::FULL_BITS, HostPrefix::new(half, addr));
+        REMOTES.get(&key).map_or(0, |service| *service as u16)
+    }
+
+    #[inline(always)]
+    fn name(self, key: &NameKey) -> u16 {
+        let key = Key::new(NameKey::FULL_BITS, *key);
+        NAMES.get(&key).map_or(0, |service| *service as u16)
     }
 
     #[inline(always)]
@@ -170,4 +199,5 @@ const NO_CONTROL: Control = Control {
     host_seed: 0,
     ticks_per_second: 0,
     host_keys: 0,
+    policy_flags: [0; HALVES],
 };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use imblock::catalogue;
 use imblock::policy::plan::{EVERYONE, Plan, ports_by_service};
-use imblock::policy::{self, Policy, PolicySource, ServiceNumbers, Source, Surroundings};
+use imblock::policy::{self, Claim, Policy, PolicySource, ServiceNumbers, Source, Surroundings};
 use imblock_common::layout::{ActionCell, HostEntry};
 use imblock_common::{Action, Transport};
 use proptest::prelude::*;
@@ -112,7 +112,7 @@ fn no_two_services_of_the_catalogue_claim_a_port() {
 }
 
 #[test]
-fn collateral_is_about_ports_that_the_service_has() {
+fn collateral_is_about_what_the_service_has() {
     for service in catalogue::services().unwrap() {
         let own: BTreeSet<_> = service
             .ports
@@ -120,14 +120,14 @@ fn collateral_is_about_ports_that_the_service_has() {
             .flat_map(|range| range.ports().map(|port| (range.transport(), port)))
             .collect();
         for collateral in &service.collateral {
-            let range = collateral.port;
-            assert!(
-                range
+            let has = match &collateral.of {
+                Claim::Port(range) => range
                     .ports()
                     .all(|port| own.contains(&(range.transport(), port))),
-                "{range} of {}",
-                service.id.as_str()
-            );
+                Claim::Name(name) => service.names.contains(name),
+                Claim::Prefix(net) => service.prefixes.contains(net),
+            };
+            assert!(has, "{} of {}", collateral.of, service.id.as_str());
         }
     }
 }
@@ -324,7 +324,6 @@ rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action
     office.yaml:11: udp/7001 is protected, so acme-chat is not dropped there
     acme-chat and irc both claim tcp/6667; acme-chat keeps it
     office.yaml:10: `markers` of acme-chat is not used by this version
-    office.yaml:9: `names` of acme-chat is not used by this version
     "#);
 }
 
@@ -355,7 +354,7 @@ groups: { kids: [10.0.0.1, '2001:db8::/32'], '7': [] }
 protect: { ports: [tcp/22, udp/5000-5010], hosts: [10.0.0.2] }
 rules:
   - { services: [irc, 'category:p2p', 'status:live', all], groups: [kids, '7'], action: allow }
-services: [{ id: acme, name: Acme, category: voip, status: historic, ended: '2020', ports: [tcp/7] }]
+services: [{ id: acme, name: Acme, category: voip, status: historic, ended: '2020', ports: [tcp/7], names: [Chat.Acme.example], prefixes: [10.7.0.0/16, '2001:db8::/32'], collateral: [{ port: tcp/7, breaks: echo }, { name: chat.acme.example, breaks: web }, { prefix: 10.7.0.0/16, breaks: mail }] }]
 limits: { hosts: 1, prefixes: 1000 }
 ";
     let ready = catalogue::POLICIES.iter().map(|(_, text)| *text);
@@ -387,6 +386,10 @@ fn the_hash_tells_plans_apart() {
         "limits: { hosts: 7 }",
         "services: [{ id: acme, name: Acme, category: im }]",
         "services: [{ id: acme, name: Acme, category: voip }]",
+        "services: [{ id: acme, name: Acme, category: voip, names: [acme.example] }]",
+        "services: [{ id: acme, name: Acme, category: voip, names: [chat.acme.example] }]",
+        "services: [{ id: acme, name: Acme, category: voip, prefixes: [10.7.0.0/16] }]",
+        "services: [{ id: acme, name: Acme, category: voip, prefixes: [10.7.0.0/17] }]",
     ];
     let hash = |variant: &str| compile(&format!("{base}{variant}")).hash();
     let hashes: BTreeSet<_> = variants.iter().map(|variant| hash(variant)).collect();

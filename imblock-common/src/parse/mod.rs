@@ -3,16 +3,22 @@
 //! Each parser checks, reads a whole header, and says what comes next and where. What can't be
 //! parsed has a name ([`Unparsed`]), a counter, and passes.
 
+pub(crate) mod dns;
+mod host;
 mod ipv4;
 mod ipv6;
 mod link;
+pub(crate) mod tls;
 mod transport;
 
 use crate::{Addr, Packet};
 
+pub use dns::{DNS_LABELS_MAX, DNS_PORT};
+pub use host::{HOST_MAX, HostName};
 pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;
 pub use link::ethertype;
+pub use tls::TLS_EXTENSIONS_MAX;
 
 /// A transport protocol that has ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,10 +1,11 @@
 //! Frames invented from a seed: well-formed ones around the ports and hosts of [`super::World`],
 //! random ones, and both with damage.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Extension, Frame, alloc, flags};
+use super::{ClientHello, Extension, Frame, LONGEST_SUFFIX, alloc, dns_query, flags};
 
 /// Numbers that look random and follow from a seed (SplitMix64). Not for secrets.
 #[derive(Clone, Debug)]
@@ -64,7 +65,8 @@ impl Random {
 
 /// Ports that the policies of the tests know, and their neighbours.
 const PORTS: &[u16] = &[
-    0, 22, 67, 68, 546, 547, 2222, 5050, 5060, 5222, 6666, 6667, 6668, 9090, 9863, 65_534, 65_535,
+    0, 22, 53, 67, 68, 443, 546, 547, 2222, 5050, 5060, 5222, 6666, 6667, 6668, 9090, 9863, 65_534,
+    65_535,
 ];
 
 /// Hosts that the policies of the tests know, and their neighbours.
@@ -78,6 +80,8 @@ const V4: &[Ipv4Addr] = &[
     Ipv4Addr::new(10, 0, 6, 0),
     Ipv4Addr::new(198, 51, 100, 7),
     Ipv4Addr::new(198, 51, 100, 9),
+    Ipv4Addr::new(198, 51, 100, 63),
+    Ipv4Addr::new(198, 51, 100, 64),
     Ipv4Addr::new(203, 0, 113, 1),
     Ipv4Addr::UNSPECIFIED,
     Ipv4Addr::BROADCAST,
@@ -92,12 +96,25 @@ const V6: &[Ipv6Addr] = &[
     Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 0),
     Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 7),
     Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9),
+    Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0x64, 0, 0, 0, 1),
     Ipv6Addr::UNSPECIFIED,
     // The bytes of 10.0.5.9, and nothing behind them: not the IPv4 host.
     Ipv6Addr::new(0x0a00, 0x0509, 0, 0, 0, 0, 0, 0),
 ];
 
-/// The frame of a seed and an index: always the same bytes, at most some 1,000 of them, sometimes
+/// Names that the policies of the tests know, and their neighbours.
+const NAMES: &[&str] = &[
+    "whatsapp.com",
+    "xwhatsapp.com",
+    "whatsapp.com.example",
+    "calls.whatsapp.com",
+    "t.me",
+    "me",
+    "",
+    LONGEST_SUFFIX,
+];
+
+/// The frame of a seed and an index: always the same bytes, at most some 1,500 of them, sometimes
 /// none.
 pub fn generate(seed: u64, index: u64) -> Vec<u8> {
     let mut start = Random::new(seed);
@@ -169,6 +186,9 @@ fn invent(random: &mut Random) -> Frame {
     } else {
         ipv4(random, frame)
     };
+    if random.one_in(4) {
+        return naming(random, frame);
+    }
     frame = transport(random, frame);
     let length = random.pick(&[0, 0, 1, 5, 18, 100, 600], 0);
     frame = frame.payload(&random.bytes(length));
@@ -247,6 +267,41 @@ fn transport(random: &mut Random, frame: Frame) -> Frame {
             frame.protocol(random.pick(&[1, 2, 47, 50, 51, 58, 59, 132], any))
         }
     }
+}
+
+/// A packet whose payload names a host, mostly towards the port where that is looked for, and
+/// sometimes with damage in the payload.
+fn naming(random: &mut Random, frame: Frame) -> Frame {
+    let name = name(random);
+    let other = port(random);
+    let (frame, mut payload) = if random.one_in(2) {
+        let remote = random.pick(&[53, 53, 53, 5353], other);
+        (frame.udp(other, remote), dns_query(&name))
+    } else {
+        let remote = random.pick(&[443, 443, 80], other);
+        let hello = ClientHello::new(&name).padded(random.below(500));
+        let hello = hello.session_id(random.pick(&[0, 32, 33], 1));
+        let payload = hello.shuffled(random).build();
+        (frame.tcp(other, remote).options(random.below(11)), payload)
+    };
+    if random.one_in(4) {
+        mutate(random, &mut payload);
+    }
+    frame.payload(&payload)
+}
+
+/// A known name or a neighbour of one, sometimes under labels of its own, in random case.
+fn name(random: &mut Random) -> String {
+    let mut name = String::new();
+    for _ in 0..random.pick(&[0, 0, 1, 2, 12, 130], 0) {
+        name.push_str(random.pick(&["web.", "a.", "x"], "."));
+    }
+    name.push_str(random.pick(NAMES, ""));
+    let capitals = name.chars().map(|letter| match random.one_in(4) {
+        true => letter.to_ascii_uppercase(),
+        false => letter,
+    });
+    capitals.collect()
 }
 
 fn port(random: &mut Random) -> u16 {

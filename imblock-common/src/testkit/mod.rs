@@ -12,10 +12,12 @@ mod fixtures;
 mod frame;
 mod generate;
 mod headers;
+mod payloads;
 mod world;
 
 pub use fixtures::{Expect, Fixture, fixtures};
 pub use frame::{Frame, Layer, flags};
 pub use generate::{Random, generate, mutate};
 pub use headers::Extension;
-pub use world::{World, group, service};
+pub use payloads::{ClientHello, dns_query};
+pub use world::{LONGEST_SUFFIX, World, group, service};

@@ -3,11 +3,12 @@
 //! Its answers come from linear search, so that they owe nothing to the tables of the kernel or of
 //! a replay, which are tested against it.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
-use crate::layout::{Half, HostEntry, PolicyHeader, PortEntry};
+use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
 
@@ -29,6 +30,12 @@ pub mod service {
     pub const PANEL: u16 = 7;
     /// tcp/0 and udp/0, the first entries of the port table. Everyone: drop.
     pub const ZERO: u16 = 8;
+    /// `whatsapp.com`, `t.me`, and 198.51.100.64/26 with 2001:db8:ffff:64::/64. Everyone: drop.
+    /// Support: allow. Kids: count.
+    pub const CHAT: u16 = 9;
+    /// `calls.whatsapp.com`, inside what is of chat, and a suffix as long as may be:
+    /// [`super::LONGEST_SUFFIX`]. Everyone: count. Support: drop. Kids: allow.
+    pub const CALLS: u16 = 10;
     /// tcp/65535 and udp/65535, the last entries; itself the last service number. Everyone: drop.
     /// Support: count. Kids: allow.
     pub const LAST: u16 = 511;
@@ -44,6 +51,9 @@ pub mod group {
     pub const KIDS: u16 = 2;
 }
 
+/// A suffix that fills a [`NameKey`]: 59 bytes and the dot.
+pub const LONGEST_SUFFIX: &str = "a-name-of-fifty-nine-bytes-which-just-fits-into-one.example";
+
 /// A policy.
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -53,6 +63,10 @@ pub struct World {
     pub actions: Vec<(u16, u16, Action)>,
     /// Prefixes: address, length in bits, and what they say of their hosts.
     pub hosts: Vec<(IpAddr, u8, HostEntry)>,
+    /// Prefixes that services live at: address, length in bits, service.
+    pub remotes: Vec<(IpAddr, u8, u16)>,
+    /// Name suffixes, in lower case, and their services.
+    pub names: Vec<(&'static str, u16)>,
 }
 
 impl World {
@@ -62,10 +76,12 @@ impl World {
             ports: ports(),
             actions: actions(),
             hosts: hosts(),
+            remotes: remotes(),
+            names: names(),
         }
     }
 
-    /// The ports of the standard policy, one action for all, and no groups or protected hosts.
+    /// The ports, names and remote prefixes of the standard policy, one action for all, and no groups or protected hosts.
     pub fn uniform(action: Action) -> Self {
         let mut actions = actions();
         actions.retain(|(group, ..)| *group == group::EVERYONE);
@@ -76,18 +92,26 @@ impl World {
             ports: ports(),
             actions,
             hosts: Vec::new(),
+            remotes: remotes(),
+            names: names(),
         }
     }
 
-    /// [`PolicyHeader::flags`] that this policy needs.
+    /// [`Control::policy_flags`] that this policy needs.
     pub fn flags(&self) -> u32 {
         let mut flags = 0;
+        if !self.names.is_empty() {
+            flags |= Control::HAS_NAMES;
+        }
+        if !self.remotes.is_empty() {
+            flags |= Control::HAS_REMOTES;
+        }
         for (.., entry) in &self.hosts {
             if entry.group != group::EVERYONE {
-                flags |= PolicyHeader::HAS_GROUPS;
+                flags |= Control::HAS_GROUPS;
             }
             if entry.is_protected() {
-                flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+                flags |= Control::HAS_PROTECTED_HOSTS;
             }
         }
         flags
@@ -109,12 +133,24 @@ impl Tables for &World {
     }
 
     fn host(self, _: Half, addr: &Addr) -> HostEntry {
-        let covering = self.hosts.iter().filter(|(net, bits, _)| {
-            let net = Addr::from(*net);
-            net.family() == addr.family() && same_prefix(&net, addr, *bits)
-        });
-        let longest = covering.max_by_key(|(_, bits, _)| *bits);
-        longest.map_or(HostEntry::default(), |(.., entry)| *entry)
+        longest(&self.hosts, addr).unwrap_or_default()
+    }
+
+    fn remote(self, _: Half, addr: &Addr) -> u16 {
+        longest(&self.remotes, addr).unwrap_or(0)
+    }
+
+    fn name(self, key: &NameKey) -> u16 {
+        let letters = key.backwards.iter().take_while(|byte| **byte != 0);
+        let backwards: Vec<u8> = letters.copied().collect();
+        let name: String = backwards.iter().rev().copied().map(char::from).collect();
+        let under = |suffix: &str| {
+            let before = name.strip_suffix(suffix);
+            before.is_some_and(|before| before.ends_with('.'))
+        };
+        let known = self.names.iter().filter(|(suffix, _)| under(suffix));
+        let longest = known.max_by_key(|(suffix, _)| suffix.len());
+        longest.map_or(0, |(_, service)| *service)
     }
 
     fn action(self, _: Half, group: u16, service: u16) -> Action {
@@ -122,6 +158,16 @@ impl Tables for &World {
         let found = known.find(|(of, what, _)| (*of, *what) == (group, service));
         found.map_or(Action::Allow, |(.., action)| *action)
     }
+}
+
+/// What the longest prefix that covers an address says.
+fn longest<T: Copy>(prefixes: &[(IpAddr, u8, T)], addr: &Addr) -> Option<T> {
+    let covering = prefixes.iter().filter(|(net, bits, _)| {
+        let net = Addr::from(*net);
+        net.family() == addr.family() && same_prefix(&net, addr, *bits)
+    });
+    let longest = covering.max_by_key(|(_, bits, _)| *bits);
+    longest.map(|(.., said)| *said)
 }
 
 fn same_prefix(one: &Addr, other: &Addr, bits: u8) -> bool {
@@ -165,6 +211,8 @@ fn actions() -> Vec<(u16, u16, Action)> {
         (service::SHELL, [Drop, Drop, Drop]),
         (service::PANEL, [Drop, Drop, Drop]),
         (service::ZERO, [Drop, Drop, Drop]),
+        (service::CHAT, [Drop, Allow, Count]),
+        (service::CALLS, [Count, Drop, Allow]),
         (service::LAST, [Drop, Count, Allow]),
     ];
     let groups = [group::EVERYONE, group::SUPPORT, group::KIDS];
@@ -200,5 +248,31 @@ fn hosts() -> Vec<(IpAddr, u8, HostEntry)> {
         (v6(5, 0, 0), 48, entry(group::SUPPORT, 0)),
         (v6(5, 0x8000, 0), 49, entry(group::KIDS, 0)),
         (v6(0xffff, 0, 9), 128, entry(0, HostEntry::PROTECTED)),
+    ])
+}
+
+fn remotes() -> Vec<(IpAddr, u8, u16)> {
+    Vec::from([
+        (
+            IpAddr::V4(core::net::Ipv4Addr::new(198, 51, 100, 64)),
+            26,
+            service::CHAT,
+        ),
+        (
+            IpAddr::V6(core::net::Ipv6Addr::new(
+                0x2001, 0xdb8, 0xffff, 0x64, 0, 0, 0, 0,
+            )),
+            64,
+            service::CHAT,
+        ),
+    ])
+}
+
+fn names() -> Vec<(&'static str, u16)> {
+    Vec::from([
+        ("whatsapp.com", service::CHAT),
+        ("t.me", service::CHAT),
+        ("calls.whatsapp.com", service::CALLS),
+        (LONGEST_SUFFIX, service::CALLS),
     ])
 }

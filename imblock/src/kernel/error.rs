@@ -193,12 +193,14 @@ pub enum KernelError {
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The prefix trie is full.
+    /// A trie is full.
     #[error(
-        "the policy has more prefixes than the maps have room for ({room}, both halves together): \
-         raise `limits.prefixes` and restart with `imblock down` and `imblock up`"
+        "the policy has more entries for {map} than the maps have room for ({room}, both halves \
+         together): raise `limits.prefixes` and restart with `imblock down` and `imblock up`"
     )]
     TooManyPrefixes {
+        /// The map's name.
+        map: &'static str,
         /// Entries that the map has room for.
         room: u32,
     },

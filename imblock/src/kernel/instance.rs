@@ -15,7 +15,7 @@ use crate::status::InterfaceStatus;
 
 /// An attached instance: its pins and its maps.
 pub struct Instance {
-    pins: Pins,
+    pub(super) pins: Pins,
     /// Policy tables and counters.
     pub maps: Maps,
 }

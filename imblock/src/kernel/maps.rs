@@ -2,8 +2,8 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Name, PolicyHeader, PortTable,
-    ServiceTotals, maps,
+    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Name, NameKey, PolicyHeader,
+    PortTable, RemoteGate, ServiceTotals, maps,
 };
 
 use super::KernelError;
@@ -19,6 +19,9 @@ pub struct Maps {
     pub(super) ports: Array<MapData, Wire<PortTable>>,
     pub(super) actions: Array<MapData, Wire<ActionRow>>,
     pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
+    pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
+    pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
+    pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
@@ -28,7 +31,7 @@ pub struct Maps {
     _host_slots: Map,
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
-    room_for_prefixes: u32,
+    pub(super) room_for_prefixes: u32,
 }
 
 impl Maps {
@@ -46,6 +49,9 @@ impl Maps {
             ports: typed(maps::PORTS, map(maps::PORTS)?)?,
             actions: typed(maps::ACTIONS, map(maps::ACTIONS)?)?,
             host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
+            remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
+            remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
+            names: typed(maps::NAMES, map(maps::NAMES)?)?,
             group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,

@@ -9,6 +9,7 @@ mod counters;
 mod error;
 mod features;
 mod instance;
+mod logs;
 #[expect(
     unsafe_code,
     reason = "memory that the kernel shares with this process"
@@ -19,6 +20,7 @@ mod netlink;
 mod object;
 mod pins;
 mod tables;
+mod tries;
 #[expect(
     unsafe_code,
     reason = "aya wants an unsafe promise for each map type; this is the one place"
@@ -29,6 +31,7 @@ pub use attach::Attachment;
 pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
 pub use instance::Instance;
+pub use logs::KernelLog;
 pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT};

@@ -63,7 +63,9 @@ impl Loaded {
         let slots = slots_for(limits.hosts);
         loader
             .map_max_entries(maps::HOSTS, slots.saturating_mul(possible_cpus()?))
-            .map_max_entries(maps::HOST_PREFIXES, limits.prefixes);
+            .map_max_entries(maps::HOST_PREFIXES, limits.prefixes)
+            .map_max_entries(maps::REMOTES, limits.prefixes)
+            .map_max_entries(maps::NAMES, limits.prefixes);
         if let Some(pins) = pins {
             for name in maps::ALL {
                 loader.map_pin_path(name, pins.map(name));

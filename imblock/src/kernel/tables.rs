@@ -3,21 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use aya::maps::MapError;
-use aya::maps::lpm_trie::Key;
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
+use imblock_common::Action;
 use imblock_common::layout::{
-    ActionCell, ActionRow, Control, GROUPS_MAX, Half, HostEntry, HostPrefix, Name, PolicyHeader,
-    PortTable, maps,
+    ActionCell, ActionRow, Control, GROUPS_MAX, Half, Name, PolicyHeader, PortTable, maps,
 };
-use imblock_common::{Action, Addr};
-use ipnet::IpNet;
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
-use crate::policy::plan::{Plan, PrefixPlan};
+use crate::policy::Plan;
 use crate::policy::{PortRange, ServiceNumbers, ports_by_service};
 
 /// What is live, read back from the kernel.
@@ -73,9 +69,20 @@ impl Maps {
             .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
             .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
         self.write_groups(idle, plan)?;
-        self.write_prefixes(idle, &plan.prefixes)?;
+        self.write_tries(idle, plan)?;
         self.write_service_names(plan)?;
         self.write_header(idle, header(plan, generation))?;
+        // Two writes: nobody reads the idle half's flags before the generation says so.
+        let mut policy_flags = control.policy_flags;
+        match policy_flags.each_mut() {
+            [even, _] if idle.index() == 0 => *even = plan.flags(),
+            [_, odd] => *odd = plan.flags(),
+        }
+        let control = Control {
+            policy_flags,
+            ..control
+        };
+        self.set_control(control)?;
         self.set_control(Control {
             generation,
             ..control
@@ -239,42 +246,6 @@ impl Maps {
             .collect()
     }
 
-    /// Brings the idle half's prefixes to what the plan says, touching only what differs.
-    fn write_prefixes(&mut self, half: Half, plan: &[PrefixPlan]) -> Result<(), KernelError> {
-        let mut wanted: HashMap<(u32, HostPrefix), HostEntry> = plan
-            .iter()
-            .map(|prefix| (prefix_key(half, &prefix.net), prefix.entry))
-            .collect();
-        let mut stale = Vec::new();
-        for entry in self.host_prefixes.iter() {
-            let (key, value) =
-                entry.map_err(KernelError::map(maps::HOST_PREFIXES, "list the prefixes"))?;
-            let found = (key.prefix_len(), key.data().0);
-            if u32::from(found.1.half) != half.index() {
-                continue;
-            }
-            match wanted.get(&found) {
-                Some(entry) if *entry == value.0 => {
-                    wanted.remove(&found);
-                }
-                Some(_) => {}
-                None => stale.push(found),
-            }
-        }
-        for (bits, prefix) in stale {
-            self.host_prefixes
-                .remove(&Key::new(bits, Wire(prefix)))
-                .map_err(KernelError::map(maps::HOST_PREFIXES, "remove a prefix"))?;
-        }
-        let room = self.limits()?.prefixes;
-        for ((bits, prefix), entry) in wanted {
-            self.host_prefixes
-                .insert(&Key::new(bits, Wire(prefix)), Wire(entry), 0)
-                .map_err(|error| prefix_error(error, room))?;
-        }
-        Ok(())
-    }
-
     fn write_service_names(&mut self, plan: &Plan) -> Result<(), KernelError> {
         for service in &plan.services {
             let name = Name::new(&service.id).unwrap_or(Name([0; _]));
@@ -310,32 +281,11 @@ fn header(plan: &Plan, generation: u32) -> PolicyHeader {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     PolicyHeader {
-        flags: plan.flags(),
         groups: u32::try_from(plan.groups.len()).unwrap_or(u32::MAX),
         generation,
-        reserved: 0,
         applied_at: now.as_secs(),
         hash: plan.hash(),
         name: Name::new(&plan.name).unwrap_or(Name([0; _])),
-    }
-}
-
-fn prefix_key(half: Half, net: &IpNet) -> (u32, HostPrefix) {
-    let network = Addr::from(net.network());
-    (
-        HostPrefix::FIXED_BITS + u32::from(net.prefix_len()),
-        HostPrefix::new(half, &network),
-    )
-}
-
-fn prefix_error(error: MapError, room: u32) -> KernelError {
-    match &error {
-        MapError::SyscallError(call)
-            if call.io_error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
-        {
-            KernelError::TooManyPrefixes { room }
-        }
-        _ => KernelError::map(maps::HOST_PREFIXES, "write a prefix")(error),
     }
 }
 

@@ -6,7 +6,7 @@ use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 
 use super::Plan;
-use super::compile::Clash;
+use super::claims::Clash;
 use super::model::{Policy, Service};
 use super::net::PortRange;
 
@@ -35,8 +35,12 @@ pub(super) fn warnings(
             .iter()
             .flat_map(|service| protected(policy, service)),
     );
-    warnings.extend(clashes.iter().map(|clash| clash_words(plan, *clash)));
-    warnings.extend(services.iter().flat_map(|service| unused(policy, service)));
+    warnings.extend(clashes.iter().map(|clash| clash_words(plan, clash)));
+    warnings.extend(
+        services
+            .iter()
+            .filter_map(|service| markers(policy, service)),
+    );
     warnings
 }
 
@@ -66,7 +70,9 @@ fn idle(policy: &Policy, rules: &[usize]) -> Vec<String> {
 fn without_evidence(dropped: &[&Service]) -> Option<String> {
     let blind: Vec<&str> = dropped
         .iter()
-        .filter(|service| service.ports.is_empty())
+        .filter(|service| {
+            service.ports.is_empty() && service.names.is_empty() && service.prefixes.is_empty()
+        })
         .map(|service| service.id.as_str())
         .collect();
     let (named, rest) = blind.split_at(blind.len().min(NAMED));
@@ -76,26 +82,26 @@ fn without_evidence(dropped: &[&Service]) -> Option<String> {
     };
     (!named.is_empty()).then(|| {
         format!(
-            "dropping has no effect yet on {}{more}: this version tells services by their ports, and these have none of their own",
+            "dropping has no effect yet on {}{more}: this version tells services by their ports, names and prefixes, and these have none of their own",
             named.join(", ")
         )
     })
 }
 
 fn collateral(service: &Service) -> Vec<String> {
-    // Several ports may break the same thing.
+    // Several ports or names may break the same thing.
     let mut by_harm: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for collateral in &service.collateral {
-        let ports = by_harm.entry(&collateral.breaks).or_default();
-        ports.push(collateral.port.to_string());
+        let evidence = by_harm.entry(&collateral.breaks).or_default();
+        evidence.push(collateral.of.to_string());
     }
     let id = service.id.as_str();
     by_harm
         .iter()
-        .map(|(harm, ports)| {
+        .map(|(harm, evidence)| {
             format!(
                 "dropping {id} also breaks, on {}: {harm}",
-                ports.join(" and ")
+                evidence.join(" and ")
             )
         })
         .collect()
@@ -117,7 +123,7 @@ fn protected(policy: &Policy, service: &Service) -> Vec<String> {
         .collect()
 }
 
-fn clash_words(plan: &Plan, clash: Clash) -> String {
+fn clash_words(plan: &Plan, clash: &Clash) -> String {
     let name = |number| {
         let service = plan
             .services
@@ -125,20 +131,19 @@ fn clash_words(plan: &Plan, clash: Clash) -> String {
             .find(|service| service.number == number);
         service.map_or("?", |service| service.id.as_str())
     };
-    let port = PortRange::new(clash.transport, clash.port, clash.port);
-    let port = port.map(|port| port.to_string()).unwrap_or_default();
-    let (winner, loser) = (name(clash.winner), name(clash.loser));
-    format!("{winner} and {loser} both claim {port}; {winner} keeps it")
+    let Clash {
+        winner,
+        loser,
+        over,
+    } = clash;
+    let (winner, loser) = (name(*winner), name(*loser));
+    format!("{winner} and {loser} both claim {over}; {winner} keeps it")
 }
 
-fn unused(policy: &Policy, service: &Service) -> Vec<String> {
-    let words = |key: &super::Placed<&'static str>| {
-        let place = policy.place(key.at);
-        format!(
-            "{place}: `{}` of {} is not used by this version",
-            key.value,
-            service.id.as_str()
-        )
-    };
-    service.unused.iter().map(words).collect()
+fn markers(policy: &Policy, service: &Service) -> Option<String> {
+    let place = policy.place(service.markers_at?);
+    let id = service.id.as_str();
+    Some(format!(
+        "{place}: `markers` of {id} is not used by this version"
+    ))
 }

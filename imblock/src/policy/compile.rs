@@ -13,7 +13,9 @@ use imblock_common::{Action, Transport};
 use ipnet::IpNet;
 
 use super::advice;
-use super::error::{PolicyErrorKind, PolicyErrors};
+use super::claims::Claims;
+use super::error::PolicyErrors;
+use super::error_kind::PolicyErrorKind;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
@@ -41,11 +43,12 @@ pub(super) fn compile(
     surroundings: &Surroundings,
 ) -> Result<Plan, PolicyErrors> {
     let mut numbers_after = numbers.clone();
-    // The order of precedence where two claim the same port.
+    // The order of precedence where two claim the same.
     let services: Vec<&Service> = policy.services().iter().chain(catalogue).collect();
     let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
-    let (ports, clashes) = port_table(&numbered, policy.protect(), surroundings);
+    let claims = Claims::of(&numbered).map_err(|kind| policy.error(kind))?;
+    let ports = guarded(claims.ports, policy.protect(), surroundings);
     let cells = Cells::of(policy, &numbered);
     let prefixes = prefixes(policy, surroundings);
     let limit = policy.limits().prefixes;
@@ -71,9 +74,11 @@ pub(super) fn compile(
         actions: cells.rows,
         origins: cells.origins,
         prefixes,
+        remotes: claims.remotes,
+        names: claims.names,
         warnings: Vec::new(),
     };
-    plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &clashes);
+    plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &claims.clashes);
     *numbers = numbers_after;
     Ok(plan)
 }
@@ -111,53 +116,12 @@ fn service_plans(numbered: &[Numbered<'_>]) -> Vec<ServicePlan> {
     plans
 }
 
-/// Two services that claim the same port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clash {
-    /// The number of the service that keeps it.
-    pub(super) winner: u16,
-    /// The number of the service that goes without.
-    pub(super) loser: u16,
-    /// The first such port.
-    pub(super) transport: Transport,
-    /// The first such port.
-    pub(super) port: u16,
-}
-
-fn port_table(
-    numbered: &[Numbered<'_>],
+/// The table with the marks of what is never dropped.
+fn guarded(
+    mut table: Box<PortTable>,
     protect: &Protect,
     surroundings: &Surroundings,
-) -> (Box<PortTable>, Vec<Clash>) {
-    let mut table = Box::new(PortTable([0; PortTable::LEN]));
-    let mut clashes: Vec<Clash> = Vec::new();
-    for (number, service) in numbered {
-        for range in &service.ports {
-            let transport = range.transport();
-            for port in range.ports() {
-                let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) else {
-                    continue;
-                };
-                match PortEntry(*entry).service() {
-                    0 => *entry = PortEntry::of(*number).0,
-                    winner if winner == *number => {}
-                    winner => {
-                        // One warning a pair. The same pair mostly clashes many times in a row.
-                        let pair = (winner, *number);
-                        let known = |clash: &Clash| (clash.winner, clash.loser) == pair;
-                        if !clashes.iter().rev().any(known) {
-                            clashes.push(Clash {
-                                winner,
-                                loser: *number,
-                                transport,
-                                port,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-    }
+) -> Box<PortTable> {
     let mut change = |transport, port, change: fn(PortEntry) -> PortEntry| {
         if let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) {
             *entry = change(PortEntry(*entry)).0;
@@ -172,7 +136,7 @@ fn port_table(
     for (transport, port) in &surroundings.management_ports {
         change(*transport, *port, PortEntry::management);
     }
-    (table, clashes)
+    table
 }
 
 /// The action table while rules are laid into it.

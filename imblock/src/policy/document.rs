@@ -10,7 +10,8 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::{Error as YamlError, Options, Spanned};
 
-use super::error::{PolicyError, PolicyErrorKind, SyntaxError};
+use super::error::PolicyError;
+use super::error_kind::{PolicyErrorKind, SyntaxError};
 use super::source::{Placed, Source, Span};
 
 /// Deeper nesting is no policy. The deepest key today lies at 5.
@@ -92,19 +93,23 @@ pub(super) struct ServiceDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) ports: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
-    pub(super) collateral: Vec<CollateralDocument>,
+    pub(super) collateral: Vec<Placed<CollateralDocument>>,
     pub(super) default: Option<Placed<String>>,
     pub(super) notes: Option<String>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) names: Vec<Placed<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) prefixes: Vec<Placed<String>>,
     pub(super) markers: Option<Placed<Vec<MarkerDocument>>>,
-    pub(super) names: Option<Placed<Vec<String>>>,
-    pub(super) prefixes: Option<Placed<Vec<String>>>,
 }
 
-/// An item of `collateral`.
+/// An item of `collateral`: one of the first three keys, and what breaks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CollateralDocument {
-    pub(super) port: Placed<String>,
+    pub(super) port: Option<Placed<String>>,
+    pub(super) name: Option<Placed<String>>,
+    pub(super) prefix: Option<Placed<String>>,
     pub(super) breaks: String,
 }
 

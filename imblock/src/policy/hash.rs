@@ -5,10 +5,12 @@ use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
-use super::plan::{InterfacePlan, Limits, PrefixPlan, ServicePlan, XdpAttachMode};
+use super::plan::{
+    InterfacePlan, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan, XdpAttachMode,
+};
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 1";
+const ENCODING: &str = "imblock plan 2";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -25,6 +27,8 @@ impl Plan {
             actions,
             origins: _,
             prefixes,
+            remotes,
+            names,
             warnings: _,
         } = self;
         let mut hash = Hasher::default();
@@ -42,6 +46,8 @@ impl Plan {
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
         hash.list(actions, |hash, row| hash.bytes(&row.0));
         hash.list(prefixes, Hasher::prefix);
+        hash.list(remotes, Hasher::remote);
+        hash.list(names, Hasher::suffix);
         hash.0.finalize().into()
     }
 }
@@ -106,6 +112,24 @@ impl Hasher {
 
     fn prefix(&mut self, prefix: &PrefixPlan) {
         let PrefixPlan { net, entry } = prefix;
+        self.net(net);
+        self.bytes(&entry.group.to_be_bytes());
+        self.bytes(&entry.flags.to_be_bytes());
+    }
+
+    fn remote(&mut self, remote: &RemotePlan) {
+        let RemotePlan { net, service } = remote;
+        self.net(net);
+        self.bytes(&service.to_be_bytes());
+    }
+
+    fn suffix(&mut self, name: &NamePlan) {
+        let NamePlan { suffix, service } = name;
+        self.text(suffix);
+        self.bytes(&service.to_be_bytes());
+    }
+
+    fn net(&mut self, net: &IpNet) {
         match net {
             IpNet::V4(net) => {
                 self.bytes(&[4, net.prefix_len()]);
@@ -116,7 +140,5 @@ impl Hasher {
                 self.bytes(&net.addr().octets());
             }
         }
-        self.bytes(&entry.group.to_be_bytes());
-        self.bytes(&entry.flags.to_be_bytes());
     }
 }

@@ -1,14 +1,17 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
 //! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
-//! are in `words`, `selector` and `net`) → `compile`, with `advice` → `plan` (the exact tables), with
+//! are in `words`, `selector`, `net` and `domain`) → `compile`, with `claims` and `advice` → `plan` (the exact tables), with
 //! `hash`. What goes wrong is an `error`, told by `report`. Only `document` knows YAML; nothing here
 //! touches the system but for reading the file.
 
 mod advice;
+mod claims;
 mod compile;
 mod document;
+mod domain;
 mod error;
+mod error_kind;
 mod hash;
 mod model;
 mod net;
@@ -21,8 +24,10 @@ mod source;
 mod words;
 
 pub use compile::Surroundings;
-pub use error::{PolicyError, PolicyErrorKind, PolicyErrors, SyntaxError};
-pub use model::{Collateral, Group, Policy, Protect, Rule, Service, VERSION};
+pub use domain::{DOMAIN_MAX, Domain, DomainFault};
+pub use error::{PolicyError, PolicyErrors};
+pub use error_kind::{PolicyErrorKind, SyntaxError};
+pub use model::{Claim, Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;
 pub use plan::{Plan, ports_by_service, select};
@@ -48,7 +53,7 @@ impl Policy {
     /// numbers from `numbers`.
     ///
     /// # Errors
-    /// When the prefixes or the services don't fit in the tables; `numbers` is then unchanged.
+    /// When the prefixes, the names or the services don't fit in the tables; `numbers` is then unchanged.
     pub fn compile(
         &self,
         numbers: &mut ServiceNumbers,

@@ -12,7 +12,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::document;
-use super::error::{PolicyError, PolicyErrorKind, PolicyErrors};
+use super::domain::Domain;
+use super::error::{PolicyError, PolicyErrors};
+use super::error_kind::PolicyErrorKind;
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits};
 use super::reader::Reader;
@@ -110,7 +112,13 @@ pub struct Service {
     /// Remote ports that tell it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortRange>,
-    /// What else lives on these ports.
+    /// Names that tell it, each with all names below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Domain>,
+    /// Remote addresses that tell it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<IpNet>,
+    /// What else these ports, names and addresses carry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collateral: Vec<Collateral>,
     /// What to do about it when in doubt. Advice to people; compiling does not use it.
@@ -122,18 +130,41 @@ pub struct Service {
     /// What else is worth knowing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// Keys with evidence that this version does not use.
+    /// Where `markers` stand, which this version does not use.
     #[serde(skip)]
-    pub(super) unused: Vec<Placed<&'static str>>,
+    pub(super) markers_at: Option<Span>,
 }
 
-/// What else breaks when a port is dropped.
+/// What else breaks when a service is dropped by some evidence of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Collateral {
-    /// The port.
-    pub port: PortRange,
+    /// What of the service.
+    #[serde(flatten)]
+    pub of: Claim,
     /// What breaks, in words.
     pub breaks: String,
+}
+
+/// What a service can claim, and by which it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Claim {
+    /// Remote ports.
+    Port(PortRange),
+    /// A name, with all names below it.
+    Name(Domain),
+    /// Remote addresses.
+    Prefix(IpNet),
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => port.fmt(f),
+            Self::Name(name) => name.fmt(f),
+            Self::Prefix(net) => net.fmt(f),
+        }
+    }
 }
 
 impl Policy {

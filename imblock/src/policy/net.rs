@@ -10,7 +10,7 @@ use imblock_common::Transport;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::error::PolicyErrorKind;
+use super::error_kind::PolicyErrorKind;
 
 const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 
@@ -125,6 +125,17 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, PolicyErrorKind> {
     })
 }
 
+/// Reads a prefix at which a service lives; not one that all the world lives in.
+pub(super) fn service_prefix(text: &str) -> Result<IpNet, PolicyErrorKind> {
+    match prefix(text)? {
+        net if net.prefix_len() == 0 => Err(PolicyErrorKind::BadPrefix {
+            text: text.to_owned(),
+            fault: PrefixFault::Everything,
+        }),
+        net => Ok(net),
+    }
+}
+
 fn read_prefix(text: &str) -> Result<IpNet, PrefixFault> {
     let net = match text.parse::<IpNet>() {
         Ok(net) => net,
@@ -178,6 +189,9 @@ pub enum PrefixFault {
     /// `::ffff:10.0.0.1`.
     #[error("it is an IPv4 address in the clothes of IPv6, which no packet carries")]
     Mapped,
+    /// `0.0.0.0/0` as the home of a service.
+    #[error("it would match every address")]
+    Everything,
 }
 
 impl PrefixFault {
@@ -196,6 +210,7 @@ impl PrefixFault {
                 )
             }
             Self::Mapped => "write it as IPv4".into(),
+            Self::Everything => "name the addresses that the service alone lives at".into(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use imblock_common::layout::{ActionRow, HostEntry, PolicyHeader, PortEntry, PortTable};
+use imblock_common::layout::{ActionRow, Control, HostEntry, PortEntry, PortTable};
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ pub struct Plan {
     pub origins: Vec<CellOrigin>,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
+    /// Addresses at which a service lives. No prefix twice.
+    pub remotes: Vec<RemotePlan>,
+    /// Names that belong to a service. No name twice.
+    pub names: Vec<NamePlan>,
     /// What the operator should know: collateral, rules without effect, evidence that is not used.
     pub warnings: Vec<String>,
 }
@@ -112,6 +116,24 @@ pub struct PrefixPlan {
     pub entry: HostEntry,
 }
 
+/// A prefix at which a service lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemotePlan {
+    /// The addresses.
+    pub net: IpNet,
+    /// Service number.
+    pub service: u16,
+}
+
+/// A name that belongs to a service, with all names below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePlan {
+    /// In lower case, without a dot at either end.
+    pub suffix: String,
+    /// Service number.
+    pub service: u16,
+}
+
 /// Which rule set a cell of the action table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellOrigin {
@@ -126,18 +148,24 @@ pub struct CellOrigin {
 }
 
 impl Plan {
-    /// [`PolicyHeader::flags`] that this plan needs.
+    /// [`Control::policy_flags`] that this plan needs.
     pub fn flags(&self) -> u32 {
         let mut flags = 0;
         if self.prefixes.iter().any(|prefix| prefix.entry.group != 0) {
-            flags |= PolicyHeader::HAS_GROUPS;
+            flags |= Control::HAS_GROUPS;
         }
         if self
             .prefixes
             .iter()
             .any(|prefix| prefix.entry.is_protected())
         {
-            flags |= PolicyHeader::HAS_PROTECTED_HOSTS;
+            flags |= Control::HAS_PROTECTED_HOSTS;
+        }
+        if !self.names.is_empty() {
+            flags |= Control::HAS_NAMES;
+        }
+        if !self.remotes.is_empty() {
+            flags |= Control::HAS_REMOTES;
         }
         flags
     }

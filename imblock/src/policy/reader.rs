@@ -11,11 +11,13 @@ use imblock_common::{Action, Side};
 use ipnet::IpNet;
 
 use super::document::{
-    GroupsDocument, InterfaceDocument, LimitsDocument, PolicyDocument, RuleDocument,
-    ServiceDocument,
+    CollateralDocument, GroupsDocument, InterfaceDocument, LimitsDocument, PolicyDocument,
+    RuleDocument, ServiceDocument,
 };
-use super::error::{PolicyError, PolicyErrorKind};
-use super::model::{Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
+use super::domain::Domain;
+use super::error::PolicyError;
+use super::error_kind::PolicyErrorKind;
+use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan, Limits};
 use super::selector::Selector;
@@ -270,22 +272,13 @@ impl<'a> Reader<'a> {
         let status = self.optional(document.status.as_ref(), Status::parse);
         let ended = self.optional(document.ended.as_ref(), words::date);
         let ports = values(self.words(&document.ports, PortRange::parse));
-        let collateral = document
-            .collateral
-            .into_iter()
-            .filter_map(|document| {
-                Some(Collateral {
-                    port: self.word(&document.port, PortRange::parse)?,
-                    breaks: document.breaks,
-                })
-            })
+        let names = values(self.words(&document.names, Domain::parse));
+        let prefixes = values(self.words(&document.prefixes, net::service_prefix));
+        let collateral = document.collateral.into_iter();
+        let collateral = collateral
+            .filter_map(|document| self.collateral(document))
             .collect();
         let default = self.optional(document.default.as_ref(), words::action);
-        let unused = [
-            document.markers.map(|list| list.map("markers")),
-            document.names.map(|list| list.map("names")),
-            document.prefixes.map(|list| list.map("prefixes")),
-        ];
         Some(Service {
             id: id?,
             name: document.name.value,
@@ -293,11 +286,28 @@ impl<'a> Reader<'a> {
             status: status.unwrap_or_default(),
             ended,
             ports,
+            names,
+            prefixes,
             collateral,
             default,
             notes: document.notes,
-            unused: unused.into_iter().flatten().collect(),
+            markers_at: document.markers.map(|markers| markers.at),
         })
+    }
+
+    fn collateral(&mut self, document: Placed<CollateralDocument>) -> Option<Collateral> {
+        let Placed { value, at } = document;
+        let of = match (&value.port, &value.name, &value.prefix) {
+            (Some(port), None, None) => Claim::Port(self.word(port, PortRange::parse)?),
+            (None, Some(name), None) => Claim::Name(self.word(name, Domain::parse)?),
+            (None, None, Some(prefix)) => Claim::Prefix(self.word(prefix, net::service_prefix)?),
+            _ => {
+                self.fail(at, PolicyErrorKind::CollateralOf);
+                return None;
+            }
+        };
+        let breaks = value.breaks;
+        Some(Collateral { of, breaks })
     }
 
     fn limits(&mut self, document: &LimitsDocument) -> Limits {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use super::error::{PolicyError, PolicyErrorKind};
+use super::error::PolicyError;
+use super::error_kind::PolicyErrorKind;
 use crate::catalogue;
 
 /// The largest policy file that is read, in bytes.

@@ -8,7 +8,7 @@ use imblock_common::layout::NAME_MAX;
 use imblock_common::{Action, Side};
 use serde::{Serialize, Serializer};
 
-use super::error::PolicyErrorKind;
+use super::error_kind::PolicyErrorKind;
 use super::plan::{EVERYONE, XdpAttachMode, action_from_name};
 
 /// What names every service in a selector.

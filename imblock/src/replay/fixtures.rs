@@ -28,6 +28,8 @@ pub(crate) fn plan() -> Plan {
         ports,
         actions: vec![everyone, ActionRow([0; SERVICES_MAX])],
         origins: Vec::new(),
+        remotes: Vec::new(),
+        names: Vec::new(),
         prefixes: Vec::new(),
         warnings: Vec::new(),
     }

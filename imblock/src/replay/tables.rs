@@ -4,21 +4,21 @@
 //! a packet is decided here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 
 use bytemuck::Zeroable;
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, GROUPS_MAX, Half, HostEntry, HostRecord, OUTCOME_SLOTS,
-    PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
+    ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
+    OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
-use imblock_common::{
-    Action, Addr, Counters, Evidence, Family, Outcome, Tables, Transport, Verdict, View,
-};
+use imblock_common::{Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View};
+
+mod prefixes;
+
+use prefixes::{Names, Prefixes};
 
 use crate::policy::Plan;
-use crate::policy::plan::PrefixPlan;
 use crate::snapshot::{FrameCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
@@ -33,8 +33,9 @@ pub struct MemoryTables {
     ports: Box<PortTable>,
     /// One [`ActionCell`] a group and service, [`SERVICES_MAX`] a row.
     actions: Box<[Cell<u8>]>,
-    prefixes_v4: PrefixTable,
-    prefixes_v6: PrefixTable,
+    host_prefixes: Prefixes<HostEntry>,
+    remotes: Prefixes<u16>,
+    names: Names,
     frames: Box<[Cell<u64>]>,
     /// Not a cell each: a kilobyte is too much to copy in and out for every frame.
     totals: RefCell<Vec<ServiceTotals>>,
@@ -70,8 +71,13 @@ impl MemoryTables {
             now: Cell::new(0),
             ports: plan.ports.clone(),
             actions,
-            prefixes_v4: PrefixTable::of(&plan.prefixes, Family::V4),
-            prefixes_v6: PrefixTable::of(&plan.prefixes, Family::V6),
+            host_prefixes: Prefixes::of(plan.prefixes.iter().map(|host| (host.net, host.entry))),
+            remotes: Prefixes::of(
+                plan.remotes
+                    .iter()
+                    .map(|remote| (remote.net, remote.service)),
+            ),
+            names: Names::of(&plan.names),
             frames: cells(View::ALL.len() * OUTCOME_SLOTS as usize, 0),
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
             hosts: cells(
@@ -171,10 +177,15 @@ impl Tables for &MemoryTables {
     }
 
     fn host(self, _half: Half, addr: &Addr) -> HostEntry {
-        match addr.family() {
-            Family::V4 => self.prefixes_v4.longest(addr),
-            Family::V6 => self.prefixes_v6.longest(addr),
-        }
+        self.host_prefixes.longest(addr)
+    }
+
+    fn remote(self, _half: Half, addr: &Addr) -> u16 {
+        self.remotes.longest(addr)
+    }
+
+    fn name(self, key: &NameKey) -> u16 {
+        self.names.longest(key)
     }
 
     #[inline]
@@ -195,6 +206,7 @@ impl Counters for &MemoryTables {
             host_seed: 0,
             ticks_per_second: TICKS_PER_SECOND,
             host_keys: self.hosts_wanted,
+            policy_flags: [0; HALVES],
         }
     }
 
@@ -245,61 +257,6 @@ impl Slots for &MemoryTables {
     fn now(self) -> u64 {
         self.now.get()
     }
-}
-
-/// Prefixes of one family, a table a length, the longest first.
-#[derive(Debug, Default)]
-struct PrefixTable {
-    lengths: Vec<(u128, HashMap<u128, HostEntry>)>,
-}
-
-impl PrefixTable {
-    fn of(prefixes: &[PrefixPlan], family: Family) -> Self {
-        let mut by_length: Vec<(u8, HashMap<u128, HostEntry>)> = Vec::new();
-        for prefix in prefixes {
-            let addr = Addr::from(prefix.net.network());
-            if addr.family() != family {
-                continue;
-            }
-            let length = prefix.net.prefix_len();
-            let at = match by_length.binary_search_by(|(other, _)| length.cmp(other)) {
-                Ok(at) => at,
-                Err(at) => {
-                    by_length.insert(at, (length, HashMap::new()));
-                    at
-                }
-            };
-            if let Some((_, table)) = by_length.get_mut(at) {
-                table.insert(bits(&addr) & mask(length), prefix.entry);
-            }
-        }
-        Self {
-            lengths: by_length
-                .into_iter()
-                .map(|(length, table)| (mask(length), table))
-                .collect(),
-        }
-    }
-
-    fn longest(&self, addr: &Addr) -> HostEntry {
-        let bits = bits(addr);
-        self.lengths
-            .iter()
-            .find_map(|(mask, table)| table.get(&(bits & mask)))
-            .copied()
-            .unwrap_or_default()
-    }
-}
-
-/// The address from the highest bit on, so that a prefix of either family is a mask from the top.
-fn bits(addr: &Addr) -> u128 {
-    u128::from_be_bytes(addr.octets())
-}
-
-fn mask(length: u8) -> u128 {
-    u128::MAX
-        .checked_shl(128 - u32::from(length.min(128)))
-        .unwrap_or(0)
 }
 
 fn cells<T: Copy>(length: usize, value: T) -> Box<[Cell<T>]> {

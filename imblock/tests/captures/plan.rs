@@ -21,6 +21,8 @@ pub(crate) fn plan() -> Plan {
         ports: Box::new(PortTable([0; PortTable::LEN])),
         actions: vec![ActionRow([0; SERVICES_MAX])],
         origins: Vec::new(),
+        remotes: Vec::new(),
+        names: Vec::new(),
         prefixes: Vec::new(),
         warnings: Vec::new(),
     };

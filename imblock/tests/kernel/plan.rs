@@ -1,9 +1,10 @@
 //! The plan that a policy of the testkit compiles to, were it written down.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, PrefixPlan, ServicePlan};
+use imblock::policy::plan::{EVERYONE, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan};
 use imblock_common::layout::{
     ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
 };
@@ -35,6 +36,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         *row.0.get_mut(usize::from(*service)).unwrap() = ActionCell::of_policy(*action).0;
     }
     let mut numbers: Vec<u16> = world.ports.iter().map(|port| port.2.service()).collect();
+    numbers.extend(world.remotes.iter().map(|remote| remote.2));
+    numbers.extend(world.names.iter().map(|name| name.1));
     numbers.sort_unstable();
     numbers.dedup();
     numbers.retain(|number| *number != 0);
@@ -47,8 +50,24 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         ports,
         actions,
         origins: Vec::new(),
+        remotes: world.remotes.iter().map(remote).collect(),
+        names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),
         warnings: Vec::new(),
+    }
+}
+
+fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {
+    RemotePlan {
+        net: IpNet::new(*address, *bits).unwrap(),
+        service: *service,
+    }
+}
+
+fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
+    NamePlan {
+        suffix: (*suffix).to_owned(),
+        service: *service,
     }
 }
 

@@ -17,5 +17,6 @@ mod attach;
 mod control;
 mod demo;
 mod filter;
+mod names;
 mod reload;
 mod vlan;

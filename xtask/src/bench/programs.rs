@@ -156,6 +156,7 @@ fn ours() -> Result<Ebpf> {
         host_seed: 0,
         ticks_per_second: 250,
         host_keys: HOSTS,
+        policy_flags: [0; 2],
     };
     set::<_, { size_of::<PortTable>() }>(&mut object, maps::PORTS, half.index(), ports)?;
     set::<_, { size_of::<ActionRow>() }>(

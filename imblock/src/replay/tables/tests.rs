@@ -10,6 +10,7 @@ use imblock_common::{Tables, Transport, Verdict, View};
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::plan::PrefixPlan;
 use crate::replay::fixtures::{IRC, plan, prefix};
 
 const LAN_INGRESS: View = View {

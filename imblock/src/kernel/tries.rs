@@ -1,0 +1,136 @@
+//! The longest-prefix tries: hosts, remote addresses and names, both halves in each.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{LpmTrie, MapData, MapError};
+use bytemuck::{Pod, Zeroable as _};
+use imblock_common::Addr;
+use imblock_common::layout::{Half, HostPrefix, NameKey, RemoteGate, maps};
+use ipnet::IpNet;
+
+use super::KernelError;
+use super::maps::Maps;
+use super::wire::Wire;
+use crate::policy::Plan;
+
+/// The contents of one half of a trie: prefix length in bits and key, to value.
+type Contents<K, V> = HashMap<(u32, K), V>;
+
+impl Maps {
+    /// Brings one half of every trie to what the plan says.
+    pub(super) fn write_tries(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        let room = self.room_for_prefixes;
+        let of_half = move |key: &HostPrefix| u32::from(key.half) == half.index();
+        let hosts = plan
+            .prefixes
+            .iter()
+            .map(|host| (address_key(half, &host.net), host.entry));
+        bring(
+            maps::HOST_PREFIXES,
+            &mut self.host_prefixes,
+            of_half,
+            hosts.collect(),
+            room,
+        )?;
+        let remotes = plan
+            .remotes
+            .iter()
+            .map(|remote| (address_key(half, &remote.net), u32::from(remote.service)));
+        bring(
+            maps::REMOTES,
+            &mut self.remotes,
+            of_half,
+            remotes.collect(),
+            room,
+        )?;
+        self.remote_gates
+            .set(half.index(), Wire(gate(plan)), 0)
+            .map_err(KernelError::map(
+                maps::REMOTE_GATES,
+                "write which addresses to look up",
+            ))?;
+        let of_half = move |key: &NameKey| u32::from(key.half) == half.index();
+        let names = plan.names.iter().filter_map(|name| {
+            let key = NameKey::of_suffix(half, &name.suffix)?;
+            Some((key, u32::from(name.service)))
+        });
+        bring(maps::NAMES, &mut self.names, of_half, names.collect(), room)
+    }
+}
+
+/// Brings one half of a trie to the contents that are wanted, touching only what differs.
+fn bring<K: Pod + Eq + Hash, V: Pod + PartialEq>(
+    name: &'static str,
+    trie: &mut LpmTrie<MapData, Wire<K>, Wire<V>>,
+    of_half: impl Fn(&K) -> bool,
+    mut wanted: Contents<K, V>,
+    room: u32,
+) -> Result<(), KernelError> {
+    let mut stale = Vec::new();
+    for entry in trie.iter() {
+        let (key, value) = entry.map_err(KernelError::map(name, "list the entries"))?;
+        let found = (key.prefix_len(), key.data().0);
+        if !of_half(&found.1) {
+            continue;
+        }
+        match wanted.get(&found) {
+            Some(wanted_value) if *wanted_value == value.0 => {
+                wanted.remove(&found);
+            }
+            Some(_) => {}
+            None => stale.push(found),
+        }
+    }
+    for (bits, key) in stale {
+        trie.remove(&Key::new(bits, Wire(key)))
+            .map_err(KernelError::map(name, "remove an entry"))?;
+    }
+    for ((bits, key), value) in wanted {
+        trie.insert(&Key::new(bits, Wire(key)), Wire(value), 0)
+            .map_err(|error| insert_error(name, error, room))?;
+    }
+    Ok(())
+}
+
+fn address_key(half: Half, net: &IpNet) -> (u32, HostPrefix) {
+    let network = Addr::from(net.network());
+    let bits = HostPrefix::FIXED_BITS + u32::from(net.prefix_len());
+    (bits, HostPrefix::new(half, &network))
+}
+
+/// Every first two bytes that an address of the plan's remotes may begin with.
+pub(crate) fn gate(plan: &Plan) -> RemoteGate {
+    let mut gate = RemoteGate::zeroed();
+    for remote in &plan.remotes {
+        let first = RemoteGate::place(&Addr::from(remote.net.network()));
+        let last = RemoteGate::place(&Addr::from(remote.net.broadcast()));
+        let (mut word, mut bit) = first;
+        loop {
+            if let Some(bits) = gate.0.get_mut(word) {
+                *bits |= bit;
+            }
+            if (word, bit) == last {
+                break;
+            }
+            (word, bit) = if bit == 1 << 63 {
+                (word + 1, 1)
+            } else {
+                (word, bit << 1)
+            };
+        }
+    }
+    gate
+}
+
+fn insert_error(name: &'static str, error: MapError, room: u32) -> KernelError {
+    match &error {
+        MapError::SyscallError(call)
+            if call.io_error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
+        {
+            KernelError::TooManyPrefixes { map: name, room }
+        }
+        _ => KernelError::map(name, "write an entry")(error),
+    }
+}

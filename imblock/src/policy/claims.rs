@@ -1,0 +1,135 @@
+//! Which service gets which port, name and address.
+//!
+//! Invariant: each goes to the first service that claims it; whoever comes later goes without, and
+//! the operator hears of it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use imblock_common::layout::{PortEntry, PortTable};
+use ipnet::IpNet;
+
+use super::compile::Numbered;
+use super::domain::Domain;
+use super::error_kind::PolicyErrorKind;
+use super::model::{Claim, Service};
+use super::net::PortRange;
+use super::plan::{NamePlan, RemotePlan};
+
+/// Names in one policy, and addresses of services. The maps take as many again, for a new policy is
+/// written beside the old one.
+const EVIDENCE_MAX: usize = 131_072;
+
+/// Two services that claim the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Clash {
+    /// The number of the service that keeps it.
+    pub(super) winner: u16,
+    /// The number of the service that goes without.
+    pub(super) loser: u16,
+    /// The first thing of its kind that both claim.
+    pub(super) over: Claim,
+}
+
+/// What is whose.
+pub(super) struct Claims {
+    /// The services of the ports; nothing is protected yet.
+    pub(super) ports: Box<PortTable>,
+    /// Sorted, no prefix twice.
+    pub(super) remotes: Vec<RemotePlan>,
+    /// Sorted, no name twice.
+    pub(super) names: Vec<NamePlan>,
+    /// One for each kind of evidence and pair of services: the same pair mostly clashes many times.
+    pub(super) clashes: Vec<Clash>,
+}
+
+impl Claims {
+    /// Settles the claims of services that stand in the order of precedence.
+    pub(super) fn of(services: &[Numbered<'_>]) -> Result<Self, PolicyErrorKind> {
+        let mut clashes = Vec::new();
+        let ports = ports(services, &mut clashes);
+        let names = settle(
+            services,
+            |service| &service.names,
+            Claim::Name,
+            &mut clashes,
+        );
+        let remotes = settle(
+            services,
+            |service| &service.prefixes,
+            Claim::Prefix,
+            &mut clashes,
+        );
+        must_fit("names", names.len())?;
+        must_fit("prefixes", remotes.len())?;
+        let name_plan = |(name, service): (Domain, _)| NamePlan {
+            suffix: name.as_str().to_owned(),
+            service,
+        };
+        let remote_plan = |(net, service): (IpNet, _)| RemotePlan { net, service };
+        Ok(Self {
+            ports,
+            remotes: remotes.into_iter().map(remote_plan).collect(),
+            names: names.into_iter().map(name_plan).collect(),
+            clashes,
+        })
+    }
+}
+
+fn must_fit(what: &'static str, found: usize) -> Result<(), PolicyErrorKind> {
+    let most = EVIDENCE_MAX;
+    match found <= most {
+        true => Ok(()),
+        false => Err(PolicyErrorKind::TooMuchEvidence { what, found, most }),
+    }
+}
+
+fn ports(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) -> Box<PortTable> {
+    let mut table = Box::new(PortTable([0; PortTable::LEN]));
+    let mut told = HashSet::new();
+    for (number, service) in services {
+        for range in &service.ports {
+            let transport = range.transport();
+            for port in range.ports() {
+                let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) else {
+                    continue;
+                };
+                let winner = PortEntry(*entry).service();
+                if winner == 0 {
+                    *entry = PortEntry::of(*number).0;
+                } else if winner != *number && told.insert((winner, *number)) {
+                    let over = PortRange::new(transport, port, port).map(Claim::Port);
+                    clashes.extend(over.map(|over| Clash {
+                        winner,
+                        loser: *number,
+                        over,
+                    }));
+                }
+            }
+        }
+    }
+    table
+}
+
+/// The owner of each thing that services list, by the thing.
+fn settle<T: Ord + Clone>(
+    services: &[Numbered<'_>],
+    claimed: impl Fn(&Service) -> &[T],
+    evidence: impl Fn(T) -> Claim,
+    clashes: &mut Vec<Clash>,
+) -> BTreeMap<T, u16> {
+    let mut owners = BTreeMap::new();
+    let mut told = HashSet::new();
+    for (number, service) in services {
+        for thing in claimed(service) {
+            let winner = *owners.entry(thing.clone()).or_insert(*number);
+            if winner != *number && told.insert((winner, *number)) {
+                clashes.push(Clash {
+                    winner,
+                    loser: *number,
+                    over: evidence(thing.clone()),
+                });
+            }
+        }
+    }
+    owners
+}

@@ -1,0 +1,103 @@
+//! Longest-prefix tables in memory: addresses, and names backwards.
+
+use std::collections::HashMap;
+
+use imblock_common::layout::{Half, NameKey};
+use imblock_common::{Addr, Family};
+use ipnet::IpNet;
+
+use crate::policy::plan::NamePlan;
+
+/// Values by prefix, both families.
+#[derive(Debug)]
+pub(super) struct Prefixes<V> {
+    v4: Lengths<V>,
+    v6: Lengths<V>,
+}
+
+/// A mask, and the values of the prefixes of that length; the longest first.
+type Lengths<V> = Vec<(u128, HashMap<u128, V>)>;
+
+impl<V: Copy + Default> Prefixes<V> {
+    pub(super) fn of(prefixes: impl Iterator<Item = (IpNet, V)>) -> Self {
+        let mut tables = Self {
+            v4: Vec::new(),
+            v6: Vec::new(),
+        };
+        for (net, value) in prefixes {
+            let addr = Addr::from(net.network());
+            let mask = mask(net.prefix_len());
+            let lengths = match addr.family() {
+                Family::V4 => &mut tables.v4,
+                Family::V6 => &mut tables.v6,
+            };
+            let at = match lengths.binary_search_by(|(other, _)| mask.cmp(other)) {
+                Ok(at) => at,
+                Err(at) => {
+                    lengths.insert(at, (mask, HashMap::new()));
+                    at
+                }
+            };
+            if let Some((_, table)) = lengths.get_mut(at) {
+                table.insert(bits(&addr) & mask, value);
+            }
+        }
+        tables
+    }
+
+    /// The value of the longest prefix that covers an address.
+    pub(super) fn longest(&self, addr: &Addr) -> V {
+        let lengths = match addr.family() {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        let bits = bits(addr);
+        let found = lengths
+            .iter()
+            .find_map(|(mask, table)| table.get(&(bits & mask)));
+        found.copied().unwrap_or_default()
+    }
+}
+
+/// The address from the highest bit on, so that a prefix of either family is a mask from the top.
+fn bits(addr: &Addr) -> u128 {
+    u128::from_be_bytes(addr.octets())
+}
+
+fn mask(length: u8) -> u128 {
+    u128::MAX
+        .checked_shl(128 - u32::from(length.min(128)))
+        .unwrap_or(0)
+}
+
+/// Service numbers by name.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// By the bytes of [`NameKey::backwards`] that the suffix takes.
+    suffixes: HashMap<Vec<u8>, u16>,
+}
+
+impl Names {
+    pub(super) fn of(names: &[NamePlan]) -> Self {
+        let suffixes = names.iter().filter_map(|name| {
+            let (bits, key) = NameKey::of_suffix(Half::of_generation(0), &name.suffix)?;
+            let length = usize::try_from((bits - NameKey::FIXED_BITS) / 8).ok()?;
+            Some((key.backwards.get(..length)?.to_vec(), name.service))
+        });
+        Self {
+            suffixes: suffixes.collect(),
+        }
+    }
+
+    /// The service of the longest suffix. Suffixes end in a dot, so only such places are tried.
+    pub(super) fn longest(&self, key: &NameKey) -> u16 {
+        let dots = (0..key.backwards.len())
+            .rev()
+            .filter(|at| key.backwards.get(*at) == Some(&b'.'));
+        let suffixes = dots.filter_map(|at| key.backwards.get(..=at));
+        let found = suffixes
+            .filter_map(|suffix| self.suffixes.get(suffix))
+            .next();
+        found.copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,159 @@
+//! Services told by name and address, with real sockets and real programs.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+use imblock::lab::{EchoServer, Host};
+use imblock_common::Transport;
+use imblock_common::testkit::{ClientHello, dns_query};
+
+use super::support::Rig;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_millis(400);
+const TLS: u16 = 443;
+const DNS: u16 = 53;
+
+const POLICY: &str = "
+version: 1
+name: names
+services:
+  - { id: chatter, name: Chatter, category: im, names: [chatter.example] }
+  - { id: towers, name: Towers, category: im, prefixes: [198.51.100.0/24] }
+rules:
+  - { services: [towers], action: allow }
+";
+
+fn rig(test: &str) -> Option<Rig> {
+    let rig = Rig::new(test)?;
+    rig.write("names.yaml", POLICY);
+    rig.ok(&["up", "-p", "names.yaml", "-i", imblock::lab::Lab::LAN]);
+    Some(rig)
+}
+
+/// Whether the server echoes what is written to it over TCP, once.
+fn echoes_tcp(rig: &Rig, from: &Host, port: u16, bytes: Vec<u8>) -> bool {
+    let to = rig.server_at(port);
+    let talk = move || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&bytes)?;
+        let mut answer = vec![0; bytes.len()];
+        stream.read_exact(&mut answer)?;
+        Ok(answer == bytes)
+    };
+    from.namespace.run(talk).unwrap().unwrap_or(false)
+}
+
+/// The same over UDP.
+fn echoes_udp(rig: &Rig, from: &Host, port: u16, bytes: Vec<u8>) -> bool {
+    let to = rig.server_at(port);
+    let talk = move || -> std::io::Result<bool> {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.send_to(&bytes, to)?;
+        let mut answer = [0; 2048];
+        let (length, _) = socket.recv_from(&mut answer)?;
+        Ok(answer.get(..length) == Some(&bytes[..]))
+    };
+    from.namespace.run(talk).unwrap().unwrap_or(false)
+}
+
+#[test]
+fn a_handshake_is_told_by_its_server_name_on_any_port() {
+    let Some(rig) = rig("a_handshake_is_told_by_its_server_name_on_any_port") else {
+        return;
+    };
+    let ports = [(Transport::Tcp, TLS), (Transport::Tcp, 8080)];
+    let _server = EchoServer::start(&rig.lab.server, &ports).unwrap();
+    let alice = &rig.lab.alice;
+    let reaches = |port, name: &str| echoes_tcp(&rig, alice, port, ClientHello::new(name).build());
+    for port in [TLS, 8080] {
+        assert!(reaches(port, "web.chatter.example"));
+    }
+    rig.ok(&["block", "chatter"]);
+    for port in [TLS, 8080] {
+        assert!(!reaches(port, "web.chatter.example"));
+        assert!(!reaches(port, "CHATTER.example"));
+        assert!(reaches(port, "xchatter.example"));
+        assert!(reaches(port, "chatter.example.org"));
+    }
+    let (_, refused) = rig.hosts().of(alice.v4, "chatter");
+    assert!(refused.sent.packets >= 4);
+}
+
+#[test]
+fn a_question_is_told_by_its_name() {
+    let Some(rig) = rig("a_question_is_told_by_its_name") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &[(Transport::Udp, DNS)]).unwrap();
+    let alice = &rig.lab.alice;
+    let reaches = |name: &str| echoes_udp(&rig, alice, DNS, dns_query(name));
+    assert!(reaches("web.chatter.example"));
+    rig.ok(&["block", "chatter"]);
+    assert!(!reaches("web.chatter.example"));
+    assert!(!reaches("wEb.cHaTtEr.eXaMpLe"));
+    assert!(reaches("xchatter.example"));
+    assert_eq!(rig.hosts().of(alice.v4, "chatter").1.sent.packets, 2);
+}
+
+#[test]
+fn an_address_tells_a_service_whatever_the_port() {
+    let Some(rig) = rig("an_address_tells_a_service_whatever_the_port") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &[(Transport::Udp, 12_345)]).unwrap();
+    let alice = &rig.lab.alice;
+    let reaches = || echoes_udp(&rig, alice, 12_345, b"anything".to_vec());
+    assert!(reaches());
+    let (passed, _) = rig.hosts().of(alice.v4, "towers");
+    assert_eq!((passed.sent.packets, passed.received.packets), (1, 1));
+    rig.ok(&["block", "towers"]);
+    assert!(!reaches());
+    rig.ok(&["reset", "towers"]);
+    assert!(reaches());
+}
+
+/// A ClientHello of a real TLS library, post-quantum key share and all if it has one.
+#[test]
+fn the_hello_of_openssl_is_told() {
+    let Some(rig) = rig("the_hello_of_openssl_is_told") else {
+        return;
+    };
+    if Command::new("openssl").arg("version").output().is_err() {
+        imblock::testing::skip("the_hello_of_openssl_is_told", "no openssl here");
+        return;
+    }
+    let _server = EchoServer::start(&rig.lab.server, &[(Transport::Tcp, TLS)]).unwrap();
+    let alice = &rig.lab.alice;
+    let hello = |name: &str| {
+        let mut command = Command::new("timeout");
+        let address = rig.server_at(TLS).to_string();
+        command.args([
+            "1",
+            "openssl",
+            "s_client",
+            "-connect",
+            &address,
+            "-servername",
+            name,
+        ]);
+        // The echo is no TLS server: whatever becomes of the handshake, the hello was sent.
+        alice
+            .namespace
+            .output(command.stdin(std::process::Stdio::null()))
+            .unwrap();
+    };
+    hello("somewhere.example");
+    assert_eq!(rig.hosts().of(alice.v4, "chatter"), Default::default());
+    hello("web.chatter.example");
+    let (passed, _) = rig.hosts().of(alice.v4, "chatter");
+    assert!(passed.sent.packets >= 1, "{passed:?}");
+    rig.ok(&["block", "chatter"]);
+    hello("web.chatter.example");
+    let (_, refused) = rig.hosts().of(alice.v4, "chatter");
+    assert!(refused.sent.packets >= 1, "{refused:?}");
+}
