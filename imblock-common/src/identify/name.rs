@@ -47,9 +47,9 @@ pub(super) fn identify<P: Packet, T: Tables>(
 
 /// The service of the name in the payload at `at`; 0 for none.
 ///
-/// A function of its own in the kernel: when it returns, the verifier forgets all that it did, and
-/// walks what follows once and not once for each way through it.
-#[inline(never)]
+/// Inlined in the kernel, too: a function of its own would have a symbol, whose hash depends on the
+/// folder of the build, and the object would not be reproducible.
+#[inline(always)]
 fn service<P: Packet, T: Tables>(
     packet: P,
     at: usize,

@@ -23,6 +23,11 @@ fn to_port(host: &str, port: u16) -> Vec<u8> {
         .build()
 }
 
+/// Keeps this thread where it is.
+pub(crate) fn stay_on_this_cpu() {
+    pin_to(rustix::thread::sched_getcpu());
+}
+
 /// The CPUs that this process may use.
 fn cpus() -> Vec<usize> {
     let allowed = sched_getaffinity(None).unwrap();
