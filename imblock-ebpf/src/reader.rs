@@ -9,7 +9,6 @@ use core::arch::asm;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
-use aya_log_ebpf::warn;
 use imblock_common::Packet;
 use imblock_common::packet::MAX_OFFSET;
 
@@ -127,21 +126,12 @@ impl<'a> SkbPacket<'a> {
         let length = ctx.len();
         let linear = (ctx.data_end() - ctx.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
-            let wanted = if length < LINEAR_WANTED {
+            // Without the pull the frame is parsed as far as it can be read.
+            let _ = ctx.pull_data(if length < LINEAR_WANTED {
                 length
             } else {
                 LINEAR_WANTED
-            };
-            // Without the pull, which fails for want of memory, the frame is parsed as far as it
-            // can be read.
-            if let Err(error) = ctx.pull_data(wanted) {
-                warn!(
-                    ctx,
-                    "no memory for the first {} bytes of a frame in one piece: error {}",
-                    wanted,
-                    error
-                );
-            }
+            });
         }
         Self {
             ctx,

@@ -5,7 +5,6 @@ use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +15,7 @@ use super::say::{complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{Listen, RunArgs};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError, KernelLog};
+use crate::kernel::{Instance, KernelError};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
@@ -24,9 +23,6 @@ use crate::telemetry::{self, Source, SourceError};
 /// A map's value passes over the stack, and the port table's 256 KiB pass through several frames when
 /// a reload writes it: without optimisation more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
-
-/// How often the kernel programs' log is read.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
     let _claim = target.claim()?;
@@ -68,13 +64,10 @@ async fn serve(
     let server = listener
         .map(|listener| metrics(target, args, listener, wait))
         .transpose()?;
-    let mut kernel_log = KernelLog::of(&target.open()?, |message| say(message))?;
-    let mut look = tokio::time::interval(LOG_INTERVAL);
     // Outside of systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            _ = look.tick() => kernel_log.flush(),
             Some(()) = signals.interrupt.recv() => break,
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),

@@ -15,7 +15,7 @@ use crate::status::InterfaceStatus;
 
 /// An attached instance: its pins and its maps.
 pub struct Instance {
-    pub(super) pins: Pins,
+    pins: Pins,
     /// Policy tables and counters.
     pub maps: Maps,
 }

@@ -9,7 +9,6 @@ mod counters;
 mod error;
 mod features;
 mod instance;
-mod logs;
 #[expect(
     unsafe_code,
     reason = "memory that the kernel shares with this process"
@@ -31,7 +30,6 @@ pub use attach::Attachment;
 pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
 pub use instance::Instance;
-pub use logs::KernelLog;
 pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT};
