@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -21,7 +21,7 @@ pub const OUTCOME_SLOTS: u32 = 16;
 /// Slots for verdicts in [`ServiceTotals`].
 pub const VERDICT_SLOTS: usize = 8;
 /// Slots for kinds of evidence in [`ServiceTotals`].
-pub const EVIDENCE_SLOTS: usize = 8;
+pub const EVIDENCE_SLOTS: usize = 16;
 /// Longest name of a service, a group or a policy, in bytes.
 pub const NAME_MAX: usize = 32;
 
@@ -554,7 +554,7 @@ const _: () = {
     assert!(size_of::<RemoteGate>() == 16 * 1024);
     assert!(size_of::<NameKey>() == 64);
     assert!(NameKey::FULL_BITS as usize == 8 * size_of::<NameKey>());
-    assert!(size_of::<ServiceTotals>() == 1024);
+    assert!(size_of::<ServiceTotals>() == 2048);
     assert!(size_of::<HostRecord>() == 80);
     assert!(PortEntry::SERVICE as usize + 1 == SERVICES_MAX);
 };

@@ -9,11 +9,12 @@
 //! [`identify`] (which service) → [`decide`] (what becomes of it) → [`record`] (what is counted).
 //!
 //! Invariant: nothing here does I/O, allocates, panics, or reads a byte except through
-//! [`Packet::read`].
+//! [`Bytes::read`].
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod content;
 pub mod decide;
 pub mod hosts;
 pub mod identify;
@@ -30,7 +31,7 @@ pub use addr::{Addr, Family};
 pub use decide::{Action, Verdict};
 pub use identify::{Evidence, Identified};
 pub use orient::{Direction, Ends, Hook, Side, View};
-pub use packet::Packet;
+pub use packet::{Bytes, Packet};
 pub use parse::{Segment, Transport, Unparsed};
 pub use record::{Extent, Judgement, Outcome};
 pub use tables::{Counters, Tables};
@@ -66,7 +67,6 @@ pub fn judge<P: Packet, T: Tables>(
     let policy = tables.policy();
     match identify::identify(packet, segment, &ends, extent.headers, policy, tables) {
         Some(identified) => {
-            let identified = identified.settled(packet);
             let verdict = decide::decide(segment, &ends, identified, policy, tables);
             Judgement::identified(&ends, identified, verdict, extent)
         }

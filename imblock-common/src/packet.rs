@@ -4,10 +4,11 @@
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
 pub const MAX_OFFSET: usize = 0x3fff;
 
-/// One frame. A read past its end gives `None`, never a panic.
-pub trait Packet: Copy {
+/// Bytes that can be read at any offset: a frame, or a buffer. A read past the end gives `None`,
+/// never a panic.
+pub trait Bytes: Copy {
     /// Copies `N` bytes at offset `at`, which is at most [`MAX_OFFSET`]. Implementors check the end
-    /// of the frame only; callers use [`Packet::read`].
+    /// of the frame only; callers use [`Bytes::read`].
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]>;
 
     /// `N` bytes at offset `at`, counted from the start of the frame.
@@ -23,7 +24,10 @@ pub trait Packet: Copy {
     fn settle(self, at: usize) -> Option<usize> {
         if at > MAX_OFFSET { None } else { Some(at) }
     }
+}
 
+/// One frame.
+pub trait Packet: Bytes {
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
     /// be read: buffers in several pieces, captures cut short. `end` is where the packet ends by its
     /// own word; if that can be read, the kernel need not be asked.
@@ -33,12 +37,14 @@ pub trait Packet: Copy {
     fn segments(self) -> u32;
 }
 
-impl Packet for &[u8] {
+impl Bytes for &[u8] {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.get(at..)?.first_chunk().copied()
     }
+}
 
+impl Packet for &[u8] {
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
         u32::try_from(self.len()).unwrap_or(u32::MAX)
@@ -59,12 +65,14 @@ pub struct CapturedFrame<'a> {
     pub wire_length: u32,
 }
 
-impl Packet for CapturedFrame<'_> {
+impl Bytes for CapturedFrame<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
     }
+}
 
+impl Packet for CapturedFrame<'_> {
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
         self.wire_length

@@ -7,7 +7,9 @@ use core::net::IpAddr;
 use imblock_common::packet::MAX_OFFSET;
 use imblock_common::parse::{EXTENSIONS_MAX, VLAN_DEPTH_MAX};
 use imblock_common::testkit::{Extension, Frame, Layer, World, generate};
-use imblock_common::{Action, Evidence, Judgement, Outcome, Packet, Transport, View, classify};
+use imblock_common::{
+    Action, Bytes, Evidence, Judgement, Outcome, Packet, Transport, View, classify,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -21,7 +23,7 @@ struct Watched<'a> {
     short: &'a Cell<bool>,
 }
 
-impl Packet for Watched<'_> {
+impl Bytes for Watched<'_> {
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         let Some(read) = self.bytes.copy(at) else {
             self.short.set(true);
@@ -30,7 +32,9 @@ impl Packet for Watched<'_> {
         self.reach.set(self.reach.get().max(at + N));
         Some(read)
     }
+}
 
+impl Packet for Watched<'_> {
     fn length(self, end: usize) -> u32 {
         self.bytes.length(end)
     }

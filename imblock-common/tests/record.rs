@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{ABI, Control, Counts, HostRecord};
-use imblock_common::testkit::{Frame, World, generate, service};
+use imblock_common::testkit::{Frame, GsoFrame, World, generate, service};
 use imblock_common::{
     Addr, Counters, Direction, Evidence, Outcome, Packet, Verdict, View, classify, record,
 };
@@ -111,27 +111,6 @@ impl Ledger {
             }
         }
         sum
-    }
-}
-
-/// One piece of a buffer that stands for several packets on the wire.
-#[derive(Clone, Copy)]
-struct Buffer<'a> {
-    bytes: &'a [u8],
-    segments: u32,
-}
-
-impl Packet for Buffer<'_> {
-    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        self.bytes.copy(at)
-    }
-
-    fn length(self, end: usize) -> u32 {
-        self.bytes.length(end)
-    }
-
-    fn segments(self) -> u32 {
-        self.segments
     }
 }
 
@@ -254,7 +233,7 @@ fn a_gso_buffer_counts_as_the_packets_it_becomes() {
     let bytes = frame.build();
     let headers = 14 + 4 + 20 + 32;
     assert_eq!(bytes.len(), headers + 3000);
-    let buffer = Buffer {
+    let buffer = GsoFrame {
         bytes: &bytes,
         segments: 3,
     };

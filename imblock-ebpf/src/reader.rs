@@ -9,17 +9,17 @@ use core::arch::asm;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::Packet;
+use imblock_common::{Bytes, Packet};
 use imblock_common::packet::MAX_OFFSET;
 
 /// Linear packet memory, from its first byte to behind its last.
 #[derive(Clone, Copy)]
-struct Bytes {
+struct Linear {
     start: *const u8,
     end: *const u8,
 }
 
-impl Bytes {
+impl Linear {
     #[inline(always)]
     fn new(start: usize, end: usize) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Bytes {
     }
 }
 
-/// See [`Packet::settle`]. The verifier knows nothing of a number whose bytes were swapped, even
+/// See [`Bytes::settle`]. The verifier knows nothing of a number whose bytes were swapped, even
 /// twice, except what is asked of it afterwards.
 #[inline(always)]
 fn settle(at: usize) -> Option<usize> {
@@ -62,7 +62,7 @@ fn settle(at: usize) -> Option<usize> {
 #[derive(Clone, Copy)]
 pub struct XdpPacket<'a> {
     ctx: &'a XdpContext,
-    bytes: Bytes,
+    bytes: Linear,
 }
 
 impl<'a> XdpPacket<'a> {
@@ -70,12 +70,12 @@ impl<'a> XdpPacket<'a> {
     pub fn new(ctx: &'a XdpContext) -> Self {
         Self {
             ctx,
-            bytes: Bytes::new(ctx.data(), ctx.data_end()),
+            bytes: Linear::new(ctx.data(), ctx.data_end()),
         }
     }
 }
 
-impl Packet for XdpPacket<'_> {
+impl Bytes for XdpPacket<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
@@ -85,7 +85,9 @@ impl Packet for XdpPacket<'_> {
     fn settle(self, at: usize) -> Option<usize> {
         settle(at)
     }
+}
 
+impl Packet for XdpPacket<'_> {
     /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
     /// so it is asked only when the packet says that it reaches beyond the first buffer.
     #[inline(always)]
@@ -113,7 +115,7 @@ const LINEAR_WANTED: u32 = 160;
 #[derive(Clone, Copy)]
 pub struct SkbPacket<'a> {
     ctx: &'a TcContext,
-    bytes: Bytes,
+    bytes: Linear,
 }
 
 impl<'a> SkbPacket<'a> {
@@ -135,12 +137,12 @@ impl<'a> SkbPacket<'a> {
         }
         Self {
             ctx,
-            bytes: Bytes::new(ctx.data(), ctx.data_end()),
+            bytes: Linear::new(ctx.data(), ctx.data_end()),
         }
     }
 }
 
-impl Packet for SkbPacket<'_> {
+impl Bytes for SkbPacket<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
@@ -150,7 +152,9 @@ impl Packet for SkbPacket<'_> {
     fn settle(self, at: usize) -> Option<usize> {
         settle(at)
     }
+}
 
+impl Packet for SkbPacket<'_> {
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
         self.ctx.len()

@@ -20,19 +20,60 @@ pub enum Evidence {
     Sni = 2,
     /// The name of a DNS question.
     Dns = 3,
+    /// Bytes of the payload.
+    Marker = 4,
+    /// The host of an HTTP request.
+    Http = 5,
+    /// The server name of a QUIC handshake.
+    Quic = 6,
+    /// A STUN attribute, or STUN itself.
+    Stun = 7,
+    /// Three RTP packets in sequence.
+    Rtp = 8,
+    /// The destination that a SOCKS client asks for.
+    Socks = 9,
+    /// The application protocol that a TLS client offers.
+    Alpn = 10,
+    /// A call of what the same host had just talked to.
+    Recent = 11,
+    /// A host that was refused, on its way to another port of the same server.
+    Hop = 12,
 }
 
 impl Evidence {
     /// Every kind of evidence, in the order of the slots.
-    pub const ALL: [Self; 4] = [Self::Port, Self::Prefix, Self::Sni, Self::Dns];
+    pub const ALL: [Self; 13] = [
+        Self::Port,
+        Self::Prefix,
+        Self::Sni,
+        Self::Dns,
+        Self::Marker,
+        Self::Http,
+        Self::Quic,
+        Self::Stun,
+        Self::Rtp,
+        Self::Socks,
+        Self::Alpn,
+        Self::Recent,
+        Self::Hop,
+    ];
 
     /// From a slot of the service totals. A number from nowhere is the first.
     #[inline(always)]
-    const fn from_slot(slot: usize) -> Self {
+    pub const fn from_slot(slot: u8) -> Self {
         match slot {
             1 => Self::Prefix,
             2 => Self::Sni,
             3 => Self::Dns,
+            4 => Self::Marker,
+            5 => Self::Http,
+            6 => Self::Quic,
+            7 => Self::Stun,
+            8 => Self::Rtp,
+            9 => Self::Socks,
+            10 => Self::Alpn,
+            11 => Self::Recent,
+            12 => Self::Hop,
             _ => Self::Port,
         }
     }
@@ -44,6 +85,15 @@ impl Evidence {
             Self::Prefix => "prefix",
             Self::Sni => "sni",
             Self::Dns => "dns",
+            Self::Marker => "marker",
+            Self::Http => "http",
+            Self::Quic => "quic",
+            Self::Stun => "stun",
+            Self::Rtp => "rtp",
+            Self::Socks => "socks",
+            Self::Alpn => "alpn",
+            Self::Recent => "recent",
+            Self::Hop => "hop",
         }
     }
 }
@@ -57,19 +107,6 @@ pub struct Identified {
     pub evidence: Evidence,
     /// The remote port's entry, for the guard.
     pub remote_port: PortEntry,
-}
-
-impl Identified {
-    /// The same. The kernel's readers make the verifier forget which kind of evidence it was, so
-    /// that it walks the decision and the counting once and not once for each kind.
-    #[inline(always)]
-    pub(crate) fn settled<P: Packet>(self, packet: P) -> Self {
-        let slot = packet.settle(self.evidence as usize).unwrap_or_default();
-        Self {
-            evidence: Evidence::from_slot(slot),
-            ..self
-        }
-    }
 }
 
 /// Asks each kind of evidence in turn, the cheapest first: a flood on a listed port costs a read of

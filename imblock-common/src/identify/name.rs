@@ -9,13 +9,13 @@ use super::{Evidence, Identified};
 use crate::layout::{Control, Half, NameKey, PortEntry};
 use crate::parse::{DNS_PORT, HostName, dns, tls};
 use crate::tables::LivePolicy;
-use crate::{Direction, Ends, Packet, Segment, Side, Tables, Transport};
+use crate::{Bytes, Direction, Ends, Segment, Side, Tables, Transport};
 
 /// The service that the named host belongs to. `payload_at` is where the transport's payload begins,
 /// 0 if that can't be told; `remote_port` is the remote port's entry, for the guard.
 #[inline(always)]
-pub(super) fn identify<P: Packet, T: Tables>(
-    packet: P,
+pub(super) fn identify<B: Bytes, T: Tables>(
+    packet: B,
     segment: &Segment,
     ends: &Ends,
     payload_at: usize,
@@ -50,8 +50,8 @@ pub(super) fn identify<P: Packet, T: Tables>(
 /// Inlined in the kernel, too: a function of its own would have a symbol, whose hash depends on the
 /// folder of the build, and the object would not be reproducible.
 #[inline(always)]
-fn service<P: Packet, T: Tables>(
-    packet: P,
+fn service<B: Bytes, T: Tables>(
+    packet: B,
     at: usize,
     evidence: Evidence,
     half: Half,
@@ -64,7 +64,7 @@ fn service<P: Packet, T: Tables>(
 
 /// Where the name lies in the payload at `at`.
 #[inline(always)]
-fn named<P: Packet>(packet: P, at: usize, evidence: Evidence) -> Option<HostName> {
+fn named<B: Bytes>(packet: B, at: usize, evidence: Evidence) -> Option<HostName> {
     let at = packet.settle(at)?;
     match evidence {
         Evidence::Dns => dns::question(packet, at),
@@ -80,7 +80,7 @@ const WORD: usize = 4;
 /// A word at a time and without a branch that depends on the name: that is cheap for the processor,
 /// and the verifier walks it once, not once for each length.
 #[inline(always)]
-fn key<P: Packet>(packet: P, half: Half, host: HostName) -> Option<NameKey> {
+fn key<B: Bytes>(packet: B, half: Half, host: HostName) -> Option<NameKey> {
     let end = packet.settle(host.end)?;
     let length = packet.settle(host.length)?;
     let letters = if length < 64 {

@@ -1,7 +1,7 @@
 //! DNS: the name that a query asks for (RFC 1035 section 4.1).
 
 use super::HostName;
-use crate::Packet;
+use crate::Bytes;
 
 /// The port of name servers.
 pub const DNS_PORT: u16 = 53;
@@ -17,7 +17,7 @@ const LABEL_MAX: u8 = 63;
 
 /// The name in the question of the query at `at`, if that is where one begins.
 #[inline(always)]
-pub(crate) fn question<P: Packet>(packet: P, at: usize) -> Option<HostName> {
+pub(crate) fn question<B: Bytes>(packet: B, at: usize) -> Option<HostName> {
     let [_, _, flags, _, q0, q1, ..] = packet.read::<HEADER>(at)?;
     if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
         return None;

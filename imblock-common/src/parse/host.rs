@@ -1,6 +1,6 @@
 //! Where a host name lies in a frame, however its protocol writes it.
 
-use crate::Packet;
+use crate::Bytes;
 
 /// The most bytes of a name, a dot for each label included: 255 on the wire, less the root's zero
 /// (RFC 1035 section 2.3.4).
@@ -23,7 +23,7 @@ impl HostName {
     /// A name that is written as text, dots and all, in the `length` bytes before `end`. A last dot
     /// (the root) is left away. `None` when nothing remains, or too much.
     #[inline(always)]
-    pub(super) fn text<P: Packet>(packet: P, end: usize, length: usize) -> Option<Self> {
+    pub(super) fn text<B: Bytes>(packet: B, end: usize, length: usize) -> Option<Self> {
         if length == 0 || length > HOST_MAX {
             return None;
         }

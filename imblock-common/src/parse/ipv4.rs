@@ -1,7 +1,7 @@
 //! IPv4, RFC 791.
 
 use super::{NetworkHeader, Unparsed};
-use crate::{Addr, Packet};
+use crate::{Addr, Bytes};
 
 const HEADER: usize = 20;
 /// Fragment offset, in units of eight bytes: all bits of the field but the three flags.
@@ -12,7 +12,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 /// The total length is not held against the frame: a sender that lies about it would otherwise
 /// choose not to be judged.
 #[inline(always)]
-pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, Unparsed> {
+pub(super) fn header<B: Bytes>(packet: B, at: usize) -> Result<NetworkHeader, Unparsed> {
     let header = packet.read::<HEADER>(at).ok_or(Unparsed::Truncated)?;
     let length = usize::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || length < HEADER {

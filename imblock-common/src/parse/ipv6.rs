@@ -1,7 +1,7 @@
 //! IPv6, RFC 8200, with its chain of extension headers.
 
 use super::{NetworkHeader, Unparsed};
-use crate::{Addr, Packet};
+use crate::{Addr, Bytes};
 
 /// How many extension headers are followed. RFC 8200 section 4.1 recommends an order with at most
 /// eight; real traffic has none or one.
@@ -25,7 +25,7 @@ mod next {
 
 /// Reads the header at `at` and follows its extension headers.
 #[inline(always)]
-pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, Unparsed> {
+pub(super) fn header<B: Bytes>(packet: B, at: usize) -> Result<NetworkHeader, Unparsed> {
     let start = packet.read::<8>(at).ok_or(Unparsed::Truncated)?;
     let source = packet.read(at + SOURCE_AT).ok_or(Unparsed::Truncated)?;
     let destination = packet
@@ -46,7 +46,7 @@ pub(super) fn header<P: Packet>(packet: P, at: usize) -> Result<NetworkHeader, U
 
 /// The protocol behind the extension headers, and its offset.
 #[inline(always)]
-fn extensions<P: Packet>(packet: P, first: u8, at: usize) -> Result<(u8, usize), Unparsed> {
+fn extensions<B: Bytes>(packet: B, first: u8, at: usize) -> Result<(u8, usize), Unparsed> {
     let (mut protocol, mut at) = (first, at);
     let mut followed = 0;
     while is_extension(protocol) {

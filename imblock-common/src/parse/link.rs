@@ -1,7 +1,7 @@
 //! Ethernet, VLAN tags and PPPoE.
 
 use super::Unparsed;
-use crate::Packet;
+use crate::Bytes;
 
 /// How many VLAN tags are followed: a customer tag inside a provider tag (IEEE 802.1ad).
 pub const VLAN_DEPTH_MAX: usize = 2;
@@ -36,7 +36,7 @@ pub(super) enum Network {
 
 /// The EtherType of an Ethernet frame, and the offset of what follows it.
 #[inline(always)]
-pub(super) fn ethernet<P: Packet>(packet: P) -> Result<(u16, usize), Unparsed> {
+pub(super) fn ethernet<B: Bytes>(packet: B) -> Result<(u16, usize), Unparsed> {
     let header = packet
         .read::<ETHERNET_HEADER>(0)
         .ok_or(Unparsed::Truncated)?;
@@ -48,8 +48,8 @@ pub(super) fn ethernet<P: Packet>(packet: P) -> Result<(u16, usize), Unparsed> {
 
 /// Skips VLAN tags and a PPPoE session header, and says which network header comes at which offset.
 #[inline(always)]
-pub(super) fn encapsulation<P: Packet>(
-    packet: P,
+pub(super) fn encapsulation<B: Bytes>(
+    packet: B,
     ethertype: u16,
     at: usize,
 ) -> Result<(Network, usize), Unparsed> {
@@ -78,7 +78,7 @@ fn is_vlan(ethertype: u16) -> bool {
 }
 
 #[inline(always)]
-fn pppoe<P: Packet>(packet: P, at: usize) -> Result<(Network, usize), Unparsed> {
+fn pppoe<B: Bytes>(packet: B, at: usize) -> Result<(Network, usize), Unparsed> {
     let header = packet.read::<PPPOE_HEADER>(at).ok_or(Unparsed::Truncated)?;
     let [version_type, code, ..] = header;
     // Version 1, type 1, code 0 is session data; anything else is control.

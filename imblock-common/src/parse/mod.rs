@@ -11,7 +11,7 @@ mod link;
 pub(crate) mod tls;
 mod transport;
 
-use crate::{Addr, Packet};
+use crate::{Addr, Bytes};
 
 pub use dns::{DNS_LABELS_MAX, DNS_PORT};
 pub use host::{HOST_MAX, HostName};
@@ -68,7 +68,7 @@ pub enum Unparsed {
 
 /// Parses an Ethernet frame down to its ports.
 #[inline(always)]
-pub fn frame<P: Packet>(packet: P) -> Result<Segment, Unparsed> {
+pub fn frame<B: Bytes>(packet: B) -> Result<Segment, Unparsed> {
     let (ethertype, at) = link::ethernet(packet)?;
     after_link(packet, ethertype, at)
 }
@@ -76,7 +76,7 @@ pub fn frame<P: Packet>(packet: P) -> Result<Segment, Unparsed> {
 /// Parses what follows a link header: VLAN tags, PPPoE, then IP. `at` is the offset of the first
 /// byte after the EtherType. For captures with other link layers than Ethernet.
 #[inline(always)]
-pub fn after_link<P: Packet>(packet: P, ethertype: u16, at: usize) -> Result<Segment, Unparsed> {
+pub fn after_link<B: Bytes>(packet: B, ethertype: u16, at: usize) -> Result<Segment, Unparsed> {
     let (network, at) = link::encapsulation(packet, ethertype, at)?;
     let header = match network {
         link::Network::Ipv4 => ipv4::header(packet, at)?,

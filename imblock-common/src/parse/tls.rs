@@ -3,7 +3,7 @@
 //! Only what lies in one segment is read. A hello that goes on in the next one may not be named.
 
 use super::HostName;
-use crate::Packet;
+use crate::Bytes;
 
 /// How many extensions are looked through for the server name. Browsers send some eighteen, in
 /// random order.
@@ -20,7 +20,7 @@ const HOST_NAME: u8 = 0;
 
 /// The server name of the hello at `at`, if that is where one begins.
 #[inline(always)]
-pub(crate) fn server_name<P: Packet>(packet: P, at: usize) -> Option<HostName> {
+pub(crate) fn server_name<B: Bytes>(packet: B, at: usize) -> Option<HostName> {
     let [content, major, _, _, _, message] = packet.read::<6>(at)?;
     if content != RECORD_HANDSHAKE || major != 3 || message != CLIENT_HELLO {
         return None;
@@ -45,7 +45,7 @@ pub(crate) fn server_name<P: Packet>(packet: P, at: usize) -> Option<HostName> {
 
 /// Where the extensions of the hello at `at` begin and end.
 #[inline(always)]
-fn extensions<P: Packet>(packet: P, at: usize) -> Option<(usize, usize)> {
+fn extensions<B: Bytes>(packet: B, at: usize) -> Option<(usize, usize)> {
     let [session_id] = packet.read::<1>(at + SESSION_ID_AT)?;
     if session_id > SESSION_ID_MAX {
         return None;
@@ -62,7 +62,7 @@ fn extensions<P: Packet>(packet: P, at: usize) -> Option<(usize, usize)> {
 /// The first name of the list at `at`, which is all that anybody sends. Its extension has `length`
 /// bytes.
 #[inline(always)]
-fn first_of_list<P: Packet>(packet: P, at: usize, length: usize) -> Option<HostName> {
+fn first_of_list<B: Bytes>(packet: B, at: usize, length: usize) -> Option<HostName> {
     let [l0, l1, kind, n0, n1] = packet.read::<5>(at)?;
     let list = usize::from(u16::from_be_bytes([l0, l1]));
     let name = usize::from(u16::from_be_bytes([n0, n1]));

@@ -1,7 +1,7 @@
 //! TCP (RFC 9293) and UDP (RFC 768): the ports, and where the payload begins.
 
 use super::{NetworkHeader, Segment, Transport, Unparsed};
-use crate::Packet;
+use crate::Bytes;
 
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
@@ -12,7 +12,7 @@ const TCP_DATA_OFFSET_AT: usize = 12;
 /// Reads the ports. Four bytes are enough: a first fragment that is cut right behind the ports
 /// (RFC 1858) must not go unjudged for want of a whole header.
 #[inline(always)]
-pub(super) fn ports<P: Packet>(packet: P, network: &NetworkHeader) -> Result<Segment, Unparsed> {
+pub(super) fn ports<B: Bytes>(packet: B, network: &NetworkHeader) -> Result<Segment, Unparsed> {
     let transport = match network.protocol {
         PROTOCOL_TCP => Transport::Tcp,
         PROTOCOL_UDP => Transport::Udp,
@@ -36,7 +36,7 @@ impl Segment {
     /// Length in bytes of all headers: where the payload begins. `None` for a TCP header that is
     /// cut or shorter than its minimum.
     #[inline(always)]
-    pub fn payload_at<P: Packet>(&self, packet: P) -> Option<usize> {
+    pub fn payload_at<B: Bytes>(&self, packet: B) -> Option<usize> {
         match self.transport {
             Transport::Udp => Some(self.transport_at + UDP_HEADER),
             Transport::Tcp => {

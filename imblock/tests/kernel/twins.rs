@@ -8,7 +8,8 @@ use imblock::policy::Plan;
 use imblock::replay::MemoryTables;
 use imblock::snapshot::Snapshot;
 use imblock_common::layout::{Counts, HostRecord};
-use imblock_common::{Evidence, Hook, Outcome, Packet, Verdict, View, classify, record};
+use imblock_common::testkit::GsoFrame;
+use imblock_common::{Evidence, Hook, Outcome, Verdict, View, classify, record};
 
 /// Frames below this length are refused by `BPF_PROG_TEST_RUN`.
 pub(crate) const SHORTEST: usize = 14;
@@ -49,7 +50,7 @@ impl Twins {
     /// Shows a frame to both homes. What each lets pass, or `None` for a frame that the kernel
     /// can't be given: the library judges it, and counts nothing.
     pub(crate) fn see(&self, sighting: &Sighting) -> Option<(bool, bool)> {
-        let packet = Buffer {
+        let packet = GsoFrame {
             bytes: &sighting.frame,
             segments: u32::from(sighting.segments),
         };
@@ -104,26 +105,6 @@ impl Sighting {
         let field = context.get_mut(GSO_SEGS..GSO_SEGS + 4).unwrap();
         field.copy_from_slice(&u32::from(self.segments).to_ne_bytes());
         Some(context)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Buffer<'a> {
-    bytes: &'a [u8],
-    segments: u32,
-}
-
-impl Packet for Buffer<'_> {
-    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        self.bytes.copy(at)
-    }
-
-    fn length(self, end: usize) -> u32 {
-        self.bytes.length(end)
-    }
-
-    fn segments(self) -> u32 {
-        self.segments
     }
 }
 
