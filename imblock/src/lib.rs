@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod lab;
 pub mod output;
 pub mod policy;
+pub mod quic;
 pub mod replay;
 pub mod snapshot;
 pub mod state;
