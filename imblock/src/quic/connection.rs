@@ -16,8 +16,9 @@ pub const ATTEMPTS_MAX: usize = 2;
 const INITIALS_MAX: usize = 8;
 
 /// What a client has sent to one server. Knows no addresses: whoever feeds it takes care that the
-/// datagrams have the same two ends.
-#[derive(Default)]
+/// datagrams have the same two ends. What the server sends does no harm: it is not under the keys
+/// of the client.
+#[derive(Debug, Default)]
 pub struct Connection {
     /// The one that was fed last is in front.
     attempts: VecDeque<Attempt>,
@@ -120,6 +121,7 @@ impl Connection {
 }
 
 /// One handshake.
+#[derive(Debug)]
 struct Attempt {
     /// From which the keys follow.
     destination_id: Vec<u8>,

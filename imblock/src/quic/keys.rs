@@ -22,6 +22,7 @@ const NUMBER_LENGTH_BITS: u8 = 0x03;
 const NUMBER_END: u64 = 1 << 62;
 
 /// What a client protects its Initial packets with.
+#[derive(Debug)]
 pub(super) struct Keys {
     pub(super) packet: Aes128Gcm,
     pub(super) iv: [u8; NONCE],

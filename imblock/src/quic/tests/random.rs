@@ -103,6 +103,11 @@ proptest! {
             prop_assert_eq!(client_hello_name(connection.hello()), Named::More);
         }
     }
+}
+
+proptest! {
+    // Each case is some hundred packets.
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn no_offsets_make_it_grow(frames in vec((0..HANDSHAKE_MAX * 2, 0..3000_usize), 0..200)) {
