@@ -119,6 +119,8 @@ pub enum Answer {
     Other = 3,
     /// The beginning of something that goes on in the next packet.
     More = 4,
+    /// The service of the flow, unless a later packet tells better.
+    Meanwhile = 5,
 }
 
 /// The answer of one question, or of all of them.
@@ -175,30 +177,89 @@ impl Finding {
         matches!(self.answer, Answer::Nothing)
     }
 
-    /// As one word; 0 for [`Finding::NOTHING`].
+    /// As one word.
     #[inline(always)]
-    pub const fn pack(self) -> u64 {
-        self.service as u64
-            | (self.evidence as u64) << 16
-            | (self.answer as u64) << 24
-            | (!self.certain as u64) << 32
+    pub const fn reply(self) -> Reply {
+        let likely = if self.certain { 0 } else { Reply::LIKELY };
+        Reply(
+            self.service as u64
+                | (self.evidence as u64) << Reply::EVIDENCE_SHIFT
+                | (self.answer as u64) << Reply::ANSWER_SHIFT
+                | likely,
+        )
+    }
+}
+
+/// A [`Finding`] in one word, as it comes out of a function of the kernel program. It stays one
+/// word on its way to the verdict: taken apart into its enums, the verifier would walk the rest of
+/// the way once for each of their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply(pub u64);
+
+impl Reply {
+    /// Nothing was found.
+    pub const NOTHING: Self = Finding::NOTHING.reply();
+
+    const EVIDENCE_SHIFT: u32 = 16;
+    const ANSWER_SHIFT: u32 = 24;
+    /// See [`Reply::is_certain`].
+    pub(crate) const LIKELY: u64 = 1 << 32;
+    /// Service and evidence.
+    pub(crate) const WHAT: u64 = 0xff_ffff;
+
+    /// Service number, 1 to 511; 0 where the answer names none.
+    #[inline(always)]
+    pub const fn service(self) -> u16 {
+        (self.0 & 0x1ff) as u16
     }
 
-    /// From a word of [`Finding::pack`].
+    /// What told it.
     #[inline(always)]
-    pub const fn unpack(word: u64) -> Self {
-        Self {
-            answer: match word >> 24 & 0xff {
-                1 => Answer::Flow,
-                2 => Answer::Packet,
-                3 => Answer::Other,
-                4 => Answer::More,
-                _ => Answer::Nothing,
-            },
-            service: (word & 0xffff) as u16,
-            evidence: Evidence::from_slot((word >> 16 & 0xff) as u8),
-            certain: word >> 32 & 1 == 0,
-        }
+    pub const fn evidence(self) -> Evidence {
+        Evidence::from_slot((self.0 >> Self::EVIDENCE_SHIFT & 0xff) as u8)
+    }
+
+    /// Whether this is the answer.
+    #[inline(always)]
+    pub const fn is(self, answer: Answer) -> bool {
+        self.0 >> Self::ANSWER_SHIFT & 0xff == answer as u64
+    }
+
+    /// Whether nothing was found.
+    #[inline(always)]
+    pub const fn is_nothing(self) -> bool {
+        self.is(Answer::Nothing)
+    }
+
+    /// Whether a service was found.
+    #[inline(always)]
+    pub const fn names_service(self) -> bool {
+        self.service() != 0
+    }
+
+    /// Whether this kind of evidence told it.
+    #[inline(always)]
+    pub const fn evidence_is(self, evidence: Evidence) -> bool {
+        self.0 >> Self::EVIDENCE_SHIFT & 0xff == evidence as u64
+    }
+
+    /// The service of a flow, from service, evidence and likelihood as they stand in a reply.
+    #[inline(always)]
+    pub(crate) const fn flow(bits: u64) -> Self {
+        Self(bits & (Self::WHAT | Self::LIKELY) | (Answer::Flow as u64) << Self::ANSWER_SHIFT)
+    }
+
+    /// Whether the evidence may drop.
+    #[inline(always)]
+    pub const fn is_certain(self) -> bool {
+        self.0 & Self::LIKELY == 0
+    }
+
+    /// The same, by evidence that may not drop.
+    #[inline(always)]
+    #[must_use]
+    pub const fn likely(self) -> Self {
+        Self(self.0 | Self::LIKELY)
     }
 }
 
@@ -238,24 +299,32 @@ mod tests {
     }
 
     #[test]
-    fn findings_survive_packing() {
-        assert_eq!(Finding::NOTHING.pack(), 0);
+    fn replies_say_what_was_found() {
+        assert_eq!(Reply::NOTHING, Reply(0));
+        let answers = [
+            Answer::Nothing,
+            Answer::Flow,
+            Answer::Packet,
+            Answer::Other,
+            Answer::More,
+            Answer::Meanwhile,
+        ];
         for evidence in Evidence::ALL {
-            for answer in [
-                Answer::Nothing,
-                Answer::Flow,
-                Answer::Packet,
-                Answer::Other,
-                Answer::More,
-            ] {
+            for answer in answers {
                 for certain in [false, true] {
-                    let finding = Finding {
+                    let reply = Finding {
                         answer,
                         service: 511,
                         evidence,
                         certain,
-                    };
-                    assert_eq!(Finding::unpack(finding.pack()), finding);
+                    }
+                    .reply();
+                    assert_eq!(reply.service(), 511);
+                    assert_eq!(reply.evidence(), evidence);
+                    assert_eq!(reply.is_certain(), certain);
+                    for other in answers {
+                        assert_eq!(reply.is(other), other == answer);
+                    }
                 }
             }
         }

@@ -1,9 +1,8 @@
 //! What becomes of an identified packet: the group's action for the service, and the guard.
 
-use crate::layout::{Control, HostEntry};
+use crate::layout::{Control, HostEntry, PortEntry};
 use crate::orient::Side;
-use crate::tables::LivePolicy;
-use crate::{Ends, Identified, Segment, Tables, Transport};
+use crate::{Reply, Sighting, Tables};
 
 /// What a policy says about a service. The numbers are the nibbles of
 /// [`crate::layout::ActionCell`].
@@ -79,22 +78,19 @@ impl Verdict {
 
 /// Looks up what the local host's group does with the service, and asks the guard before a drop.
 #[inline(always)]
-pub(crate) fn decide<T: Tables>(
-    segment: &Segment,
-    ends: &Ends,
-    identified: Identified,
-    policy: LivePolicy,
-    tables: T,
-) -> Verdict {
+pub(crate) fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Verdict {
+    let policy = about.policy();
     let local = if policy.flags & Control::HAS_GROUPS != 0 {
-        tables.host(policy.half, &ends.local)
+        tables.host(policy.half, &about.key.local())
     } else {
         HostEntry::default()
     };
-    match tables.action(policy.half, local.group, identified.service) {
+    match tables.action(policy.half, local.group, told.service()) {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
-        Action::Drop if guarded(segment, ends, identified, policy, tables) => Verdict::Guarded,
+        // What is only likely is watched, until the operator's word makes it certain.
+        Action::Drop if !told.is_certain() => Verdict::Counted,
+        Action::Drop if guarded(about, tables) => Verdict::Guarded,
         Action::Drop => Verdict::Dropped,
     }
 }
@@ -102,41 +98,32 @@ pub(crate) fn decide<T: Tables>(
 /// Whether a packet may not be dropped whatever the rules say. Everything that is neither TCP nor
 /// UDP (ARP, neighbour discovery, ICMP) never comes this far.
 #[inline(always)]
-fn guarded<T: Tables>(
-    segment: &Segment,
-    ends: &Ends,
-    identified: Identified,
-    policy: LivePolicy,
-    tables: T,
-) -> bool {
-    if is_dhcp(segment) || identified.remote_port.is_protected() {
+fn guarded<T: Tables>(about: &Sighting, tables: T) -> bool {
+    let remote_port = about.remote_port();
+    if about.is_dhcp() || remote_port.is_protected() {
         return true;
     }
+    let policy = about.policy();
     // Towards the world the box and its hosts are the servers: there the protected port is at the
     // local end. On the LAN it is not asked, or a client could buy its way out by its source port.
-    let local_port = match ends.side {
-        Side::Wan => tables.port(policy.half, segment.transport, ends.local_port),
-        Side::Lan => crate::layout::PortEntry::default(),
+    let local_port = match about.side() {
+        Side::Wan => {
+            let transport = about.key.transport();
+            tables.port(policy.half, transport, about.key.local_port())
+        }
+        Side::Lan => PortEntry::default(),
     };
     if local_port.is_protected() {
         return true;
     }
-    let management = identified.remote_port.is_management() || local_port.is_management();
+    let management = remote_port.is_management() || local_port.is_management();
     if !management && policy.flags & Control::HAS_PROTECTED_HOSTS == 0 {
         return false;
     }
-    let local = tables.host(policy.half, &ends.local);
-    let remote = tables.host(policy.half, &ends.remote);
+    let local = tables.host(policy.half, &about.key.local());
+    let remote = tables.host(policy.half, &about.key.remote());
     local.is_protected()
         || remote.is_protected()
-        || (identified.remote_port.is_management() && remote.is_own())
+        || (remote_port.is_management() && remote.is_own())
         || (local_port.is_management() && local.is_own())
-}
-
-/// DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 8415 section 7.2): both ports are of the protocol.
-#[inline(always)]
-fn is_dhcp(segment: &Segment) -> bool {
-    let ports = (segment.source_port, segment.destination_port);
-    segment.transport == Transport::Udp
-        && matches!(ports, (67 | 68, 67 | 68) | (546 | 547, 546 | 547))
 }

@@ -5,7 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
+use crate::flows;
+use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
 /// Version of everything in this file. Pinned maps of another version are refused, not misread.
 pub const ABI: u32 = 3;
@@ -51,13 +52,17 @@ pub mod maps {
     pub const TOTALS: &str = "TOTALS";
     /// [`crate::hosts::HostSlot`]s: one CPU's table after the other's.
     pub const HOSTS: &str = "HOSTS";
+    /// One [`crate::flows::Bucket`] eight flows.
+    pub const FLOW_CELLS: &str = "FLOW_CELLS";
+    /// One [`crate::flows::FlowEntry`] a flow.
+    pub const FLOWS: &str = "FLOWS";
     /// One [`super::HostRecord`] a service and CPU, for hosts that found no room.
     pub const OVERFLOW: &str = "OVERFLOW";
     /// One packet counter a view, outcome and CPU.
     pub const FRAMES: &str = "FRAMES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 16] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -70,6 +75,8 @@ pub mod maps {
         SERVICE_NAMES,
         TOTALS,
         HOSTS,
+        FLOW_CELLS,
+        FLOWS,
         OVERFLOW,
         FRAMES,
     ];
@@ -130,6 +137,12 @@ pub struct Control {
     pub ticks_per_second: u32,
     /// How many (host, service) pairs were asked for when the maps were made.
     pub host_keys: u32,
+    /// Cells of the flow table: a power of two. Set when the maps are made.
+    pub flow_cells: u32,
+    /// Ticks in a unit of the flow table's clock, which is about a second: this power of two.
+    pub flow_clock_shift: u32,
+    /// After so many units of silence a flow is forgotten; at most 65,535.
+    pub flow_idle: u32,
     /// Which questions the policy of each half needs: [`Control::HAS_GROUPS`] and the like. Here and
     /// not with the rest of the policy, so that a packet which matches nothing reads one entry less.
     pub policy_flags: [u32; HALVES],
@@ -149,6 +162,22 @@ impl Control {
     pub const HAS_NAMES: u32 = 4;
     /// Some service has prefixes: remote addresses must be looked up.
     pub const HAS_REMOTES: u32 = 8;
+    /// Some service has markers: payloads must be looked at.
+    pub const HAS_MARKERS: u32 = 16;
+
+    /// Questions that need the flow table.
+    pub const LOOKS_INTO_FLOWS: u32 = Self::HAS_NAMES | Self::HAS_REMOTES | Self::HAS_MARKERS;
+
+    /// The flow table's clock at a tick.
+    #[inline(always)]
+    pub const fn flow_shape(&self, tick: u32) -> flows::Shape {
+        flows::Shape {
+            cells: self.flow_cells,
+            seed: self.host_seed,
+            now: (tick >> (self.flow_clock_shift & 31) & 0xffff) as u16,
+            idle: (self.flow_idle & 0xffff) as u16,
+        }
+    }
 }
 
 /// A name in UTF-8, padded with zeros.
@@ -221,6 +250,10 @@ impl PortEntry {
     const SERVICE: u16 = 0x01ff;
     /// Traffic of this port is never dropped: the policy protects it.
     const PROTECTED: u16 = 0x4000;
+    /// The port is this service's and nothing else's: no payload is worth a look.
+    const FINAL: u16 = 0x2000;
+    /// Services that are treated differently share the port: what is said first decides.
+    const CONTESTED: u16 = 0x1000;
     /// Traffic of this port is never dropped when the box itself is the end that has it.
     const MANAGEMENT: u16 = 0x8000;
 
@@ -239,6 +272,30 @@ impl PortEntry {
     #[must_use]
     pub const fn management(self) -> Self {
         Self(self.0 | Self::MANAGEMENT)
+    }
+
+    /// The same entry, for a port that tells all there is to tell.
+    #[must_use]
+    pub const fn as_final(self) -> Self {
+        Self(self.0 | Self::FINAL)
+    }
+
+    /// The same entry, for a port that several services share.
+    #[must_use]
+    pub const fn contested(self) -> Self {
+        Self(self.0 | Self::CONTESTED)
+    }
+
+    /// Whether the port tells all there is to tell.
+    #[inline(always)]
+    pub const fn is_final(self) -> bool {
+        self.0 & Self::FINAL != 0
+    }
+
+    /// Whether several services share the port, and are treated differently.
+    #[inline(always)]
+    pub const fn is_contested(self) -> bool {
+        self.0 & Self::CONTESTED != 0
     }
 
     /// The service whose port this is; 0 for none.
@@ -475,10 +532,11 @@ pub struct ServiceTotals {
 }
 
 impl ServiceTotals {
-    /// Counts traffic under its evidence and verdict.
+    /// Counts traffic under the slot of its [`Evidence`], and its verdict. A number and not the
+    /// enum, of which the compiler knows that it fits and would say nothing to the verifier.
     #[inline(always)]
-    pub fn add(&mut self, evidence: Evidence, verdict: Verdict, traffic: Counts) {
-        let row = self.cells.get_mut(evidence as usize & (EVIDENCE_SLOTS - 1));
+    pub fn add(&mut self, evidence: usize, verdict: Verdict, traffic: Counts) {
+        let row = self.cells.get_mut(evidence & (EVIDENCE_SLOTS - 1));
         if let Some(cell) = row.and_then(|row| row.get_mut(verdict as usize & (VERDICT_SLOTS - 1)))
         {
             cell.add(traffic);
@@ -545,7 +603,7 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 36);
+    assert!(size_of::<Control>() == 48);
     assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);

@@ -16,6 +16,7 @@
 pub mod addr;
 pub mod content;
 pub mod decide;
+pub mod flows;
 pub mod hosts;
 pub mod identify;
 pub mod layout;
@@ -23,17 +24,20 @@ pub mod orient;
 pub mod packet;
 pub mod parse;
 pub mod record;
+mod sighting;
 pub mod tables;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
 pub use addr::{Addr, Family};
+pub use content::Reply;
 pub use decide::{Action, Verdict};
-pub use identify::{Evidence, Identified};
+pub use identify::Evidence;
 pub use orient::{Direction, Ends, Hook, Side, View};
 pub use packet::{Bytes, Packet};
 pub use parse::{Segment, Transport, Unparsed};
 pub use record::{Extent, Judgement, Outcome};
+pub use sighting::Sighting;
 pub use tables::{Counters, Tables};
 
 /// Judges one Ethernet frame: the whole way of a packet but for the counting.
@@ -57,19 +61,33 @@ pub fn judge<P: Packet, T: Tables>(
     view: View,
     tables: T,
 ) -> Judgement {
+    let about = sight(packet, segment, view, tables);
+    let told = identify::identify(packet, &about, tables);
+    decide(&about, told, tables)
+}
+
+/// Whose packet it is, and what else can be said of it before anything is looked up.
+#[inline(always)]
+pub fn sight<P: Packet, T: Tables>(
+    packet: P,
+    segment: &Segment,
+    view: View,
+    tables: T,
+) -> Sighting {
     let ends = orient::orient(segment, view);
-    // Read while the offset is fresh from the parser. Were it kept for later, the verifier would
-    // follow every path of the parser through everything in between: 270,000 steps, not 48,000.
-    let extent = Extent {
-        headers: segment.payload_at(packet).unwrap_or(0),
-        end: segment.end,
-    };
+    let body = segment.body(packet);
     let policy = tables.policy();
-    match identify::identify(packet, segment, &ends, extent.headers, policy, tables) {
-        Some(identified) => {
-            let verdict = decide::decide(segment, &ends, identified, policy, tables);
-            Judgement::identified(&ends, identified, verdict, extent)
-        }
-        None => Judgement::unjudged(Outcome::Unidentified),
+    let remote_port = tables.port(policy.half, segment.transport, ends.remote_port);
+    Sighting::new(segment, &ends, body, remote_port, policy)
+}
+
+/// What becomes of a packet of which this was told.
+#[inline(always)]
+pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
+    if told.names_service() {
+        let verdict = decide::decide(about, told, tables);
+        Judgement::identified(about, told, verdict)
+    } else {
+        Judgement::unjudged(Outcome::Unidentified)
     }
 }

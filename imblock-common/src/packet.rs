@@ -1,5 +1,9 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
+use crate::content::{Reply, Scene};
+use crate::identify::{Question, flow};
+use crate::{Sighting, Tables};
+
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
 pub const MAX_OFFSET: usize = 0x3fff;
@@ -24,10 +28,28 @@ pub trait Bytes: Copy {
     fn settle(self, at: usize) -> Option<usize> {
         if at > MAX_OFFSET { None } else { Some(at) }
     }
+
+    /// The number itself. As [`Bytes::settle`], for any number.
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        number
+    }
 }
 
 /// One frame.
 pub trait Packet: Bytes {
+    /// What the packet's flow is. The kernel's readers hand it to a function of its own.
+    #[inline(always)]
+    fn identify_flow<T: Tables>(self, about: &Sighting, tables: T) -> Reply {
+        flow::identify(self, about, tables)
+    }
+
+    /// Asks a question about the payload. The kernel's readers ask a function of its own.
+    #[inline(always)]
+    fn ask<T: Tables>(self, question: Question, scene: &Scene, tables: T) -> Reply {
+        question.answer(self, scene, tables).reply()
+    }
+
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
     /// be read: buffers in several pieces, captures cut short. `end` is where the packet ends by its
     /// own word; if that can be read, the kernel need not be asked.

@@ -3,7 +3,7 @@
 use crate::hosts::{self, Arrival, HostKey, Shape, Slots as _};
 use crate::layout::{Control, Counts, OUTCOME_SLOTS};
 use crate::orient::{Direction, Side, View};
-use crate::{Addr, Counters, Ends, Evidence, Identified, Packet, Unparsed, Verdict};
+use crate::{Addr, Counters, Evidence, Packet, Reply, Sighting, Unparsed, Verdict};
 
 /// How far a frame came. The numbers are slots of the frame counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,7 +110,7 @@ pub struct Extent {
 impl Judgement {
     /// Of a frame that no verdict was given on: it passes.
     #[inline(always)]
-    pub(crate) const fn unjudged(outcome: Outcome) -> Self {
+    pub const fn unjudged(outcome: Outcome) -> Self {
         Self {
             outcome,
             verdict: Verdict::Allowed,
@@ -124,20 +124,15 @@ impl Judgement {
 
     /// Of an identified packet.
     #[inline(always)]
-    pub(crate) const fn identified(
-        ends: &Ends,
-        identified: Identified,
-        verdict: Verdict,
-        extent: Extent,
-    ) -> Self {
+    pub(crate) const fn identified(about: &Sighting, told: Reply, verdict: Verdict) -> Self {
         Self {
             outcome: Outcome::Identified,
             verdict,
-            service: identified.service,
-            evidence: identified.evidence,
-            direction: ends.direction,
-            local: ends.local,
-            extent,
+            service: told.service(),
+            evidence: told.evidence(),
+            direction: about.direction(),
+            local: about.key.local(),
+            extent: about.extent(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The kernel program answers from BPF maps, a replay from memory. Each home implements both
 //! traits; nothing about a packet is decided in an implementation.
 
+use crate::flows;
 use crate::hosts::Slots;
 use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
 use crate::{Action, Addr, Evidence, Transport, Verdict};
@@ -29,6 +30,10 @@ pub trait Tables: Copy {
     fn remote(self, half: Half, addr: &Addr) -> u16;
     /// The service that the longest known suffix of a name belongs to; 0 for none.
     fn name(self, key: &NameKey) -> u16;
+    /// The flow table.
+    fn flows(self) -> impl flows::Slots;
+    /// The flow table's size, seed and clock.
+    fn flow_shape(self) -> flows::Shape;
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
 }

@@ -3,9 +3,12 @@
 
 use core::cell::Cell;
 
+use imblock_common::flows;
 use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
 use imblock_common::tables::LivePolicy;
-use imblock_common::testkit::{ClientHello, Frame, Layer, Random, World, dns_query, service};
+use imblock_common::testkit::{
+    ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, service,
+};
 use imblock_common::{
     Action, Addr, Evidence, Judgement, Outcome, Tables, Transport, View, classify,
 };
@@ -57,6 +60,14 @@ impl Tables for Asked<'_> {
 
     fn remote(self, _: Half, _: &Addr) -> u16 {
         0
+    }
+
+    fn flows(self) -> impl flows::Slots {
+        NoFlows
+    }
+
+    fn flow_shape(self) -> flows::Shape {
+        NoFlows::SHAPE
     }
 
     fn name(self, key: &NameKey) -> u16 {

@@ -59,11 +59,6 @@ fn verdict_of(judgement: &Judgement) -> (Outcome, bool, u16) {
     (judgement.outcome, judgement.passes(), judgement.service)
 }
 
-fn named(judgement: &Judgement) -> bool {
-    let by_name = matches!(judgement.evidence, Evidence::Sni | Evidence::Dns);
-    judgement.outcome == Outcome::Identified && by_name
-}
-
 fn views() -> impl Strategy<Value = View> {
     select(View::ALL.to_vec())
 }
@@ -149,19 +144,15 @@ proptest! {
         prop_assert!(judgement.extent.headers < 0x1_0000);
     }
 
-    /// What was cut off can only have spoken against a frame, unless it was a name: a frame without
-    /// one is judged by its address.
+    /// What is cut off is not guessed: a frame that lost what told its service is judged by its port or
+    /// address, or not at all.
     #[test]
-    fn a_cut_never_turns_pass_into_drop(frame in frames(), view in views(), world in worlds(), cut in any::<prop::sample::Index>()) {
+    fn a_cut_frame_is_told_by_what_is_left(frame in frames(), view in views(), world in worlds(), cut in any::<prop::sample::Index>()) {
         let whole = classify(frame.as_slice(), view, &world);
         let cut = classify(&frame[..cut.index(frame.len() + 1)], view, &world);
-        if named(&whole) {
-            let falls_back = matches!(cut.outcome, Outcome::Truncated | Outcome::Unidentified) || cut.evidence == Evidence::Prefix;
-            prop_assert!(cut.service == whole.service || falls_back);
-        } else {
-            prop_assert!(cut.passes() || !whole.passes());
-            prop_assert!(cut.service == whole.service || cut.outcome == Outcome::Truncated);
-        }
+        let falls_back = matches!(cut.outcome, Outcome::Truncated | Outcome::Unidentified)
+            || matches!(cut.evidence, Evidence::Port | Evidence::Prefix);
+        prop_assert!(cut.service == whole.service || falls_back);
     }
 
     /// A frame that is cut behind what was read is judged the same.

@@ -41,6 +41,9 @@ impl Counters for &Ledger {
             ticks_per_second: 1000,
             host_keys: 0,
             policy_flags: [0; 2],
+            flow_cells: 0,
+            flow_clock_shift: 0,
+            flow_idle: 0,
         }
     }
 

@@ -9,11 +9,15 @@
 
 mod maps;
 mod reader;
+mod steps;
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::{Hook, Packet, Side, View, classify, record};
+use imblock_common::identify::identify;
+use imblock_common::{
+    Hook, Judgement, Outcome, Packet, Reply, Side, Sighting, View, parse, record, sight,
+};
 
 use maps::KernelMaps;
 use reader::{SkbPacket, XdpPacket};
@@ -57,7 +61,8 @@ fn wan_egress(ctx: TcContext) -> i32 {
 
 #[inline(always)]
 fn xdp(ctx: &XdpContext, view: View) -> u32 {
-    if passes(XdpPacket::new(ctx), view) {
+    let conclude = |about: &Sighting, told| steps::conclude_xdp(ctx, about, told, view);
+    if passes(XdpPacket::new(ctx), view, conclude) {
         xdp_action::XDP_PASS
     } else {
         xdp_action::XDP_DROP
@@ -67,18 +72,34 @@ fn xdp(ctx: &XdpContext, view: View) -> u32 {
 /// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
 #[inline(always)]
 fn egress(ctx: &TcContext, view: View) -> i32 {
-    if passes(SkbPacket::new(ctx), view) {
+    let conclude = |about: &Sighting, told| steps::conclude_skb(ctx, about, told, view);
+    if passes(SkbPacket::new(ctx), view, conclude) {
         TC_ACT_UNSPEC
     } else {
         TC_ACT_SHOT
     }
 }
 
+/// `classify` and `record`, but for that what follows an identified packet is a function of its own.
 #[inline(always)]
-fn passes<P: Packet>(packet: P, view: View) -> bool {
-    let judgement = classify(packet, view, KernelMaps);
-    record::record(&judgement, packet, view, KernelMaps);
-    judgement.passes()
+fn passes<P: Packet>(
+    packet: P,
+    view: View,
+    conclude: impl FnOnce(&Sighting, Reply) -> bool,
+) -> bool {
+    let outcome = match parse::frame(packet) {
+        Ok(segment) => {
+            let about = sight(packet, &segment, view, KernelMaps);
+            let told = identify(packet, &about, KernelMaps);
+            if told.names_service() {
+                return conclude(&about, told);
+            }
+            Outcome::Unidentified
+        }
+        Err(unparsed) => unparsed.into(),
+    };
+    record::record(&Judgement::unjudged(outcome), packet, view, KernelMaps);
+    true
 }
 
 #[cfg(target_arch = "bpf")]

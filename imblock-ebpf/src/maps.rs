@@ -10,6 +10,7 @@ use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
 };
 use aya_ebpf::macros::btf_map;
+use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostPrefix,
@@ -22,6 +23,7 @@ use imblock_common::{Action, Addr, Counters, Evidence, Tables, Transport, Verdic
 /// Entries of the host table and the prefix trie when the loader says nothing else.
 const SLOTS: usize = 16_384;
 const PREFIXES: usize = 262_144;
+const FLOWS_SIZE: usize = 131_072;
 
 #[btf_map]
 static CONTROL: Array<Control, 1> = Array::new();
@@ -48,6 +50,13 @@ static TOTALS: PerCpuArray<ServiceTotals, SERVICES_MAX> = PerCpuArray::new();
 /// Mapped into pages of its own, so that a slot is a cache line.
 #[btf_map]
 static HOSTS: Array<HostSlot, SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
+/// Mapped into pages of their own, as `HOSTS`; here so that a bucket and an entry are cache lines.
+#[btf_map]
+static FLOW_CELLS: Array<Bucket, { FLOWS_SIZE / WAYS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+/// The controller writes to it what it read in QUIC handshakes.
+#[btf_map]
+static FLOWS: Array<FlowEntry, FLOWS_SIZE, { BPF_F_MMAPABLE as usize }> = Array::new();
 #[btf_map]
 static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
@@ -106,6 +115,16 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
+    fn flows(self) -> impl flows::Slots {
+        KernelFlows
+    }
+
+    #[inline(always)]
+    fn flow_shape(self) -> flows::Shape {
+        self.control().flow_shape(self.tick())
+    }
+
+    #[inline(always)]
     fn action(self, half: Half, group: u16, service: u16) -> Action {
         let Some(row) = ACTIONS.get(ActionRow::index(half, group)) else {
             return Action::Allow;
@@ -145,6 +164,7 @@ impl Counters for KernelMaps {
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
         if let Some(totals) = TOTALS.get_ptr_mut(u32::from(service)) {
             // SAFETY: as in `frame`.
+            let evidence = crate::reader::forget(evidence as u64) as usize;
             unsafe { &mut *totals }.add(evidence, verdict, traffic);
         }
     }
@@ -164,6 +184,38 @@ impl Counters for KernelMaps {
             // SAFETY: as in `frame`.
             update(unsafe { &mut *record });
         }
+    }
+}
+
+/// The flow table, which all CPUs share. See `imblock_common::flows` for why that needs no lock.
+#[derive(Clone, Copy)]
+pub struct KernelFlows;
+
+impl flows::Slots for KernelFlows {
+    #[inline(always)]
+    fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R> {
+        let bucket = FLOW_CELLS.get_ptr_mut(number)?;
+        // SAFETY: the map holds a bucket there for as long as the program runs. Another CPU may
+        // write to it meanwhile: words are read and written whole, and none is believed unless the
+        // rest fits.
+        Some(visit(unsafe { &mut *bucket }))
+    }
+
+    #[inline(always)]
+    fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R> {
+        let entry = FLOWS.get_ptr_mut(number)?;
+        // SAFETY: as above.
+        Some(visit(unsafe { &mut *entry }))
+    }
+
+    #[inline(always)]
+    fn claim(self, hash: u64, shape: flows::Shape, why: Claim) -> u32 {
+        crate::steps::claim_flow(hash, shape, why)
+    }
+
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        crate::reader::forget(number)
     }
 }
 
@@ -200,4 +252,7 @@ const NO_CONTROL: Control = Control {
     ticks_per_second: 0,
     host_keys: 0,
     policy_flags: [0; HALVES],
+    flow_cells: 0,
+    flow_clock_shift: 0,
+    flow_idle: 0,
 };

@@ -9,7 +9,11 @@ use core::arch::asm;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::{Bytes, Packet};
+use imblock_common::content::{Reply, Scene};
+use imblock_common::identify::Question;
+use imblock_common::{Bytes, Packet, Sighting, Tables};
+
+use crate::steps;
 use imblock_common::packet::MAX_OFFSET;
 
 /// Linear packet memory, from its first byte to behind its last.
@@ -41,16 +45,23 @@ impl Linear {
     }
 }
 
+/// See [`Bytes::forget`].
+#[inline(always)]
+pub fn forget(number: u64) -> u64 {
+    let mut forgotten = number;
+    // SAFETY: swapping the bytes twice changes no number, and touches nothing else.
+    unsafe {
+        asm!("{0} = be64 {0}", "{0} = be64 {0}", inout(reg) forgotten,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    forgotten
+}
+
 /// See [`Bytes::settle`]. The verifier knows nothing of a number whose bytes were swapped, even
 /// twice, except what is asked of it afterwards.
 #[inline(always)]
 fn settle(at: usize) -> Option<usize> {
-    let mut settled = at as u64;
-    // SAFETY: swapping the bytes twice changes no number, and touches nothing else.
-    unsafe {
-        asm!("{0} = be64 {0}", "{0} = be64 {0}", inout(reg) settled,
-            options(pure, nomem, nostack, preserves_flags));
-    }
+    let settled = forget(at as u64);
     if settled > MAX_OFFSET as u64 {
         None
     } else {
@@ -85,9 +96,24 @@ impl Bytes for XdpPacket<'_> {
     fn settle(self, at: usize) -> Option<usize> {
         settle(at)
     }
+
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        forget(number)
+    }
 }
 
 impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn identify_flow<T: Tables>(self, about: &Sighting, _tables: T) -> Reply {
+        steps::flow_of_xdp(self.ctx, about)
+    }
+
+    #[inline(always)]
+    fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
+        steps::ask_xdp(self.ctx, question, scene)
+    }
+
     /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
     /// so it is asked only when the packet says that it reaches beyond the first buffer.
     #[inline(always)]
@@ -152,9 +178,24 @@ impl Bytes for SkbPacket<'_> {
     fn settle(self, at: usize) -> Option<usize> {
         settle(at)
     }
+
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        forget(number)
+    }
 }
 
 impl Packet for SkbPacket<'_> {
+    #[inline(always)]
+    fn identify_flow<T: Tables>(self, about: &Sighting, _tables: T) -> Reply {
+        steps::flow_of_skb(self.ctx, about)
+    }
+
+    #[inline(always)]
+    fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
+        steps::ask_skb(self.ctx, question, scene)
+    }
+
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
         self.ctx.len()

@@ -1,12 +1,17 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
+pub mod flow;
 mod name;
 mod port;
 mod prefix;
+mod question;
+pub(crate) mod rtp;
 
-use crate::layout::PortEntry;
-use crate::tables::LivePolicy;
-use crate::{Ends, Packet, Segment, Tables};
+use crate::content::Reply;
+use crate::layout::Control;
+use crate::{Direction, Packet, Sighting, Tables};
+
+pub use question::Question;
 
 /// What told the service. The numbers are slots of the service totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,41 +103,24 @@ impl Evidence {
     }
 }
 
-/// A service, and what told it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identified {
-    /// Service number, 1 to 511.
-    pub service: u16,
-    /// What told it.
-    pub evidence: Evidence,
-    /// The remote port's entry, for the guard.
-    pub remote_port: PortEntry,
-}
-
 /// Asks each kind of evidence in turn, the cheapest first: a flood on a listed port costs a read of
-/// a flat table. What is dearer has its gate in front. A name comes before an address: many services
-/// share one address, none a name. `payload_at` is the offset of the payload, 0 for none.
+/// a flat table. What is dearer has its gate in front.
 #[inline(always)]
-pub(crate) fn identify<P: Packet, T: Tables>(
-    packet: P,
-    segment: &Segment,
-    ends: &Ends,
-    payload_at: usize,
-    policy: LivePolicy,
-    tables: T,
-) -> Option<Identified> {
-    let remote_port = tables.port(policy.half, segment.transport, ends.remote_port);
-    port::identify(remote_port)
-        .or_else(|| {
-            name::identify(
-                packet,
-                segment,
-                ends,
-                payload_at,
-                remote_port,
-                policy,
-                tables,
-            )
-        })
-        .or_else(|| prefix::identify(ends, remote_port, policy, tables))
+pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+    let remote_port = about.remote_port();
+    let by_port = port::finding(remote_port);
+    // Who calls a listed port is told before anything is written down, and a port that can't be
+    // anything else always: there, content is not worth a look.
+    let calls = about.begins() && about.direction() == Direction::Sent;
+    let told = if by_port.names_service()
+        && (remote_port.is_final() || calls && !remote_port.is_contested())
+    {
+        by_port
+    } else if about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
+        by_port
+    } else {
+        packet.identify_flow(about, tables)
+    };
+    // Forgotten, so that the verifier walks what follows once and not once for each way here.
+    Reply(packet.forget(told.0))
 }

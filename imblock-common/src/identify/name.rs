@@ -5,43 +5,30 @@
 //! from the LAN: the egress program of a WAN side would take the verifier 600,000 steps of the
 //! 1,000,000 that the kernel allows.
 
-use super::{Evidence, Identified};
-use crate::layout::{Control, Half, NameKey, PortEntry};
+use super::Evidence;
+use crate::content::{Answer, Finding, Scene};
+use crate::layout::{Half, NameKey};
 use crate::parse::{DNS_PORT, HostName, dns, tls};
-use crate::tables::LivePolicy;
-use crate::{Bytes, Direction, Ends, Segment, Side, Tables, Transport};
+use crate::{Bytes, Tables, Transport};
 
-/// The service that the named host belongs to. `payload_at` is where the transport's payload begins,
-/// 0 if that can't be told; `remote_port` is the remote port's entry, for the guard.
+/// The service that the named host belongs to.
 #[inline(always)]
-pub(super) fn identify<B: Bytes, T: Tables>(
-    packet: B,
-    segment: &Segment,
-    ends: &Ends,
-    payload_at: usize,
-    remote_port: PortEntry,
-    policy: LivePolicy,
-    tables: T,
-) -> Option<Identified> {
-    if policy.flags & Control::HAS_NAMES == 0
-        || ends.direction != Direction::Sent
-        || ends.side != Side::Lan
-        || payload_at == 0
-    {
-        return None;
-    }
-    let evidence = match segment.transport {
-        Transport::Udp if ends.remote_port == DNS_PORT => Evidence::Dns,
-        Transport::Udp => return None,
+pub(super) fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
+    let evidence = match scene.transport {
+        Transport::Udp if scene.remote_port == DNS_PORT => Evidence::Dns,
+        Transport::Udp => return Finding::NOTHING,
         Transport::Tcp => Evidence::Sni,
     };
-    match service(packet, payload_at, evidence, policy.half, tables) {
-        0 => None,
-        service => Some(Identified {
-            service,
-            evidence,
-            remote_port,
-        }),
+    match service(bytes, scene.payload.at, evidence, scene.half, tables) {
+        0 => Finding::NOTHING,
+        service => Finding {
+            answer: if evidence == Evidence::Dns {
+                Answer::Packet
+            } else {
+                Answer::Flow
+            },
+            ..Finding::flow(service, evidence)
+        },
     }
 }
 

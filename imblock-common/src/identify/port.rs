@@ -1,17 +1,11 @@
 //! The remote port: one read of a flat table.
 
-use super::{Evidence, Identified};
+use super::Evidence;
+use crate::content::{Finding, Reply};
 use crate::layout::PortEntry;
 
 /// The service that the policy gives to the remote end's port.
 #[inline(always)]
-pub(super) fn identify(remote_port: PortEntry) -> Option<Identified> {
-    match remote_port.service() {
-        0 => None,
-        service => Some(Identified {
-            service,
-            evidence: Evidence::Port,
-            remote_port,
-        }),
-    }
+pub(super) const fn finding(remote_port: PortEntry) -> Reply {
+    Finding::flow(remote_port.service(), Evidence::Port).reply()
 }

@@ -1,28 +1,16 @@
 //! The remote address: a bit for its first two bytes, and behind that gate the longest prefix.
 
-use super::{Evidence, Identified};
-use crate::layout::{Control, PortEntry};
+use super::Evidence;
+use crate::content::{Finding, Reply};
+use crate::layout::Control;
 use crate::tables::LivePolicy;
-use crate::{Ends, Tables};
+use crate::{Addr, Tables};
 
-/// The service that lives at the remote end's address. `remote_port` is its port's entry, for the
-/// guard.
+/// The service that lives at the remote end's address.
 #[inline(always)]
-pub(super) fn identify<T: Tables>(
-    ends: &Ends,
-    remote_port: PortEntry,
-    policy: LivePolicy,
-    tables: T,
-) -> Option<Identified> {
+pub(super) fn finding<T: Tables>(remote: &Addr, policy: LivePolicy, tables: T) -> Reply {
     if policy.flags & Control::HAS_REMOTES == 0 {
-        return None;
+        return Reply::NOTHING;
     }
-    match tables.remote(policy.half, &ends.remote) {
-        0 => None,
-        service => Some(Identified {
-            service,
-            evidence: Evidence::Prefix,
-            remote_port,
-        }),
-    }
+    Finding::flow(tables.remote(policy.half, remote), Evidence::Prefix).reply()
 }

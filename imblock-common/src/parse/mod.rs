@@ -19,6 +19,7 @@ pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;
 pub use link::ethertype;
 pub use tls::TLS_EXTENSIONS_MAX;
+pub use transport::Body;
 
 /// A transport protocol that has ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

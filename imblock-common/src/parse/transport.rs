@@ -6,8 +6,6 @@ use crate::Bytes;
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
-/// Offset of the byte whose upper half is the TCP header length in words.
-const TCP_DATA_OFFSET_AT: usize = 12;
 
 /// Reads the ports. Four bytes are enough: a first fragment that is cut right behind the ports
 /// (RFC 1858) must not go unjudged for want of a whole header.
@@ -32,22 +30,50 @@ pub(super) fn ports<B: Bytes>(packet: B, network: &NetworkHeader) -> Result<Segm
     })
 }
 
+/// What a transport header says besides the ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Where the payload begins, in bytes from the frame's start: the length of all headers. 0 for a
+    /// TCP header that is cut or shorter than its minimum.
+    pub at: usize,
+    /// The sequence number of the first payload byte; 0 for UDP.
+    pub sequence: u32,
+    /// Whether a connection begins here: a SYN without an ACK.
+    pub begins: bool,
+}
+
+/// Where the sequence number ends and the flags begin: what is read of a TCP header at once.
+const TCP_START: usize = 14;
+const TCP_SYN: u8 = 0x02;
+const TCP_ACK: u8 = 0x10;
+
 impl Segment {
-    /// Length in bytes of all headers: where the payload begins. `None` for a TCP header that is
-    /// cut or shorter than its minimum.
+    /// Where the payload begins, and where it belongs in its connection.
     #[inline(always)]
-    pub fn payload_at<B: Bytes>(&self, packet: B) -> Option<usize> {
-        match self.transport {
-            Transport::Udp => Some(self.transport_at + UDP_HEADER),
-            Transport::Tcp => {
-                let [offset] = packet.read::<1>(self.transport_at + TCP_DATA_OFFSET_AT)?;
-                let words = usize::from(offset >> 4);
-                if words < 5 {
-                    None
-                } else {
-                    Some(self.transport_at + words * 4)
-                }
-            }
+    pub fn body<B: Bytes>(&self, packet: B) -> Body {
+        let nothing = Body {
+            at: 0,
+            sequence: 0,
+            begins: false,
+        };
+        if self.transport == Transport::Udp {
+            return Body {
+                at: self.transport_at + UDP_HEADER,
+                ..nothing
+            };
+        }
+        let Some(start) = packet.read::<TCP_START>(self.transport_at) else {
+            return nothing;
+        };
+        let words = usize::from(start[12] >> 4);
+        if words < 5 {
+            return nothing;
+        }
+        let flags = start[13] & (TCP_SYN | TCP_ACK);
+        Body {
+            at: self.transport_at + words * 4,
+            sequence: u32::from_be_bytes([start[4], start[5], start[6], start[7]]),
+            begins: flags == TCP_SYN,
         }
     }
 }

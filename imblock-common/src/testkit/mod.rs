@@ -22,4 +22,4 @@ pub use generate::{Random, generate, mutate};
 pub use gso::GsoFrame;
 pub use headers::Extension;
 pub use payloads::{ClientHello, dns_query};
-pub use world::{LONGEST_SUFFIX, World, group, service};
+pub use world::{LONGEST_SUFFIX, NoFlows, World, group, service};

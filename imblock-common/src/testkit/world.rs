@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
+use crate::flows::{self, Bucket, FlowEntry};
 use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
@@ -153,10 +154,42 @@ impl Tables for &World {
         longest.map_or(0, |(_, service)| *service)
     }
 
+    fn flows(self) -> impl flows::Slots {
+        NoFlows
+    }
+
+    fn flow_shape(self) -> flows::Shape {
+        NoFlows::SHAPE
+    }
+
     fn action(self, _: Half, group: u16, service: u16) -> Action {
         let mut known = self.actions.iter();
         let found = known.find(|(of, what, _)| (*of, *what) == (group, service));
         found.map_or(Action::Allow, |(.., action)| *action)
+    }
+}
+
+/// A flow table without room: every packet is its flow's first.
+#[derive(Clone, Copy)]
+pub struct NoFlows;
+
+impl NoFlows {
+    /// Its size.
+    pub const SHAPE: flows::Shape = flows::Shape {
+        cells: 0,
+        seed: 0,
+        now: 0,
+        idle: 0,
+    };
+}
+
+impl flows::Slots for NoFlows {
+    fn bucket<R>(self, _: u32, _: impl FnOnce(&mut Bucket) -> R) -> Option<R> {
+        None
+    }
+
+    fn entry<R>(self, _: u32, _: impl FnOnce(&mut FlowEntry) -> R) -> Option<R> {
+        None
     }
 }
 

@@ -48,9 +48,9 @@ pub(super) fn enforce(
     let limits = instance.maps.limits()?;
     if limits != plan.limits {
         say(format_args!(
-            "warning: the tables have room for {} hosts and {} prefixes since they were made; the \
+            "warning: the tables have room for {} hosts, {} prefixes and {} flows since they were made; the \
              policy's `limits` take effect after `imblock down`",
-            limits.hosts, limits.prefixes
+            limits.hosts, limits.prefixes, limits.flows
         ));
     }
     target.remember(&mut state, &plan)?;

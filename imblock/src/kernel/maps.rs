@@ -31,6 +31,8 @@ pub struct Maps {
     _host_slots: Map,
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
+    _flow_cells: Map,
+    _flows: Map,
     pub(super) room_for_prefixes: u32,
 }
 
@@ -59,6 +61,8 @@ impl Maps {
             _host_slots: host_slots,
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
+            _flow_cells: map(maps::FLOW_CELLS)?,
+            _flows: map(maps::FLOWS)?,
             room_for_prefixes,
         })
     }
@@ -88,6 +92,7 @@ impl Maps {
         Ok(Limits {
             hosts: self.control()?.host_keys,
             prefixes: self.room_for_prefixes,
+            flows: self.control()?.flow_cells,
         })
     }
 

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for, flow_clock_shift};
 use imblock_common::hosts::slots_for;
 use imblock_common::layout::{ABI, Control, maps, programs};
 use imblock_common::{Hook, Side, View};
@@ -65,7 +66,9 @@ impl Loaded {
             .map_max_entries(maps::HOSTS, slots.saturating_mul(possible_cpus()?))
             .map_max_entries(maps::HOST_PREFIXES, limits.prefixes)
             .map_max_entries(maps::REMOTES, limits.prefixes)
-            .map_max_entries(maps::NAMES, limits.prefixes);
+            .map_max_entries(maps::NAMES, limits.prefixes)
+            .map_max_entries(maps::FLOW_CELLS, (cells_for(limits.flows) / WAYS).max(1))
+            .map_max_entries(maps::FLOWS, cells_for(limits.flows).max(1));
         if let Some(pins) = pins {
             for name in maps::ALL {
                 loader.map_pin_path(name, pins.map(name));
@@ -79,7 +82,7 @@ impl Loaded {
             Ok(map)
         })?;
         let seed = if pins.is_some() { random_seed() } else { 0 };
-        adopt(&mut maps, limits.hosts, seed)?;
+        adopt(&mut maps, limits, seed)?;
         Ok((Self { ebpf }, maps))
     }
 
@@ -148,16 +151,19 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
 /// Stamps new maps, and refuses maps of another layout.
-fn adopt(maps: &mut Maps, host_keys: u32, host_seed: u32) -> Result<(), KernelError> {
+fn adopt(maps: &mut Maps, limits: &Limits, host_seed: u32) -> Result<(), KernelError> {
     let control = maps.control()?;
     match control.abi {
         ABI => Ok(()),
         0 => maps.set_control(Control {
             abi: ABI,
-            host_slots: slots_for(host_keys),
+            host_slots: slots_for(limits.hosts),
             host_seed,
-            host_keys,
+            host_keys: limits.hosts,
             ticks_per_second: ticks_per_second(),
+            flow_cells: cells_for(limits.flows),
+            flow_clock_shift: flow_clock_shift(ticks_per_second()),
+            flow_idle: FLOW_IDLE,
             ..control
         }),
         found => Err(KernelError::Abi {

@@ -298,7 +298,7 @@ fn status_as_json() {
                 {"service": "xmpp", "group": null, "action": "allow", "by": "ada\u{1b}[2J",
                  "at": "2025-06-15T15:18:20Z"},
             ],
-            "limits": {"hosts": 16_384, "prefixes": 262_144},
+            "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072},
             "hosts_in_use": 3,
             "frames": [
                 {"view": "lan_ingress", "outcome": "identified", "packets": 524},

@@ -147,6 +147,7 @@ struct LengthDocument {
 pub(super) struct LimitsDocument {
     pub(super) hosts: Option<Placed<u64>>,
     pub(super) prefixes: Option<Placed<u64>>,
+    pub(super) flows: Option<Placed<u64>>,
 }
 
 /// Reads a policy.

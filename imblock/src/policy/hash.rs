@@ -38,9 +38,11 @@ impl Plan {
         let Limits {
             hosts,
             prefixes: most_prefixes,
+            flows,
         } = limits;
         hash.bytes(&hosts.to_be_bytes());
         hash.bytes(&most_prefixes.to_be_bytes());
+        hash.bytes(&flows.to_be_bytes());
         hash.list(services, Hasher::service);
         hash.list(groups, |hash, group| hash.text(group));
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));

@@ -81,6 +81,10 @@ pub struct Limits {
     pub hosts: u32,
     /// Prefixes of groups and protected hosts, of both halves together.
     pub prefixes: u32,
+    /// Flows that are remembered at the same time; rounded up to a power of two. Each takes 72
+    /// bytes, used or not. In a full table a new flow takes the place of the one that was silent
+    /// longest, and those in which a service was found stay.
+    pub flows: u32,
 }
 
 impl Default for Limits {
@@ -88,6 +92,7 @@ impl Default for Limits {
         Self {
             hosts: 16_384,
             prefixes: 262_144,
+            flows: 131_072,
         }
     }
 }

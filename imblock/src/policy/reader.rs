@@ -33,6 +33,8 @@ const WORD_MAX: usize = 128;
 const HOSTS: (u32, u32) = (1, 1 << 23);
 /// Smallest and largest `limits.prefixes`.
 const PREFIXES: (u32, u32) = (256, 1 << 24);
+/// Smallest and largest `limits.flows`. Without a table, each packet is looked at alone.
+const FLOWS: (u32, u32) = (0, imblock_common::flows::FLOWS_MAX);
 
 /// Reads a document and keeps what is wrong with it, so that all of it can be told at once.
 pub(super) struct Reader<'a> {
@@ -320,6 +322,7 @@ impl<'a> Reader<'a> {
                 PREFIXES,
                 standard.prefixes,
             ),
+            flows: self.limit("flows", document.flows.as_ref(), FLOWS, standard.flows),
         }
     }
 

@@ -6,6 +6,9 @@
 use std::cell::{Cell, RefCell};
 
 use bytemuck::Zeroable;
+use imblock_common::flows::{
+    self, Bucket, FLOW_IDLE, FlowEntry, WAYS, cells_for, flow_clock_shift,
+};
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
     ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
@@ -42,6 +45,8 @@ pub struct MemoryTables {
     hosts: Box<[Cell<HostSlot>]>,
     hosts_wanted: u32,
     overflow: Box<[Cell<HostRecord>]>,
+    flow_cells: Box<[Cell<Bucket>]>,
+    flows: Box<[Cell<FlowEntry>]>,
 }
 
 /// Nanoseconds.
@@ -62,6 +67,7 @@ impl MemoryTables {
             }
         }
         let slots = slots_for(plan.limits.hosts);
+        let flow_cells = cells_for(plan.limits.flows);
         Self {
             policy: LivePolicy {
                 half: HALF,
@@ -80,12 +86,11 @@ impl MemoryTables {
             names: Names::of(&plan.names),
             frames: cells(View::ALL.len() * OUTCOME_SLOTS as usize, 0),
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
-            hosts: cells(
-                usize::try_from(slots).unwrap_or(usize::MAX),
-                HostSlot::default(),
-            ),
+            hosts: cells(size(slots), HostSlot::default()),
             hosts_wanted: plan.limits.hosts,
             overflow: cells(SERVICES_MAX, HostRecord::default()),
+            flow_cells: cells(size(flow_cells / WAYS), Bucket::default()),
+            flows: cells(size(flow_cells), FlowEntry::default()),
         }
     }
 
@@ -189,6 +194,16 @@ impl Tables for &MemoryTables {
     }
 
     #[inline]
+    fn flows(self) -> impl flows::Slots {
+        self
+    }
+
+    #[inline]
+    fn flow_shape(self) -> flows::Shape {
+        Counters::control(self).flow_shape(Counters::tick(self))
+    }
+
+    #[inline]
     fn action(self, _half: Half, group: u16, service: u16) -> Action {
         let cell = self.action_cell(group, service).map_or(0, Cell::get);
         ActionCell(cell).action()
@@ -207,6 +222,9 @@ impl Counters for &MemoryTables {
             ticks_per_second: TICKS_PER_SECOND,
             host_keys: self.hosts_wanted,
             policy_flags: [0; HALVES],
+            flow_cells: u32::try_from(self.flows.len()).unwrap_or(u32::MAX),
+            flow_clock_shift: flow_clock_shift(TICKS_PER_SECOND),
+            flow_idle: FLOW_IDLE,
         }
     }
 
@@ -225,7 +243,7 @@ impl Counters for &MemoryTables {
 
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
         if let Some(totals) = self.totals.borrow_mut().get_mut(usize::from(service)) {
-            totals.add(evidence, verdict, traffic);
+            totals.add(evidence as usize, verdict, traffic);
         }
     }
 
@@ -243,20 +261,39 @@ impl Counters for &MemoryTables {
     }
 }
 
+impl flows::Slots for &MemoryTables {
+    #[inline]
+    fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R> {
+        visited(self.flow_cells.get(size(number))?, visit)
+    }
+
+    #[inline]
+    fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R> {
+        visited(self.flows.get(size(number))?, visit)
+    }
+}
+
 impl Slots for &MemoryTables {
     #[inline]
     fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
-        let cell = self.hosts.get(usize::try_from(number).ok()?)?;
-        let mut slot = cell.get();
-        let result = visit(&mut slot);
-        cell.set(slot);
-        Some(result)
+        visited(self.hosts.get(size(number))?, visit)
     }
 
     #[inline]
     fn now(self) -> u64 {
         self.now.get()
     }
+}
+
+fn visited<T: Copy, R>(cell: &Cell<T>, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
+    let mut value = cell.get();
+    let result = visit(&mut value);
+    cell.set(value);
+    Some(result)
+}
+
+fn size(entries: u32) -> usize {
+    usize::try_from(entries).unwrap_or(usize::MAX)
 }
 
 fn cells<T: Copy>(length: usize, value: T) -> Box<[Cell<T>]> {

@@ -1,5 +1,6 @@
 //! Every fixture of the testkit, through the kernel.
 
+use imblock::policy::plan::Limits;
 use imblock::testing::kernel_or_skip;
 use imblock_common::testkit::{Expect, Fixture, World, fixtures};
 use imblock_common::{Outcome, View};
@@ -27,7 +28,9 @@ fn every_fixture_holds_in_the_kernel() {
     let mut ran = 0;
     // All views count everything, so that every judgement can be read from the counters.
     let counts_all = 3;
-    let twins = Twins::new(&plan_of(&World::standard(), ROOMY), counts_all);
+    // Each fixture stands alone.
+    let forgetful = Limits { flows: 0, ..ROOMY };
+    let twins = Twins::new(&plan_of(&World::standard(), forgetful), counts_all);
     let mut before = Counted::default();
     for fixture in fixtures() {
         if fixture.frame.len() < SHORTEST {

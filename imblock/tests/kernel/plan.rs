@@ -19,6 +19,7 @@ pub(crate) const GROUPS: [&str; 3] = [EVERYONE, "support", "kids"];
 pub(crate) const ROOMY: Limits = Limits {
     hosts: 65_536,
     prefixes: 1024,
+    flows: 262_144,
 };
 
 /// The tables of a policy of the testkit.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for};
 use imblock_common::hosts::slots_for;
 use imblock_common::layout::{
     ABI, ActionCell, ActionRow, Control, Half, PolicyHeader, PortEntry, PortTable, maps, programs,
@@ -18,6 +19,8 @@ use crate::workspace::{BENCH_OBJECT, OBJECT, root};
 
 /// Room for every host of the largest class.
 const HOSTS: u32 = 131_072;
+/// Room for every flow of the largest class.
+const FLOWS: u32 = cells_for(131_072);
 /// Of `linux/bpf.h`.
 const XDP_DROP: u32 = 1;
 /// See [`XDP_DROP`].
@@ -127,6 +130,8 @@ fn ours() -> Result<Ebpf> {
     let slots = slots_for(HOSTS);
     let mut object = EbpfLoader::new()
         .map_max_entries(maps::HOSTS, slots * u32::try_from(cpus)?)
+        .map_max_entries(maps::FLOW_CELLS, FLOWS / WAYS)
+        .map_max_entries(maps::FLOWS, FLOWS)
         .load(&std::fs::read(root().join(OBJECT))?)
         .with_context(|| format!("cannot make the maps of {OBJECT}"))?;
     let half = Half::of_generation(GENERATION);
@@ -157,6 +162,9 @@ fn ours() -> Result<Ebpf> {
         ticks_per_second: 250,
         host_keys: HOSTS,
         policy_flags: [0; 2],
+        flow_cells: FLOWS,
+        flow_clock_shift: 8,
+        flow_idle: FLOW_IDLE,
     };
     set::<_, { size_of::<PortTable>() }>(&mut object, maps::PORTS, half.index(), ports)?;
     set::<_, { size_of::<ActionRow>() }>(

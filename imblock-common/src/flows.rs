@@ -1,0 +1,558 @@
+//! The flow table: which flows were seen, and which service the told ones belong to.
+//!
+//! Two flat tables that both homes share. The **cells**, one word a flow, eight to a bucket of one
+//! cache line, say how young a flow is and who began it; they are the cheap filter, for a flow that
+//! nothing was found in has a cell and nothing else. The **entries**, one cache line a flow at the
+//! same number, hold the exact key and the verdict of those flows that were told or are being
+//! watched.
+//!
+//! A new flow takes a free cell of its bucket, else one that was idle for long, else that of the
+//! nothing-found flow that was silent longest; only a flow that was told may push out another that
+//! was told. So a flood of new flows never makes the table forget a verdict.
+//!
+//! Both directions have one key, and all CPUs share the table without a lock. An entry is written
+//! before its cell says that it is there, and is believed only if its key is the packet's, so a race
+//! can cost a verdict for a packet or two (the flow is looked at again) but never lends a flow
+//! another one's. A hash map of the kernel would be as safe and cost three times as much a lookup.
+
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::content::Reply;
+use crate::identify::rtp::RtpTrace;
+use crate::{Addr, Direction, Ends, Evidence, Family, Transport};
+
+/// Cells of a bucket: a cache line of them.
+pub const WAYS: u32 = 8;
+
+/// How many payloads of each end are looked into. After that, a flow is what it is.
+pub const EARLY: u8 = 6;
+
+/// After so many units of the clock, about five minutes, a silent flow is forgotten: what RFC 4787
+/// section 4.3 and RFC 5382 section 5 grant a silent flow at the least is shorter for UDP and longer
+/// for TCP, whose next payload begins the flow anew.
+pub const FLOW_IDLE: u32 = 300;
+
+/// The power of two whose ticks make about a second: the unit of the flow table's clock.
+pub const fn flow_clock_shift(ticks_per_second: u32) -> u32 {
+    match ticks_per_second {
+        0 => 0,
+        ticks => ticks.ilog2(),
+    }
+}
+
+/// The most flows that a table has room for.
+pub const FLOWS_MAX: u32 = 1 << 22;
+
+/// Cells of a table with room for so many flows: a power of two, at least a bucket; none for none.
+pub const fn cells_for(flows: u32) -> u32 {
+    if flows == 0 {
+        0
+    } else if flows >= FLOWS_MAX {
+        FLOWS_MAX
+    } else if flows < WAYS {
+        WAYS
+    } else {
+        flows.next_power_of_two()
+    }
+}
+
+/// A flow of a local host: the same key for what it sends and what it receives.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Pod, Zeroable)]
+pub struct FlowKey {
+    local: [u32; 4],
+    remote: [u32; 4],
+    /// The local port above the remote one.
+    ports: u32,
+    /// Family and transport.
+    about: u32,
+}
+
+impl FlowKey {
+    const IS_V6: u32 = 1;
+    const IS_UDP: u32 = 2;
+
+    /// The key of a packet's flow.
+    #[inline(always)]
+    pub const fn new(ends: &Ends, transport: Transport) -> Self {
+        let family = match ends.local.family() {
+            Family::V4 => 0,
+            Family::V6 => Self::IS_V6,
+        };
+        let transport = match transport {
+            Transport::Tcp => 0,
+            Transport::Udp => Self::IS_UDP,
+        };
+        Self {
+            local: ends.local.words(),
+            remote: ends.remote.words(),
+            ports: (ends.local_port as u32) << 16 | ends.remote_port as u32,
+            about: family | transport,
+        }
+    }
+
+    /// The remote end's address.
+    #[inline(always)]
+    pub const fn remote(&self) -> Addr {
+        Addr::from_words(self.remote, self.family())
+    }
+
+    /// The local host's address.
+    #[inline(always)]
+    pub const fn local(&self) -> Addr {
+        Addr::from_words(self.local, self.family())
+    }
+
+    #[inline(always)]
+    const fn family(&self) -> Family {
+        match self.about & Self::IS_V6 {
+            0 => Family::V4,
+            _ => Family::V6,
+        }
+    }
+
+    /// The port at the local host.
+    #[inline(always)]
+    pub const fn local_port(&self) -> u16 {
+        (self.ports >> 16) as u16
+    }
+
+    /// The port at the remote end.
+    #[inline(always)]
+    pub const fn remote_port(&self) -> u16 {
+        (self.ports & 0xffff) as u16
+    }
+
+    /// TCP or UDP.
+    #[inline(always)]
+    pub const fn transport(&self) -> Transport {
+        match self.about & Self::IS_UDP {
+            0 => Transport::Tcp,
+            _ => Transport::Udp,
+        }
+    }
+
+    /// A number for the key that an outsider who does not know the seed can't aim at.
+    #[inline(always)]
+    pub const fn hash(&self, seed: u32) -> u64 {
+        // Multiply and fold, as in `hosts`; the constants are large odd numbers without a pattern.
+        let [l0, l1, l2, l3] = self.local;
+        let [r0, r1, r2, r3] = self.remote;
+        let ends = (l0 as u64) << 32 | r0 as u64;
+        let ports = (self.ports as u64) << 32 | (self.about ^ seed) as u64;
+        let mut hash = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if self.about & Self::IS_V6 != 0 {
+            hash = (hash ^ (hash >> 32) ^ ((l1 as u64) << 32 | r1 as u64))
+                .wrapping_mul(0xd134_2543_de82_ef95);
+            hash = (hash ^ (hash >> 29) ^ ((l2 as u64) << 32 | r2 as u64))
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash = (hash ^ (hash >> 31) ^ ((l3 as u64) << 32 | r3 as u64))
+                .wrapping_mul(0xaf25_1af3_b0f0_25b5);
+        }
+        hash = (hash ^ (hash >> 32) ^ ports).wrapping_mul(0xaf25_1af3_b0f0_25b5);
+        hash = (hash ^ (hash >> 28)).wrapping_mul(0xd134_2543_de82_ef95);
+        hash ^ (hash >> 32)
+    }
+}
+
+/// Who began a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Initiator {
+    /// Nobody saw its beginning.
+    Unknown = 0,
+    /// The local host.
+    Local = 1,
+    /// The remote end: what listens is the local host's own.
+    Remote = 2,
+}
+
+/// One word about a flow. All zero: nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Cell(pub u64);
+
+impl Cell {
+    const TAG: u64 = 0xffff_ffff;
+    const SEEN_SHIFT: u32 = 32;
+    const SENT_SHIFT: u32 = 48;
+    const RECEIVED_SHIFT: u32 = 52;
+    const INITIATOR_SHIFT: u32 = 56;
+    /// An entry of the same number holds the flow's key and state.
+    const HELD: u64 = 1 << 58;
+    /// The head of the client's stream is being gathered.
+    const GATHERING: u64 = 1 << 59;
+
+    /// Of a new flow, seen at a time.
+    #[inline(always)]
+    pub const fn new(hash: u64, initiator: Initiator, now: u16) -> Self {
+        Self(
+            Self::tag(hash)
+                | (now as u64) << Self::SEEN_SHIFT
+                | (initiator as u64) << Self::INITIATOR_SHIFT,
+        )
+    }
+
+    /// The part of a hash that is compared. Never 0.
+    #[inline(always)]
+    const fn tag(hash: u64) -> u64 {
+        (hash >> 32) | 1
+    }
+
+    /// Whether this is the cell of a flow, as far as its hash tells.
+    #[inline(always)]
+    const fn is_of(self, hash: u64) -> bool {
+        self.0 & Self::TAG == Self::tag(hash)
+    }
+
+    /// How many payloads an end has sent, up to [`EARLY`].
+    #[inline(always)]
+    pub const fn payloads(self, direction: Direction) -> u8 {
+        let shift = match direction {
+            Direction::Sent => Self::SENT_SHIFT,
+            Direction::Received => Self::RECEIVED_SHIFT,
+        };
+        (self.0 >> shift & 0xf) as u8
+    }
+
+    /// One payload more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_payload(self, direction: Direction) -> Self {
+        let shift = match direction {
+            Direction::Sent => Self::SENT_SHIFT,
+            Direction::Received => Self::RECEIVED_SHIFT,
+        };
+        Self(self.0.wrapping_add(1 << shift))
+    }
+
+    /// When the flow was last seen.
+    #[inline(always)]
+    const fn seen(self) -> u16 {
+        (self.0 >> Self::SEEN_SHIFT & 0xffff) as u16
+    }
+
+    /// The same, seen at another time.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seen_at(self, now: u16) -> Self {
+        Self(self.0 & !(0xffff << Self::SEEN_SHIFT) | (now as u64) << Self::SEEN_SHIFT)
+    }
+
+    /// Who began the flow.
+    #[inline(always)]
+    pub const fn initiator(self) -> Initiator {
+        match self.0 >> Self::INITIATOR_SHIFT & 3 {
+            1 => Initiator::Local,
+            2 => Initiator::Remote,
+            _ => Initiator::Unknown,
+        }
+    }
+
+    /// Whether an entry holds the flow's key and state.
+    #[inline(always)]
+    pub const fn is_held(self) -> bool {
+        self.0 & Self::HELD != 0
+    }
+
+    /// The same, with an entry.
+    #[inline(always)]
+    #[must_use]
+    pub const fn held(self) -> Self {
+        Self(self.0 | Self::HELD)
+    }
+
+    /// Whether the head of the client's stream is being gathered.
+    #[inline(always)]
+    pub const fn is_gathering(self) -> bool {
+        self.0 & Self::GATHERING != 0
+    }
+
+    /// The same, gathering or not.
+    #[inline(always)]
+    #[must_use]
+    pub const fn gathering(self, gathering: bool) -> Self {
+        if gathering {
+            Self(self.0 | Self::GATHERING)
+        } else {
+            Self(self.0 & !Self::GATHERING)
+        }
+    }
+
+    /// Whether the flow was silent for so long that it is another one by now.
+    #[inline(always)]
+    pub const fn is_stale(self, shape: Shape) -> bool {
+        shape.now.wrapping_sub(self.seen()) > shape.idle
+    }
+
+    /// How gladly the cell is given to a new flow: the larger, the better; 0 for never.
+    #[inline(always)]
+    const fn worth(self, shape: Shape, why: Claim) -> u64 {
+        let silent = shape.now.wrapping_sub(self.seen());
+        if self.0 == 0 {
+            4 << 16
+        } else if silent > shape.idle {
+            3 << 16 | silent as u64
+        } else if !self.is_held() {
+            2 << 16 | silent as u64
+        } else if matches!(why, Claim::Told) {
+            1 << 16 | silent as u64
+        } else {
+            0
+        }
+    }
+}
+
+/// The cells of a bucket: one cache line.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct Bucket(pub [u64; WAYS as usize]);
+
+/// What is known of a flow that was told, or is being watched. One word, so that it is read and
+/// written whole, by user space too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FlowState(pub u64);
+
+impl FlowState {
+    const WEAK: u64 = 1 << 33;
+    const OTHER: u64 = 1 << 34;
+    const ASKED: u64 = 1 << 35;
+
+    /// Nothing yet: the flow is watched.
+    pub const WATCHED: Self = Self(0);
+
+    /// A flow that was told.
+    #[inline(always)]
+    pub const fn told(reply: Reply) -> Self {
+        Self(reply.0 & (Reply::WHAT | Reply::LIKELY))
+    }
+
+    /// What the flow was told to be.
+    #[inline(always)]
+    pub const fn reply(self) -> Reply {
+        Reply::flow(self.0)
+    }
+
+    /// A flow that belongs to no service, by a name.
+    #[inline(always)]
+    pub const fn other(evidence: Evidence) -> Self {
+        Self((evidence as u64) << 16 | Self::OTHER)
+    }
+
+    /// The same, by evidence that stronger evidence may overrule while the flow is young.
+    #[inline(always)]
+    #[must_use]
+    pub const fn weak(self) -> Self {
+        Self(self.0 | Self::WEAK)
+    }
+
+    /// The same, the controller having been asked about it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn asked(self) -> Self {
+        Self(self.0 | Self::ASKED)
+    }
+
+    /// Whether the controller was asked about it.
+    #[inline(always)]
+    pub const fn was_asked(self) -> bool {
+        self.0 & Self::ASKED != 0
+    }
+
+    /// The service; 0 for none.
+    #[inline(always)]
+    pub const fn service(self) -> u16 {
+        (self.0 & 0xffff) as u16
+    }
+
+    /// Whether stronger evidence may overrule it.
+    #[inline(always)]
+    pub const fn is_weak(self) -> bool {
+        self.0 & Self::WEAK != 0
+    }
+
+    /// Whether a name said that the flow belongs to no service.
+    #[inline(always)]
+    pub const fn is_other(self) -> bool {
+        self.0 & Self::OTHER != 0
+    }
+
+    /// Whether there is nothing more to find out.
+    #[inline(always)]
+    pub const fn is_settled(self) -> bool {
+        (self.service() != 0 || self.is_other()) && !self.is_weak()
+    }
+}
+
+/// The exact key of a flow, and what is known of it: a cache line.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct FlowEntry {
+    /// Whose entry it is.
+    pub key: FlowKey,
+    /// A [`FlowState`].
+    pub state: u64,
+    /// RTP in the making, each way.
+    pub rtp: [RtpTrace; 2],
+}
+
+/// The size of a table, its seed and its clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Cells: a power of two, at least [`WAYS`]; 0 for no table.
+    pub cells: u32,
+    /// Mixed into the hash.
+    pub seed: u32,
+    /// The cheap clock, in units of about a second that wrap.
+    pub now: u16,
+    /// After so many units of silence a flow is forgotten.
+    pub idle: u16,
+}
+
+/// What a cell is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Claim {
+    /// A new flow, of which nothing is known.
+    New = 0,
+    /// A flow that was told: it may push out another one that was.
+    Told = 1,
+}
+
+/// The tables, all CPUs' in common.
+pub trait Slots: Copy {
+    /// Hands a bucket to `visit`. `None` when there is no such bucket.
+    fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R>;
+
+    /// Hands an entry to `visit`. `None` when there is no such entry.
+    fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R>;
+
+    /// Number of the cell that a new flow gets; [`NOWHERE`] if there is none. A function of its own
+    /// in the kernel.
+    #[inline(always)]
+    fn claim(self, hash: u64, shape: Shape, why: Claim) -> u32 {
+        claim(self, hash, shape, why)
+    }
+
+    /// See [`crate::Bytes::settle`]; for any number.
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        number
+    }
+}
+
+/// The number of no cell.
+pub const NOWHERE: u32 = u32::MAX;
+
+/// Where a flow is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of its cell and entry, or [`NOWHERE`].
+    pub number: u32,
+    /// What the cell says; all zero for none.
+    pub cell: Cell,
+}
+
+/// The first cell of a hash's bucket.
+#[inline(always)]
+const fn bucket_of(hash: u64, shape: Shape) -> u32 {
+    // The upper half is the tag.
+    ((hash & 0xffff_ffff) as u32).wrapping_mul(WAYS) & shape.cells.wrapping_sub(1)
+}
+
+/// Looks a flow up by its hash. Whoever makes use of an entry compares the key as well.
+#[inline(always)]
+pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
+    let first = bucket_of(hash, shape);
+    let found = slots.bucket(first / WAYS, |bucket| {
+        let mut found = [0, u64::MAX];
+        let mut way = 0;
+        for cell in bucket.0 {
+            if Cell(cell).is_of(hash) {
+                found = [cell, way];
+            }
+            way += 1;
+        }
+        found
+    });
+    let [cell, way] = found.unwrap_or([0, u64::MAX]);
+    // Settled, lest the verifier walk all that follows once for each way.
+    let way = slots.forget(way);
+    if way >= WAYS as u64 {
+        return Place {
+            number: NOWHERE,
+            cell: Cell(0),
+        };
+    }
+    Place {
+        number: first | (way as u32 & (WAYS - 1)),
+        cell: Cell(slots.forget(cell)),
+    }
+}
+
+/// See [`Slots::claim`].
+#[inline(always)]
+pub fn claim<S: Slots>(slots: S, hash: u64, shape: Shape, why: Claim) -> u32 {
+    let first = bucket_of(hash, shape);
+    let best = slots.bucket(first / WAYS, |bucket| {
+        let mut best = 0;
+        let mut way = 0;
+        for cell in bucket.0 {
+            // The way below the worth, so that one comparison of words chooses both; the first of
+            // equals.
+            let worth = Cell(cell).worth(shape, why);
+            let rated = worth << 8 | (WAYS as u64 - way);
+            if worth != 0 && rated > best {
+                best = rated;
+            }
+            way += 1;
+        }
+        best
+    });
+    match best {
+        Some(best) if best != 0 => {
+            let way = (WAYS as u64).wrapping_sub(best & 0xff) as u32;
+            first | (way & (WAYS - 1))
+        }
+        _ => NOWHERE,
+    }
+}
+
+/// Writes a cell. Numbers from nowhere are ignored.
+#[inline(always)]
+pub fn store<S: Slots>(slots: S, number: u32, cell: Cell) {
+    let way = number & (WAYS - 1);
+    let _ = slots.bucket(number / WAYS, |bucket| {
+        if let Some(slot) = bucket.0.get_mut(way as usize) {
+            *slot = cell.0;
+        }
+    });
+}
+
+/// Writes down what is known of a flow. Its cell says that it is held only afterwards.
+#[inline(always)]
+pub fn hold<S: Slots>(slots: S, number: u32, key: &FlowKey, state: FlowState) {
+    let _ = slots.entry(number, |entry| {
+        // First, so that nobody takes what follows for the flow that was here before.
+        entry.state = FlowState::WATCHED.0;
+        compiler_fence(Ordering::SeqCst);
+        entry.key = *key;
+        entry.rtp = [RtpTrace::default(); 2];
+        compiler_fence(Ordering::SeqCst);
+        entry.state = state.0;
+    });
+}
+
+/// The state of a held flow; nothing is known if the entry is another flow's.
+#[inline(always)]
+pub fn state<S: Slots>(slots: S, number: u32, key: &FlowKey) -> FlowState {
+    let state = slots.entry(number, |entry| {
+        if entry.key == *key {
+            entry.state
+        } else {
+            FlowState::WATCHED.0
+        }
+    });
+    FlowState(state.unwrap_or(FlowState::WATCHED.0))
+}

@@ -1,0 +1,144 @@
+//! What is known of a packet once it is parsed and oriented.
+//!
+//! Plain data of one size: in the kernel the steps behind the parser are functions of their own,
+//! and this is what they are handed. Invariant: everything is in host byte order, but addresses,
+//! which have none.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::content::Payload;
+use crate::flows::FlowKey;
+use crate::layout::{Half, PortEntry};
+use crate::parse::{Body, DNS_PORT};
+use crate::record::Extent;
+use crate::tables::LivePolicy;
+use crate::{Direction, Ends, Segment, Side, Transport};
+
+/// A packet, as all that comes behind the parser sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Sighting {
+    pub(crate) key: FlowKey,
+    /// Where the payload begins; 0 if that can't be told.
+    payload_at: u32,
+    payload_end: u32,
+    sequence: u32,
+    /// [`Sighting::BEGINS`] and the like.
+    about: u32,
+    /// [`PortEntry`] of the remote port.
+    remote_port: u32,
+    /// [`LivePolicy::flags`].
+    policy_flags: u32,
+    /// [`LivePolicy::half`].
+    half: u32,
+    reserved: u32,
+}
+
+impl Sighting {
+    const BEGINS: u32 = 1;
+    const RECEIVED: u32 = 2;
+    const WAN: u32 = 4;
+
+    /// A packet between two ends.
+    #[inline(always)]
+    pub(crate) const fn new(
+        segment: &Segment,
+        ends: &Ends,
+        body: Body,
+        remote_port: PortEntry,
+        policy: LivePolicy,
+    ) -> Self {
+        let begins = if body.begins { Self::BEGINS } else { 0 };
+        let received = match ends.direction {
+            Direction::Sent => 0,
+            Direction::Received => Self::RECEIVED,
+        };
+        let side = match ends.side {
+            Side::Lan => 0,
+            Side::Wan => Self::WAN,
+        };
+        Self {
+            key: FlowKey::new(ends, segment.transport),
+            payload_at: body.at as u32,
+            payload_end: segment.end as u32,
+            sequence: body.sequence,
+            about: begins | received | side,
+            remote_port: remote_port.0 as u32,
+            policy_flags: policy.flags,
+            half: policy.half.index(),
+            reserved: 0,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn begins(&self) -> bool {
+        self.about & Self::BEGINS != 0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn side(&self) -> Side {
+        match self.about & Self::WAN {
+            0 => Side::Lan,
+            _ => Side::Wan,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn direction(&self) -> Direction {
+        match self.about & Self::RECEIVED {
+            0 => Direction::Sent,
+            _ => Direction::Received,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn payload(&self) -> Payload {
+        Payload {
+            at: self.payload_at as usize,
+            end: self.payload_end as usize,
+        }
+    }
+
+    /// Whether there is a payload. What comes with a SYN is not looked at.
+    #[inline(always)]
+    pub(crate) const fn speaks(&self) -> bool {
+        self.payload_at != 0 && self.payload_end > self.payload_at && !self.begins()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn remote_port(&self) -> PortEntry {
+        PortEntry((self.remote_port & 0xffff) as u16)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn policy(&self) -> LivePolicy {
+        LivePolicy {
+            half: Half::of_generation(self.half),
+            flags: self.policy_flags,
+        }
+    }
+
+    /// A resolver may ask all its questions from one port, so these are read at any age.
+    #[inline(always)]
+    pub(crate) fn asks_for_names(&self) -> bool {
+        self.key.transport() == Transport::Udp && self.key.remote_port() == DNS_PORT
+    }
+
+    /// DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 8415 section 7.2): both ports are of the
+    /// protocol.
+    #[inline(always)]
+    pub(crate) const fn is_dhcp(&self) -> bool {
+        let ports = (self.key.local_port(), self.key.remote_port());
+        matches!(self.key.transport(), Transport::Udp)
+            && matches!(ports, (67 | 68, 67 | 68) | (546 | 547, 546 | 547))
+    }
+
+    /// How far the packet reaches in its frame.
+    #[inline(always)]
+    pub(crate) const fn extent(&self) -> Extent {
+        Extent {
+            headers: self.payload_at as usize,
+            end: self.payload_end as usize,
+        }
+    }
+}

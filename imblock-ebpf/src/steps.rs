@@ -1,0 +1,169 @@
+//! The steps that are functions of their own: global functions, which the verifier walks once each
+//! (kernel 5.6), not once for every path that leads to them. Only numbers go in and out.
+//!
+//! Their names are not mangled: a mangled name holds a hash of the folder of the build, and the
+//! object would not be the same everywhere.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use imblock_common::content::{Reply, Scene};
+use imblock_common::flows::{self, Claim, Shape};
+use imblock_common::identify::{Question, flow};
+use imblock_common::{Packet, Sighting, View, decide, record};
+
+use crate::maps::{KernelFlows, KernelMaps};
+use crate::reader::{SkbPacket, XdpPacket};
+
+/// Asks a question about a frame at XDP.
+#[inline(always)]
+pub fn ask_xdp(ctx: &XdpContext, question: Question, scene: &Scene) -> Reply {
+    let [place, about] = scene.pack();
+    let ctx = ctx.as_ptr().cast();
+    Reply(match question {
+        Question::Name => xdp_name(ctx, place, about),
+    })
+}
+
+/// Asks a question about a frame at TC egress.
+#[inline(always)]
+pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
+    let [place, about] = scene.pack();
+    let ctx = ctx.as_ptr().cast();
+    Reply(match question {
+        Question::Name => skb_name(ctx, place, about),
+    })
+}
+
+/// What the flow of a frame at XDP is.
+#[inline(always)]
+pub fn flow_of_xdp(ctx: &XdpContext, about: &Sighting) -> Reply {
+    Reply(xdp_flow(ctx.as_ptr().cast(), about))
+}
+
+/// What the flow of a frame at TC egress is.
+#[inline(always)]
+pub fn flow_of_skb(ctx: &TcContext, about: &Sighting) -> Reply {
+    Reply(skb_flow(ctx.as_ptr().cast(), about))
+}
+
+/// Gives the verdict on a frame at XDP and counts it; whether it passes.
+#[inline(always)]
+pub fn conclude_xdp(ctx: &XdpContext, about: &Sighting, told: Reply, view: View) -> bool {
+    xdp_conclude(ctx.as_ptr().cast(), about, told.0, view.index()) != 0
+}
+
+/// Gives the verdict on a frame at TC egress and counts it; whether it passes.
+#[inline(always)]
+pub fn conclude_skb(ctx: &TcContext, about: &Sighting, told: Reply, view: View) -> bool {
+    skb_conclude(ctx.as_ptr().cast(), about, told.0, view.index()) != 0
+}
+
+/// See [`flows::claim`].
+#[inline(always)]
+pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
+    let size = (shape.cells as u64) << 32 | (shape.idle as u64) << 16 | shape.now as u64;
+    flow_claim(hash, size, why as u64) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_flow(ctx: *mut xdp_md, about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return Reply::NOTHING.0;
+    };
+    flow::identify(XdpPacket::new(&XdpContext::new(ctx)), about, KernelMaps).0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_flow(ctx: *mut __sk_buff, about: *const Sighting) -> u64 {
+    // SAFETY: as above.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return Reply::NOTHING.0;
+    };
+    flow::identify(SkbPacket::new(&TcContext::new(ctx)), about, KernelMaps).0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_conclude(ctx: *mut xdp_md, about: *const Sighting, told: u64, view: u32) -> u32 {
+    // SAFETY: as above.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return 1;
+    };
+    conclude(XdpPacket::new(&XdpContext::new(ctx)), about, Reply(told), view)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_conclude(
+    ctx: *mut __sk_buff,
+    about: *const Sighting,
+    told: u64,
+    view: u32,
+) -> u32 {
+    // SAFETY: as above.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return 1;
+    };
+    conclude(SkbPacket::new(&TcContext::new(ctx)), about, Reply(told), view)
+}
+
+/// 1 for a packet that goes on.
+#[inline(always)]
+fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u32 {
+    let [lan_ingress, lan_egress, wan_ingress, wan_egress] = View::ALL;
+    let view = match view {
+        0 => lan_ingress,
+        1 => lan_egress,
+        2 => wan_ingress,
+        _ => wan_egress,
+    };
+    let judgement = decide(about, told, KernelMaps);
+    record::record(&judgement, packet, view, KernelMaps);
+    judgement.passes() as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_name(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let ctx = XdpContext::new(ctx);
+    let scene = Scene::unpack([place, about]);
+    Question::Name
+        .answer(XdpPacket::new(&ctx), &scene, KernelMaps)
+        .reply()
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_name(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let ctx = TcContext::new(ctx);
+    let scene = Scene::unpack([place, about]);
+    Question::Name
+        .answer(SkbPacket::new(&ctx), &scene, KernelMaps)
+        .reply()
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn flow_claim(hash: u64, size: u64, why: u64) -> u64 {
+    let shape = Shape {
+        cells: (size >> 32) as u32,
+        seed: 0,
+        now: size as u16,
+        idle: (size >> 16) as u16,
+    };
+    let why = if why == 0 { Claim::New } else { Claim::Told };
+    flows::claim(KernelFlows, hash, shape, why) as u64
+}
