@@ -23,6 +23,7 @@ pub mod orient;
 pub mod packet;
 pub mod parse;
 pub mod record;
+pub mod stream;
 pub mod tables;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -32,7 +32,7 @@ fn judge(frame: &Frame) -> Judgement {
     classify(frame.build().as_slice(), LAN_INGRESS, &World::standard())
 }
 
-/// Tables that know nothing, and keep the key they were asked for.
+/// Tables that know nothing, and keep the host's key they were asked for.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     flags: u32,
@@ -60,7 +60,9 @@ impl Tables for Asked<'_> {
     }
 
     fn name(self, key: &NameKey) -> u16 {
-        self.key.set(Some(*key));
+        if key.kind == NameKey::HOST {
+            self.key.set(Some(*key));
+        }
         0
     }
 
@@ -88,7 +90,8 @@ fn expected(host: &str) -> NameKey {
     }
     NameKey {
         half: 1,
-        reserved: [0; 3],
+        kind: NameKey::HOST,
+        reserved: [0; 2],
         backwards,
     }
 }

@@ -1,6 +1,6 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
-mod name;
+pub(crate) mod name;
 mod port;
 mod prefix;
 

@@ -20,6 +20,19 @@ pub struct HostName {
 }
 
 impl HostName {
+    /// No name.
+    pub const NONE: Self = Self {
+        end: 0,
+        length: 0,
+        dots: 0,
+    };
+
+    /// Whether there is a name.
+    #[inline(always)]
+    pub const fn is_some(self) -> bool {
+        self.length != 0
+    }
+
     /// A name that is written as text, dots and all, in the `length` bytes before `end`. A last dot
     /// (the root) is left away. `None` when nothing remains, or too much.
     #[inline(always)]
