@@ -92,6 +92,25 @@ impl Asked {
         port: 0,
     };
 
+    /// The same, of which the verifier forgets the way; see [`HostName::settled`].
+    #[inline(always)]
+    fn settled<B: Bytes>(self, bytes: B) -> Option<Self> {
+        let evidence = bytes.settle(self.evidence as usize)?;
+        let [evidence, ..] = evidence.to_le_bytes();
+        let [p0, p1] = self.port.to_le_bytes();
+        let low = bytes.settle(usize::from(p0))?;
+        let high = bytes.settle(usize::from(p1))?;
+        let [p0, ..] = low.to_le_bytes();
+        let [p1, ..] = high.to_le_bytes();
+        Some(Self {
+            evidence: Evidence::from_slot(evidence),
+            host: self.host.settled(bytes)?,
+            protocol: self.protocol.settled(bytes)?,
+            port: u16::from_le_bytes([p0, p1]),
+            ..self
+        })
+    }
+
     #[inline(always)]
     const fn of_hello(heard: Heard) -> Self {
         Self {
@@ -201,31 +220,52 @@ fn question<B: Bytes>(bytes: B, payload: Payload) -> Asked {
 /// Whose the destination is.
 #[inline(always)]
 fn answer<B: Bytes, T: Tables>(bytes: B, asked: Asked, half: Half, tables: T) -> Finding {
-    let mut evidence = asked.evidence;
-    let mut service = 0;
     match asked.by {
-        By::Nothing => return Finding::NOTHING,
-        By::More => return Finding::only(Answer::More, evidence),
-        By::Address => service = tables.remote(half, &asked.address),
-        By::Name => {
-            // The name and then the protocol, through the same instructions: they are many.
-            let (mut name, mut kind) = (asked.host, NameKey::HOST);
-            let mut tries = 0;
-            while tries < 2 && service == 0 {
-                if name.is_some() {
-                    let key = key(bytes, half, kind, name);
-                    service = key.map_or(0, |key| tables.name(&key));
-                    if service != 0 && kind == NameKey::ALPN {
-                        evidence = Evidence::Alpn;
-                    }
-                }
-                (name, kind) = (asked.protocol, NameKey::ALPN);
-                tries += 1;
+        By::Nothing => Finding::NOTHING,
+        By::More => Finding::only(Answer::More, asked.evidence),
+        By::Address => match tables.remote(half, &asked.address) {
+            0 => Finding::flow(service_of_port(asked.port, half, tables), asked.evidence),
+            service => Finding::flow(service, asked.evidence),
+        },
+        By::Name => match asked.settled(bytes) {
+            Some(asked) => named(bytes, asked, half, tables),
+            None => Finding::NOTHING,
+        },
+    }
+}
+
+/// The service whose port a proxy is asked to connect to; 0 for none, and for no port.
+#[inline(always)]
+fn service_of_port<T: Tables>(port: u16, half: Half, tables: T) -> u16 {
+    if port == 0 {
+        return 0;
+    }
+    tables.port(half, Transport::Tcp, port).service()
+}
+
+/// Whose the named destination is.
+#[inline(always)]
+fn named<B: Bytes, T: Tables>(bytes: B, asked: Asked, half: Half, tables: T) -> Finding {
+    // The name and then the protocol, through the same instructions: they are many.
+    let (mut name, mut kind) = (asked.host, NameKey::HOST);
+    let mut service = 0;
+    let mut tries = 0;
+    while tries < 2 {
+        if name.is_some() {
+            service = key(bytes, half, kind, name).map_or(0, |key| tables.name(&key));
+            if service != 0 {
+                break;
             }
         }
+        (name, kind) = (asked.protocol, NameKey::ALPN);
+        tries += 1;
     }
-    if service == 0 && asked.port != 0 {
-        service = tables.port(half, Transport::Tcp, asked.port).service();
+    let evidence = match tries {
+        1 => Evidence::Alpn,
+        _ => asked.evidence,
+    };
+    if service == 0 {
+        service = service_of_port(asked.port, half, tables);
     }
     if service == 0 {
         return other(bytes, asked);
@@ -273,10 +313,10 @@ fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<Name
     } else {
         u64::MAX
     };
-    let mut key = NameKey::nameless(half, kind);
-    let (words, _) = key.backwards.as_chunks_mut::<WORD>();
+    // Words, not bytes, which would be set to zero by a call for want of alignment.
+    let mut words = [0_u32; NameKey::LENGTH / WORD];
     let mut done = 0;
-    for word in words {
+    for word in &mut words {
         // A short name near the start of a frame: what is read there is masked. Settled, lest the
         // compiler add the parts of the offset to the packet pointer one by one: the verifier follows
         // no pointer to before the packet.
@@ -285,10 +325,13 @@ fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<Name
         let read = lower_case(u32::from_be_bytes(packet.read(at)?));
         let dots = mask(host.dots >> done);
         let named = (read & !dots) | (DOTS & dots);
-        *word = (named & mask(letters >> done)).to_le_bytes();
+        *word = (named & mask(letters >> done)).to_le();
         done += WORD;
     }
-    Some(key)
+    Some(NameKey {
+        backwards: bytemuck::cast(words),
+        ..NameKey::nameless(half, kind)
+    })
 }
 
 /// One in each byte.

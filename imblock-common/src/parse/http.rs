@@ -60,7 +60,9 @@ fn request<B: Bytes>(bytes: B, payload: Payload) -> Option<Request> {
         field(window, target)?
     };
     let at = window.settle(at)?;
-    let length = window.settle(host_length(window, at)?)?;
+    let length = window.until::<HTTP_HOST_MAX>(at, |byte| {
+        matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | b':' | b'/')
+    })?;
     let [opening] = window.read::<1>(at)?;
     if opening == b'[' {
         return None;
@@ -91,52 +93,27 @@ const fn method(start: u64) -> Option<usize> {
     }
 }
 
-/// Where the value of the `Host` field begins, among the lines behind `from`.
+/// Where the value of the `Host` field begins, among the lines behind `at`. The offset is settled at
+/// each turn; see [`Window::until`].
 #[inline(always)]
-fn field<B: Bytes>(window: Window<B>, from: usize) -> Option<usize> {
+fn field<B: Bytes>(window: Window<B>, mut at: usize) -> Option<usize> {
     let mut done = 0;
     while done < HTTP_SEARCHED {
-        let [byte] = window.read::<1>(from + done)?;
+        let [byte] = window.read::<1>(at)?;
         if byte == b'\n' {
-            let line = u64::from_le_bytes(window.read(from + done)?);
+            let line = u64::from_le_bytes(window.read(at)?);
             if first::<6>(line | SMALL_HOST) == word(b"\nhost:") {
-                // Settled here, where each turn of the loop would else be another way out of it.
-                return value(window, window.settle(from + done + 6)?);
+                let at = window.settle(at + 6)?;
+                let is_value = |byte| byte != b' ' && byte != b'\t';
+                return window.settle(at + window.until::<SPACES_MAX>(at, is_value)?);
             }
             // The empty line: what follows is content.
             if first::<2>(line) == word(b"\n\r") || first::<2>(line) == word(b"\n\n") {
                 return None;
             }
         }
+        at = window.settle(at + 1)?;
         done += 1;
-    }
-    None
-}
-
-/// Where the value begins whose spaces begin at `at`.
-#[inline(always)]
-fn value<B: Bytes>(window: Window<B>, at: usize) -> Option<usize> {
-    let mut spaces = 0;
-    while spaces < SPACES_MAX {
-        let [byte] = window.read::<1>(at + spaces)?;
-        if byte != b' ' && byte != b'\t' {
-            return window.settle(at + spaces);
-        }
-        spaces += 1;
-    }
-    None
-}
-
-/// How many bytes the host at `at` has. `None` if its end is not in sight.
-#[inline(always)]
-fn host_length<B: Bytes>(window: Window<B>, at: usize) -> Option<usize> {
-    let mut length = 0;
-    while length <= HTTP_HOST_MAX {
-        let [byte] = window.read::<1>(at + length)?;
-        if matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | b':' | b'/') {
-            return Some(length);
-        }
-        length += 1;
     }
     None
 }

@@ -91,7 +91,8 @@ fn version_4<B: Bytes>(window: Window<B>, at: usize) -> Option<Destination> {
     let [_, _, p0, p1, a, b, c, d] = window.read::<HEADER_4>(at)?;
     let port = u16::from_be_bytes([p0, p1]);
     let text_at = at + HEADER_4;
-    let user_id = window.settle(text_length(window, text_at)?)?;
+    let text_at = window.settle(text_at)?;
+    let user_id = window.until::<TEXT_MAX>(text_at, |byte| byte == 0)?;
     let behind = window.settle(text_at + user_id + 1)?;
     // An address that can't be one announces a name behind the user id.
     let is_name = a == 0 && b == 0 && c == 0 && d != 0;
@@ -99,27 +100,13 @@ fn version_4<B: Bytes>(window: Window<B>, at: usize) -> Option<Destination> {
         return (behind == window.end)
             .then_some(Destination::of_address(Addr::v4([a, b, c, d]), port));
     }
-    let length = window.settle(text_length(window, behind)?)?;
+    let length = window.until::<TEXT_MAX>(behind, |byte| byte == 0)?;
     let end = window.settle(behind + length)?;
     if end + 1 != window.end {
         return None;
     }
     let host = HostName::text(window.bytes, end, length)?;
     Some(Destination::of_host(host, port))
-}
-
-/// How many bytes the text at `at` has in front of its zero.
-#[inline(always)]
-fn text_length<B: Bytes>(window: Window<B>, at: usize) -> Option<usize> {
-    let mut length = 0;
-    while length <= TEXT_MAX {
-        let [byte] = window.read::<1>(at + length)?;
-        if byte == 0 {
-            return Some(length);
-        }
-        length += 1;
-    }
-    None
 }
 
 #[inline(always)]

@@ -30,4 +30,28 @@ impl<B: Bytes> Window<B> {
             self.bytes.settle(at)
         }
     }
+
+    /// How many bytes stand from `at` to the first one that `ends` says; `None` if there are more than
+    /// `MOST`, or the message ends before.
+    ///
+    /// Each offset is settled, not counted up from the first: of an offset and a known distance the
+    /// verifier keeps how far the packet must reach, and would follow every length to the end of the
+    /// program.
+    #[inline(always)]
+    pub(super) fn until<const MOST: usize>(
+        self,
+        at: usize,
+        ends: impl Fn(u8) -> bool,
+    ) -> Option<usize> {
+        let (mut cursor, mut seen) = (at, 0);
+        while seen <= MOST {
+            let [byte] = self.read::<1>(cursor)?;
+            if ends(byte) {
+                return self.bytes.settle(cursor.wrapping_sub(at));
+            }
+            cursor = self.settle(cursor + 1)?;
+            seen += 1;
+        }
+        None
+    }
 }
