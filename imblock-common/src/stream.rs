@@ -21,9 +21,9 @@ pub const HEAD_MAX: usize = 4096 - 32;
 /// Bytes that are copied at once, a power of two. No copy begins so late that one of this length
 /// would not fit: the verifier adds up the largest of both. So any hello of up to
 /// [`LAST_PIECE_AT`] bytes is gathered, and a longer one if it is cut well.
-pub const PIECE_MAX: u32 = 1024;
+pub const PIECE_MAX: usize = 1024;
 /// Where in [`Head::bytes`] the last copy may begin.
-pub const LAST_PIECE_AT: usize = HEAD_MAX - PIECE_MAX as usize;
+pub const LAST_PIECE_AT: usize = HEAD_MAX - PIECE_MAX;
 /// TLS records of one hello.
 pub const RECORDS_MAX: u8 = 8;
 /// Segments of one hello.
@@ -81,7 +81,7 @@ pub enum Appended {
 }
 
 /// Where segments come from. In the kernel a helper copies; in user space a slice does.
-pub trait Source: Copy {
+pub trait Source: Bytes {
     /// Copies `length` bytes at offset `at` of the packet to [`Head::bytes`] at `to`. `length` is 1 to
     /// [`PIECE_MAX`], `to` at most [`LAST_PIECE_AT`]. `false` if they can't be read.
     fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool;
@@ -170,7 +170,8 @@ impl Head {
         }
         self.segments = self.segments.wrapping_add(1);
         let new = payload.at + seen as usize;
-        if self.take(source, new, length - seen, header) && self.segments < SEGMENTS_MAX {
+        let wanted = self.take(source, new, (length - seen) as usize, header);
+        if wanted.is_some() && self.segments < SEGMENTS_MAX {
             Appended::Some
         } else {
             self.ended = 1;
@@ -178,17 +179,25 @@ impl Head {
         }
     }
 
-    /// Takes `left` bytes at `at`. `false` when nothing behind them is wanted.
+    /// Takes `left` bytes at `at`. `None` when nothing behind them is wanted.
+    ///
+    /// What changes from turn to turn is settled, so that all turns look the same to the verifier.
     #[inline(always)]
     fn take<S: Source>(
         &mut self,
         source: S,
-        mut at: usize,
-        mut left: u32,
+        at: usize,
+        left: usize,
         header: impl Fn(&Self, usize) -> [u8; RECORD_HEADER],
-    ) -> bool {
+    ) -> Option<()> {
+        // More than a head can hold is never taken anyway.
+        let left = if left < HEAD_MAX { left } else { HEAD_MAX };
+        let (mut at, mut left) = (source.settle(at)?, source.settle(left)?);
         let mut pieces = 0;
-        while pieces < PIECES_MAX && left != 0 {
+        while left != 0 {
+            if pieces == PIECES_MAX {
+                return None;
+            }
             let in_header = self.record_left == 0;
             // A header lies behind the handshake until it is whole; then its record overwrites it.
             let (there, wanted) = if in_header {
@@ -197,25 +206,30 @@ impl Head {
             } else {
                 (0, self.record_left)
             };
-            let to = self.filled.saturating_add(there) as usize;
-            let length = wanted.min(left).min(PIECE_MAX);
-            if to > LAST_PIECE_AT || length == 0 || !source.load(at, self, to, length as usize) {
-                return false;
+            let to = source.settle(self.filled.saturating_add(there) as usize)?;
+            let most = (wanted as usize).min(left).min(PIECE_MAX);
+            let length = source.settle(most)?;
+            if to > LAST_PIECE_AT || length == 0 || length > PIECE_MAX {
+                return None;
             }
-            at += length as usize;
-            left -= length;
-            self.next = self.next.wrapping_add(length);
+            if !source.load(at, self, to, length) {
+                return None;
+            }
+            at = source.settle(at + length)?;
+            left = source.settle(left.wrapping_sub(length))?;
+            let taken = u32::try_from(length).unwrap_or(0);
+            self.next = self.next.wrapping_add(taken);
             if !in_header {
-                self.filled = self.filled.wrapping_add(length);
-                self.record_left = self.record_left.wrapping_sub(length);
-            } else if length < wanted {
-                self.header_filled = there.wrapping_add(length);
-            } else if !self.enter(header(self, self.filled as usize)) {
-                return false;
+                self.filled = self.filled.wrapping_add(taken);
+                self.record_left = self.record_left.wrapping_sub(taken);
+            } else if taken < wanted {
+                self.header_filled = there.wrapping_add(taken);
+            } else {
+                self.enter(header(self, self.filled as usize))?;
             }
             pieces += 1;
         }
-        left == 0
+        Some(())
     }
 
     /// The five bytes at an offset of [`Head::bytes`]; zeros where there are none.
@@ -224,18 +238,17 @@ impl Head {
         HeadBytes(self).read(at).unwrap_or([0; RECORD_HEADER])
     }
 
-    /// Goes on into a record. `false` if it is none of a hello, or one too many.
+    /// Goes on into a record. `None` if it is none of a hello, or one too many.
     #[inline(always)]
-    fn enter(&mut self, header: [u8; RECORD_HEADER]) -> bool {
+    fn enter(&mut self, header: [u8; RECORD_HEADER]) -> Option<()> {
         self.header_filled = 0;
         self.records = self.records.wrapping_add(1);
-        match tls::handshake_record(header) {
-            Some(length) if self.records <= RECORDS_MAX => {
-                self.record_left = u32::from(length);
-                true
-            }
-            _ => false,
+        let length = tls::handshake_record(header)?;
+        if self.records > RECORDS_MAX {
+            return None;
         }
+        self.record_left = u32::from(length);
+        Some(())
     }
 }
 
