@@ -359,3 +359,6 @@ const fn mask(bits: u64) -> u32 {
     let spread = u32::from_le_bytes([bits & 0x0f; WORD]) & 0x0804_0201;
     (((spread + !HIGH) & HIGH) >> 7) * 0xff
 }
+
+#[cfg(test)]
+mod tests;

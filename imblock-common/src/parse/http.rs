@@ -6,7 +6,7 @@ use super::{HostName, Window};
 use crate::Bytes;
 use crate::content::Payload;
 
-/// How many bytes of a request are searched for its `Host` field. Clients send it first or second;
+/// How many bytes behind its method a request is searched for its `Host` field. Clients send it first or second;
 /// only a long target comes before it.
 pub const HTTP_SEARCHED: usize = 512;
 
