@@ -121,6 +121,8 @@ pub enum Answer {
     More = 4,
     /// The service of the flow, unless a later packet tells better.
     Meanwhile = 5,
+    /// The payload must be looked at before anything can be said.
+    Look = 6,
 }
 
 /// The answer of one question, or of all of them.
@@ -229,6 +231,44 @@ impl Reply {
     #[inline(always)]
     pub const fn is_nothing(self) -> bool {
         self.is(Answer::Nothing)
+    }
+
+    /// Nothing was looked at yet.
+    pub const UNASKED: Self = Finding::only(Answer::Look, Evidence::Port).reply();
+
+    const FIRST: u64 = 1 << 40;
+    const GATHERING: u64 = 1 << 41;
+    const SENDER_SHIFT: u32 = 42;
+
+    /// That the payload must be looked at, and what is known of its flow.
+    #[inline(always)]
+    pub(crate) const fn look(within: u16, sender: Sender, first: bool, gathering: bool) -> Self {
+        let first = if first { Self::FIRST } else { 0 };
+        let gathering = if gathering { Self::GATHERING } else { 0 };
+        let sender = (sender as u64) << Self::SENDER_SHIFT;
+        Self(Self::UNASKED.0 | within as u64 | sender | first | gathering)
+    }
+
+    /// Of [`Answer::Look`]: who sent the packet.
+    #[inline(always)]
+    pub(crate) const fn sender(self) -> Sender {
+        match self.0 >> Self::SENDER_SHIFT & 3 {
+            1 => Sender::Client,
+            2 => Sender::Server,
+            _ => Sender::Unknown,
+        }
+    }
+
+    /// Of [`Answer::Look`]: whether it is the sender's first payload.
+    #[inline(always)]
+    pub(crate) const fn is_first(self) -> bool {
+        self.0 & Self::FIRST != 0
+    }
+
+    /// Of [`Answer::Look`]: whether the head of the stream is being gathered.
+    #[inline(always)]
+    pub(crate) const fn is_gathering(self) -> bool {
+        self.0 & Self::GATHERING != 0
     }
 
     /// Whether a service was found.

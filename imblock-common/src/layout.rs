@@ -429,19 +429,27 @@ impl RemoteGate {
 ///
 /// In lower case, a dot behind the last label (the first of the name): `web.whatsapp.com` is
 /// `moc.ppastahw.bew.`, and the suffix `whatsapp.com` is `moc.ppastahw.`, which no `xwhatsapp.com`
-/// begins with.
+/// begins with. Names of application protocols lie in the same trie, written alike, as a kind of
+/// their own.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct NameKey {
     /// [`Half::index`].
     pub half: u8,
+    /// [`NameKey::HOST`] or [`NameKey::ALPN`].
+    pub kind: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// The name, backwards, zeros behind it. Of a longer name the end, which is what matters.
     pub backwards: [u8; NameKey::LENGTH],
 }
 
 impl NameKey {
+    /// The name of a host.
+    pub const HOST: u8 = 0;
+    /// The name of an application protocol, as a TLS client offers it.
+    pub const ALPN: u8 = 1;
+
     /// The most bytes of a name that are looked at, the dot included.
     pub const LENGTH: usize = 60;
     /// Bits in front of the name.
@@ -449,29 +457,39 @@ impl NameKey {
     /// Bits of a whole key: the prefix length of a lookup.
     pub const FULL_BITS: u32 = 512;
 
+    /// A key without a name.
+    #[inline(always)]
+    pub const fn nameless(half: Half, kind: u8) -> Self {
+        Self {
+            half: if half.index() == 0 { 0 } else { 1 },
+            kind,
+            reserved: [0; 2],
+            backwards: [0; Self::LENGTH],
+        }
+    }
+
     /// The key of a suffix as a policy names it, and its prefix length. `None` if it is empty or
     /// too long.
     pub fn of_suffix(half: Half, suffix: &str) -> Option<(u32, Self)> {
-        let mut backwards = [0; Self::LENGTH];
-        let letters = suffix
-            .bytes()
-            .rev()
-            .map(|letter| letter.to_ascii_lowercase());
+        Self::of(half, Self::HOST, suffix)
+    }
+
+    /// The key of a protocol as a policy names it (`xmpp-client`), and its prefix length. `None` if
+    /// it is empty or too long. Letters count in lower case here too: protocols differ by more.
+    pub fn of_alpn(half: Half, protocol: &str) -> Option<(u32, Self)> {
+        Self::of(half, Self::ALPN, protocol)
+    }
+
+    fn of(half: Half, kind: u8, name: &str) -> Option<(u32, Self)> {
+        let mut key = Self::nameless(half, kind);
+        let letters = name.bytes().rev().map(|letter| letter.to_ascii_lowercase());
         let mut length = 0;
         for letter in letters.chain([b'.']) {
-            *backwards.get_mut(length)? = letter;
+            *key.backwards.get_mut(length)? = letter;
             length += 1;
         }
-        let half = if half.index() == 0 { 0 } else { 1 };
         let bits = Self::FIXED_BITS + 8 * u32::try_from(length).ok()?;
-        (length > 1).then_some((
-            bits,
-            Self {
-                half,
-                reserved: [0; 3],
-                backwards,
-            },
-        ))
+        (length > 1).then_some((bits, key))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod packet;
 pub mod parse;
 pub mod record;
 mod sighting;
+pub mod stream;
 pub mod tables;
 #[cfg(feature = "testkit")]
 pub mod testkit;

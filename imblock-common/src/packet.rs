@@ -1,8 +1,8 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
+use crate::Tables;
 use crate::content::{Reply, Scene};
-use crate::identify::{Question, flow};
-use crate::{Sighting, Tables};
+use crate::identify::Question;
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
@@ -38,12 +38,6 @@ pub trait Bytes: Copy {
 
 /// One frame.
 pub trait Packet: Bytes {
-    /// What the packet's flow is. The kernel's readers hand it to a function of its own.
-    #[inline(always)]
-    fn identify_flow<T: Tables>(self, about: &Sighting, tables: T) -> Reply {
-        flow::identify(self, about, tables)
-    }
-
     /// Asks a question about the payload. The kernel's readers ask a function of its own.
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, tables: T) -> Reply {

@@ -5,8 +5,9 @@
 
 use crate::flows;
 use crate::hosts::Slots;
+use crate::identify::flow;
 use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
-use crate::{Action, Addr, Evidence, Transport, Verdict};
+use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
 /// mix of two policies.
@@ -34,6 +35,11 @@ pub trait Tables: Copy {
     fn flows(self) -> impl flows::Slots;
     /// The flow table's size, seed and clock.
     fn flow_shape(self) -> flows::Shape;
+    /// See [`flow::step`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
+        flow::step(about, reply, self)
+    }
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
 }

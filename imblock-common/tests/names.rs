@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use core::cell::Cell;
+use core::net::Ipv4Addr;
 
 use imblock_common::flows;
 use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use imblock_common::parse::{HTTP_HOST_MAX, HTTP_SEARCHED};
 use imblock_common::tables::LivePolicy;
 use imblock_common::testkit::{
-    ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, service,
+    ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, dns_query_tcp, http_request,
+    service, socks4_address, socks4_host, socks5_address, socks5_host,
 };
 use imblock_common::{
     Action, Addr, Evidence, Judgement, Outcome, Tables, Transport, View, classify,
@@ -35,7 +38,7 @@ fn judge(frame: &Frame) -> Judgement {
     classify(frame.build().as_slice(), LAN_INGRESS, &World::standard())
 }
 
-/// Tables that know nothing, and keep the key they were asked for.
+/// Tables that know nothing, and keep the host's key they were asked for.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     flags: u32,
@@ -71,7 +74,9 @@ impl Tables for Asked<'_> {
     }
 
     fn name(self, key: &NameKey) -> u16 {
-        self.key.set(Some(*key));
+        if key.kind == NameKey::HOST {
+            self.key.set(Some(*key));
+        }
         0
     }
 
@@ -99,7 +104,8 @@ fn expected(host: &str) -> NameKey {
     }
     NameKey {
         half: 1,
-        reserved: [0; 3],
+        kind: NameKey::HOST,
+        reserved: [0; 2],
         backwards,
     }
 }
@@ -176,6 +182,174 @@ fn each_byte_of_a_hello_may_be_any_without_a_panic() {
     }
 }
 
+/// A TCP payload of a client's, to a port.
+fn sent(port: u16, payload: &[u8]) -> Frame {
+    client().tcp(40_000, port).payload(payload)
+}
+
+/// The service and what told it, if anything did.
+fn told(payload: &[u8]) -> Option<(u16, Evidence)> {
+    told_by(&World::standard(), &sent(8080, payload))
+}
+
+fn told_by(world: &World, frame: &Frame) -> Option<(u16, Evidence)> {
+    let judgement = classify(frame.build().as_slice(), LAN_INGRESS, world);
+    let identified = judgement.outcome == Outcome::Identified;
+    identified.then_some((judgement.service, judgement.evidence))
+}
+
+const BY_HTTP: Option<(u16, Evidence)> = Some((service::CHAT, Evidence::Http));
+const BY_SOCKS: Option<(u16, Evidence)> = Some((service::CHAT, Evidence::Socks));
+
+#[test]
+fn a_request_names_its_host() {
+    let methods = ["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH"];
+    for method in methods {
+        let to = |host| told(&http_request(method, "/chat?a=b", host));
+        assert_eq!(to("web.whatsapp.com"), BY_HTTP, "{method}");
+        assert_eq!(to("T.me:8080"), BY_HTTP, "{method}");
+        assert_eq!(to("t.me."), BY_HTTP, "{method}");
+        assert_eq!(to("xt.me"), None, "{method}");
+        assert_eq!(to(""), None, "{method}");
+        assert_eq!(to("[2001:db8::1]:80"), None, "{method}");
+        // What a proxy is asked for is in the target; the field may be anything.
+        let by_target = http_request(method, "http://t.me/path", "example.org");
+        assert_eq!(told(&by_target), BY_HTTP, "{method}");
+        let other_target = http_request(method, "HTTP://example.org/", "t.me");
+        assert_eq!(told(&other_target), None, "{method}");
+    }
+    assert_eq!(told(&http_request("BREW", "/", "t.me")), None);
+    assert_eq!(told(&http_request("get", "/", "t.me")), None);
+    assert_eq!(told(b"PRI * HTTP/2.0\r\nHost: t.me\r\n\r\n"), None);
+}
+
+#[test]
+fn a_host_field_is_one_line_of_the_header() {
+    for (request, expect) in [
+        ("GET / HTTP/1.1\r\nhOST:t.me\r\n\r\n", BY_HTTP),
+        ("GET / HTTP/1.1\r\nHost: \t t.me \r\n\r\n", BY_HTTP),
+        ("GET / HTTP/1.0\nHost: t.me\n\n", BY_HTTP),
+        ("GET / HTTP/1.1\r\nX-Host: t.me\r\n\r\n", None),
+        ("GET / HTTP/1.1\r\n\r\n\r\nHost: t.me\r\n\r\n", None),
+        ("GET / HTTP/1.0\n\nHost: t.me\n\n", None),
+        ("GET /Host:t.me HTTP/1.1\r\n\r\n", None),
+        ("GET / HTTP/1.1\r\nHost: t.me", None),
+    ] {
+        assert_eq!(told(request.as_bytes()), expect, "{request}");
+    }
+}
+
+#[test]
+fn a_host_field_is_searched_for_up_to_a_limit() {
+    // "/" and the target's letters, " HTTP/1.1\r\nUser-Agent: test\r" before the line's end.
+    let between = " HTTP/1.1\r\nUser-Agent: test\r".len();
+    let target = |length: usize| "/".repeat(length);
+    let request = |length| http_request("GET", &target(length), "t.me");
+    let fits = HTTP_SEARCHED - 1 - between;
+    assert_eq!(told(&request(fits)), BY_HTTP);
+    assert_eq!(told(&request(fits + 1)), None);
+
+    let under = |letters: usize| "a".repeat(letters - ".t.me".len()) + ".t.me";
+    let to = |letters| told(&http_request("GET", "/", &under(letters)));
+    assert_eq!(to(HTTP_HOST_MAX), BY_HTTP);
+    assert_eq!(to(HTTP_HOST_MAX + 1), None);
+}
+
+#[test]
+fn a_proxy_is_asked_for_a_host_or_for_a_port() {
+    let connect = |target| told(&http_request("CONNECT", target, "example.org"));
+    assert_eq!(connect("t.me:443"), BY_HTTP);
+    assert_eq!(
+        connect("example.org:6667"),
+        Some((service::IRC, Evidence::Http))
+    );
+    assert_eq!(connect("example.org:443"), None);
+    assert_eq!(connect("example.org:66670"), None);
+    assert_eq!(connect("example.org:4294973963"), None);
+    assert_eq!(connect("example.org"), None);
+    // A port in front of another target says nothing.
+    let other = http_request("GET", "http://example.org:6667/", "example.org");
+    assert_eq!(told(&other), None);
+}
+
+#[test]
+fn a_socks_proxy_is_asked_for_a_host_or_an_address() {
+    let irc = Some((service::IRC, Evidence::Socks));
+    let inside: Ipv4Addr = "198.51.100.65".parse().unwrap();
+    let outside: Ipv4Addr = "198.51.100.1".parse().unwrap();
+    assert_eq!(told(&socks5_host("web.whatsapp.com", 443)), BY_SOCKS);
+    assert_eq!(told(&socks5_host("example.org", 443)), None);
+    assert_eq!(told(&socks5_host("example.org", 6667)), irc);
+    assert_eq!(told(&socks5_address(inside.into(), 443)), BY_SOCKS);
+    assert_eq!(told(&socks5_address(outside.into(), 6667)), irc);
+    assert_eq!(told(&socks5_address(outside.into(), 443)), None);
+    let v6 = "2001:db8:ffff:64::1".parse().unwrap();
+    assert_eq!(told(&socks5_address(v6, 443)), BY_SOCKS);
+    assert_eq!(told(&socks4_host("t.me", 443, "me")), BY_SOCKS);
+    assert_eq!(told(&socks4_address(inside, 443, "")), BY_SOCKS);
+    assert_eq!(told(&socks4_address(outside, 6667, "somebody")), irc);
+    assert_eq!(told(&[5, 1, 0]), None);
+    assert_eq!(told(&[5, 3, 0, 1, 2]), None);
+    let whole = [
+        socks5_host("t.me", 443),
+        socks5_address(inside.into(), 443),
+        socks4_host("t.me", 443, ""),
+        socks4_address(inside, 443, "me"),
+    ];
+    for request in whole {
+        for kept in 0..request.len() {
+            assert_eq!(
+                told(request.get(..kept).unwrap()),
+                None,
+                "{request:?} {kept}"
+            );
+        }
+        let more = [request.clone(), vec![1]].concat();
+        assert_eq!(told(&more), None, "{request:?}");
+    }
+}
+
+#[test]
+fn a_question_over_tcp_is_a_question() {
+    let asks = |frame: &Frame| told_by(&World::standard(), frame);
+    let question = dns_query_tcp("web.whatsapp.com");
+    let expect = Some((service::CHAT, Evidence::Dns));
+    assert_eq!(asks(&sent(53, &question)), expect);
+    let two = [question.clone(), question.clone()].concat();
+    assert_eq!(asks(&sent(53, &two)), expect);
+    assert_eq!(asks(&sent(853, &question)), None);
+    assert_eq!(asks(&sent(53, &dns_query("web.whatsapp.com"))), None);
+    // The name reaches beyond the message.
+    let mut short = question;
+    short.splice(..2, [0, 20]);
+    assert_eq!(asks(&sent(53, &short)), None);
+}
+
+#[test]
+fn a_protocol_counts_where_no_name_does() {
+    let mut world = World::standard();
+    world.protocols = vec![("xmpp-client", service::XMPP), ("t.me", service::IRC)];
+    let says = |hello: &ClientHello| told_by(&world, &sent(443, &hello.build()));
+    let named = |host: &str, protocol| ClientHello::new(host).protocols(&[protocol, "h2"]);
+    let by_protocol = Some((service::XMPP, Evidence::Alpn));
+    assert_eq!(says(&named("example.org", "xmpp-client")), by_protocol);
+    assert_eq!(
+        says(&ClientHello::nameless().protocols(&["xmpp-client"])),
+        by_protocol
+    );
+    assert_eq!(
+        says(&named("t.me", "xmpp-client")),
+        Some((service::CHAT, Evidence::Sni))
+    );
+    assert_eq!(says(&named("example.org", "xmpp-server")), None);
+    // Protocols and hosts are not taken for each other.
+    assert_eq!(says(&named("xmpp-client", "whatsapp.com")), None);
+    let (bits, key) = NameKey::of_alpn(Half::of_generation(1), "XMPP-client").unwrap();
+    assert_eq!(bits, 32 + 8 * 12);
+    assert_eq!((key.kind, key.reserved), (NameKey::ALPN, [0; 2]));
+    assert_ne!(key, expected("xmpp-client"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -220,5 +394,25 @@ proptest! {
         let mut question = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         question.extend(&payload);
         judge(&client().udp(40_000, 53).payload(&question));
+        for start in ["GET ", "CONNECT ", "GET / HTTP/1.1\r\nHost: ", "\x05\x01\0", "\x04\x01"] {
+            judge(&sent(80, &[start.as_bytes(), &payload].concat()));
+        }
+        judge(&sent(53, &payload));
+    }
+
+    /// The key of a request's host is the same as that of a hello's, whatever stands around it.
+    #[test]
+    fn every_protocol_makes_the_same_key(host in hosts(), before in 0..400_usize, port in any::<u16>()) {
+        let wanted = Some(expected(&host));
+        let target = "/".repeat(before + 1);
+        let key = |payload: &[u8]| key_of(&sent(3128, payload), Control::HAS_NAMES);
+        if host.len() <= HTTP_HOST_MAX {
+            prop_assert_eq!(key(&http_request("GET", &target, &host)), wanted);
+            prop_assert_eq!(key(&http_request("GET", &format!("http://{host}/"), "x")), wanted);
+            prop_assert_eq!(key(&http_request("CONNECT", &format!("{host}:{port}"), "x")), wanted);
+            prop_assert_eq!(key(&socks4_host(&host, port, "")), wanted);
+        }
+        prop_assert_eq!(key(&socks5_host(&host, port)), wanted);
+        prop_assert_eq!(key_of(&sent(53, &dns_query_tcp(&host)), Control::HAS_NAMES), wanted);
     }
 }

@@ -18,7 +18,7 @@ use imblock_common::layout::{
     SERVICES_MAX, ServiceTotals,
 };
 use imblock_common::tables::LivePolicy;
-use imblock_common::{Action, Addr, Counters, Evidence, Tables, Transport, Verdict, View};
+use imblock_common::{Action, Addr, Counters, Evidence, Reply, Sighting, Tables, Transport, Verdict, View};
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
 const SLOTS: usize = 16_384;
@@ -122,6 +122,11 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn flow_shape(self) -> flows::Shape {
         self.control().flow_shape(self.tick())
+    }
+
+    #[inline(always)]
+    fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
+        crate::steps::flow(about, reply)
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Reply, Scene};
 use imblock_common::identify::Question;
-use imblock_common::{Bytes, Packet, Sighting, Tables};
+use imblock_common::{Bytes, Packet, Tables};
 
 use crate::steps;
 use imblock_common::packet::MAX_OFFSET;
@@ -105,11 +105,6 @@ impl Bytes for XdpPacket<'_> {
 
 impl Packet for XdpPacket<'_> {
     #[inline(always)]
-    fn identify_flow<T: Tables>(self, about: &Sighting, _tables: T) -> Reply {
-        steps::flow_of_xdp(self.ctx, about)
-    }
-
-    #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
         steps::ask_xdp(self.ctx, question, scene)
     }
@@ -186,11 +181,6 @@ impl Bytes for SkbPacket<'_> {
 }
 
 impl Packet for SkbPacket<'_> {
-    #[inline(always)]
-    fn identify_flow<T: Tables>(self, about: &Sighting, _tables: T) -> Reply {
-        steps::flow_of_skb(self.ctx, about)
-    }
-
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
         steps::ask_skb(self.ctx, question, scene)

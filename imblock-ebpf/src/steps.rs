@@ -35,16 +35,10 @@ pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
     })
 }
 
-/// What the flow of a frame at XDP is.
+/// See [`flow::step`].
 #[inline(always)]
-pub fn flow_of_xdp(ctx: &XdpContext, about: &Sighting) -> Reply {
-    Reply(xdp_flow(ctx.as_ptr().cast(), about))
-}
-
-/// What the flow of a frame at TC egress is.
-#[inline(always)]
-pub fn flow_of_skb(ctx: &TcContext, about: &Sighting) -> Reply {
-    Reply(skb_flow(ctx.as_ptr().cast(), about))
+pub fn flow(about: &Sighting, reply: Reply) -> Reply {
+    Reply(flow_step(about, reply.0))
 }
 
 /// Gives the verdict on a frame at XDP and counts it; whether it passes.
@@ -68,23 +62,13 @@ pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_flow(ctx: *mut xdp_md, about: *const Sighting) -> u64 {
+extern "C" fn flow_step(about: *const Sighting, reply: u64) -> u64 {
     // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
     // the caller's.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return Reply::NOTHING.0;
-    };
-    flow::identify(XdpPacket::new(&XdpContext::new(ctx)), about, KernelMaps).0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_flow(ctx: *mut __sk_buff, about: *const Sighting) -> u64 {
-    // SAFETY: as above.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return Reply::NOTHING.0;
-    };
-    flow::identify(SkbPacket::new(&TcContext::new(ctx)), about, KernelMaps).0
+    match unsafe { about.as_ref() } {
+        Some(about) => flow::step(about, Reply(reply), KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -9,10 +9,45 @@ use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
 
 /// What the flow's earlier packets, this one's payload, or else port and address tell.
 #[inline(always)]
-pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+    let known = tables.flow_step(about, Reply::UNASKED);
+    if !known.is(Answer::Look) {
+        return known;
+    }
+    let policy = about.policy();
+    let scene = Scene {
+        payload: about.payload(),
+        local_port: about.key.local_port(),
+        remote_port: about.key.remote_port(),
+        transport: about.key.transport(),
+        direction: about.direction(),
+        sender: known.sender(),
+        first: known.is_first(),
+        within: known.service(),
+        half: policy.half,
+    };
+    let reply = content(packet, &scene, policy, tables);
+    tables.flow_step(about, reply)
+}
+
+/// Brings the flow table up to date with a packet, and says what is known of it. `reply` is what the
+/// payload told, or [`Reply::UNASKED`]; then the answer may be [`Answer::Look`], and the step is
+/// taken again when the payload was asked.
+#[inline(always)]
+pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let shape = tables.flow_shape();
     let hash = about.key.hash(shape.seed);
-    let track = track(about, hash, shape, tables);
+    let found = flows::find(tables.flows(), hash, shape);
+    let is_fresh = found.number == NOWHERE || about.begins() || found.cell.is_stale(shape);
+    let track = if is_fresh {
+        Track::fresh(about, found.number, hash, shape)
+    } else {
+        Track {
+            number: found.number,
+            cell: found.cell,
+            stored: found.cell,
+        }
+    };
     let state = if track.cell.is_held() {
         flows::state(tables.flows(), track.number, &about.key)
     } else {
@@ -21,22 +56,19 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     let direction = about.direction();
     let count = track.cell.payloads(direction);
     let is_young = count < EARLY;
-    let reply = if about.speaks() && !state.is_settled() && (is_young || about.asks_for_names()) {
-        let scene = Scene {
-            payload: about.payload(),
-            local_port: about.key.local_port(),
-            remote_port: about.key.remote_port(),
-            transport: about.key.transport(),
-            direction,
-            sender: sender(track.cell.initiator(), direction),
-            first: count == 0,
-            within: state.service(),
-            half: about.policy().half,
-        };
-        content(packet, &scene, about.policy(), tables)
-    } else {
-        Reply::NOTHING
-    };
+    if reply.is(Answer::Look)
+        && about.speaks()
+        && !state.is_settled()
+        && (is_young || about.asks_for_names())
+    {
+        let sender = sender(track.cell.initiator(), direction);
+        return Reply::look(
+            state.service(),
+            sender,
+            count == 0,
+            track.cell.is_gathering(),
+        );
+    }
     let told = if reply.names_service() {
         reply
     } else if reply.is(Answer::Other) || state.is_other() {
@@ -135,45 +167,24 @@ struct Track {
     stored: Cell,
 }
 
-/// Finds the flow, or begins a new one: at a SYN, a first payload, or a packet after long silence.
-#[inline(always)]
-fn track<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Track {
-    let slots = tables.flows();
-    let found = flows::find(slots, hash, shape);
-    let known = found.number != NOWHERE;
-    if known && !about.begins() && !found.cell.is_stale(shape) {
-        return Track {
-            number: found.number,
-            cell: found.cell,
-            stored: found.cell,
-        };
-    }
-    if !about.speaks() && !about.begins() {
-        return Track {
-            number: NOWHERE,
-            cell: Cell(0),
-            stored: Cell(0),
-        };
-    }
-    let initiator = match (about.key.transport(), about.direction()) {
-        (Transport::Tcp, Direction::Sent) if about.begins() => Initiator::Local,
-        (Transport::Tcp, Direction::Received) if about.begins() => Initiator::Remote,
-        // Of what is received first, it may be that what was sent went another way.
-        (Transport::Udp, Direction::Sent) => Initiator::Local,
-        _ => Initiator::Unknown,
-    };
-    Track {
-        number: if known {
-            found.number
-        } else {
-            slots.claim(hash, shape, Claim::New)
-        },
-        cell: Cell::new(hash, initiator, shape.now),
-        stored: Cell(0),
-    }
-}
-
 impl Track {
+    /// Of a flow that is seen for the first time, or after long silence, or that begins anew.
+    #[inline(always)]
+    const fn fresh(about: &Sighting, number: u32, hash: u64, shape: Shape) -> Self {
+        let initiator = match (about.key.transport(), about.direction()) {
+            (Transport::Tcp, Direction::Sent) if about.begins() => Initiator::Local,
+            (Transport::Tcp, Direction::Received) if about.begins() => Initiator::Remote,
+            // Of what is received first, it may be that what was sent went another way.
+            (Transport::Udp, Direction::Sent) => Initiator::Local,
+            _ => Initiator::Unknown,
+        };
+        Self {
+            number,
+            cell: Cell::new(hash, initiator, shape.now),
+            stored: Cell(0),
+        }
+    }
+
     /// Brings the table up to date: once a packet, and only where something changed.
     #[inline(always)]
     fn write_down<T: Tables>(
@@ -191,14 +202,20 @@ impl Track {
             next = next.with_payload(about.direction());
         }
         let mut number = self.number;
-        if learned != FlowState::WATCHED {
-            if number == NOWHERE {
-                number = slots.claim(hash, shape, Claim::Told);
-            }
+        let is_told = learned != FlowState::WATCHED;
+        // A flow is worth a cell once it says something, or says that it begins.
+        if number == NOWHERE && (is_told || about.speaks() || about.begins()) {
+            let why = if is_told { Claim::Told } else { Claim::New };
+            number = slots.claim(hash, shape, why);
+        }
+        if number == NOWHERE {
+            return;
+        }
+        if is_told {
             flows::hold(slots, number, &about.key, learned);
             next = next.held();
         }
-        if number != NOWHERE && next != self.stored {
+        if next != self.stored {
             flows::store(slots, number, next);
         }
     }

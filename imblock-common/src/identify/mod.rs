@@ -1,7 +1,7 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
 pub mod flow;
-mod name;
+pub(crate) mod name;
 mod port;
 mod prefix;
 mod question;
@@ -119,7 +119,7 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     } else if about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
         by_port
     } else {
-        packet.identify_flow(about, tables)
+        flow::identify(packet, about, tables)
     };
     // Forgotten, so that the verifier walks what follows once and not once for each way here.
     Reply(packet.forget(told.0))

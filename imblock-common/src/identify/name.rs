@@ -1,61 +1,258 @@
-//! The name that a client asks for: in a TLS hello or a DNS question.
+//! The name that a client asks for: in a TLS hello, an HTTP request, a DNS question, or of a SOCKS
+//! proxy.
 //!
-//! Gates in front: some service has names, a local host sent the packet, its first bytes are those
-//! of such a message. Behind them one lookup of the longest known suffix. Only where packets enter
-//! from the LAN: the egress program of a WAN side would take the verifier 600,000 steps of the
-//! 1,000,000 that the kernel allows.
+//! Gates in front: a local host sent the packet, and its first bytes are those of such a message.
+//! Behind them one lookup of the longest known suffix, a second one only for the protocol of a hello
+//! without a known name. Invariant: whatever protocol wrote it, the same name has the same key.
 
 use super::Evidence;
-use crate::content::{Answer, Finding, Scene};
+use crate::content::{Answer, Finding, Payload, Scene, Sender};
 use crate::layout::{Half, NameKey};
-use crate::parse::{DNS_PORT, HostName, dns, tls};
-use crate::{Bytes, Tables, Transport};
+use crate::parse::tls::{Heard, Hearing};
+use crate::parse::{DNS_PORT, HostName, dns, http, socks, tls};
+use crate::{Addr, Bytes, Direction, Tables, Transport};
 
-/// The service that the named host belongs to.
-#[inline(always)]
-pub(super) fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
-    let evidence = match scene.transport {
-        Transport::Udp if scene.remote_port == DNS_PORT => Evidence::Dns,
-        Transport::Udp => return Finding::NOTHING,
-        Transport::Tcp => Evidence::Sni,
+/// What a client asked for. Every field is always set: numbers that may not be there cost the
+/// verifier a state each.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// How the destination is told.
+    by: By,
+    /// What told it.
+    evidence: Evidence,
+    /// The host, or none.
+    host: HostName,
+    /// The protocol that a TLS client offers, or none.
+    protocol: HostName,
+    /// The address, if that is what the client asked for.
+    address: Addr,
+    /// The port that a proxy is asked to connect to; 0 for none.
+    port: u16,
+}
+
+/// How a destination is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Nothing,
+    /// Its telling goes on in the next packet.
+    More,
+    Name,
+    Address,
+}
+
+impl Asked {
+    /// For nothing.
+    const NOTHING: Self = Self {
+        by: By::Nothing,
+        evidence: Evidence::Sni,
+        host: HostName::NONE,
+        protocol: HostName::NONE,
+        address: Addr::v4([0; 4]),
+        port: 0,
     };
-    match service(bytes, scene.payload.at, evidence, scene.half, tables) {
-        0 => Finding::NOTHING,
-        service => Finding {
-            answer: if evidence == Evidence::Dns {
-                Answer::Packet
-            } else {
-                Answer::Flow
+
+    /// The same, of which the verifier forgets the way; see [`HostName::settled`].
+    #[inline(always)]
+    fn settled<B: Bytes>(self, bytes: B) -> Option<Self> {
+        let evidence = bytes.settle(self.evidence as usize)?;
+        let [evidence, ..] = evidence.to_le_bytes();
+        let [p0, p1] = self.port.to_le_bytes();
+        let low = bytes.settle(usize::from(p0))?;
+        let high = bytes.settle(usize::from(p1))?;
+        let [p0, ..] = low.to_le_bytes();
+        let [p1, ..] = high.to_le_bytes();
+        Some(Self {
+            evidence: Evidence::from_slot(evidence),
+            host: self.host.settled(bytes)?,
+            protocol: self.protocol.settled(bytes)?,
+            port: u16::from_le_bytes([p0, p1]),
+            ..self
+        })
+    }
+
+    #[inline(always)]
+    const fn of_hello(heard: Heard) -> Self {
+        Self {
+            by: match heard.hearing {
+                Hearing::Nothing => By::Nothing,
+                Hearing::More => By::More,
+                Hearing::Found => By::Name,
             },
-            ..Finding::flow(service, evidence)
+            host: heard.server_name,
+            protocol: heard.protocol,
+            ..Self::NOTHING
+        }
+    }
+
+    #[inline(always)]
+    const fn of_question(host: HostName) -> Self {
+        Self {
+            by: By::Name,
+            evidence: Evidence::Dns,
+            host,
+            ..Self::NOTHING
+        }
+    }
+
+    #[inline(always)]
+    const fn of_request(request: http::Request) -> Self {
+        Self {
+            by: if request.host.is_some() {
+                By::Name
+            } else {
+                By::Nothing
+            },
+            evidence: Evidence::Http,
+            host: request.host,
+            port: request.port,
+            ..Self::NOTHING
+        }
+    }
+
+    #[inline(always)]
+    const fn of_destination(destination: socks::Destination) -> Self {
+        Self {
+            by: if destination.by_address {
+                By::Address
+            } else if destination.host.is_some() {
+                By::Name
+            } else {
+                By::Nothing
+            },
+            evidence: Evidence::Socks,
+            host: destination.host,
+            address: destination.address,
+            port: destination.port,
+            ..Self::NOTHING
+        }
+    }
+}
+
+/// What a packet of a young flow asks for, and whose it is.
+#[inline(always)]
+pub(crate) fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
+    if matches!(scene.sender, Sender::Server) || scene.direction != Direction::Sent {
+        return Finding::NOTHING;
+    }
+    let asked = match scene.transport {
+        Transport::Udp if scene.remote_port == DNS_PORT => question(bytes, scene.payload),
+        Transport::Udp => return Finding::NOTHING,
+        Transport::Tcp => asked(bytes, scene.payload, scene.remote_port),
+    };
+    answer(bytes, asked, scene.half, tables)
+}
+
+/// What the hello that [`crate::stream`] gathered asks for, and whose it is. `bytes` is what it was
+/// heard in.
+#[inline(always)]
+pub(crate) fn of_hello<B: Bytes, T: Tables>(
+    bytes: B,
+    heard: Heard,
+    half: Half,
+    tables: T,
+) -> Finding {
+    answer(bytes, Asked::of_hello(heard), half, tables)
+}
+
+/// What a TCP payload asks for. The first byte says which protocol it may be, and each of them looks
+/// at more.
+#[inline(always)]
+fn asked<B: Bytes>(bytes: B, payload: Payload, remote_port: u16) -> Asked {
+    let first = match bytes.settle(payload.at) {
+        Some(at) if payload.length() > 0 => bytes.read::<1>(at),
+        _ => None,
+    };
+    match first {
+        Some([b'C'..=b'P']) => Asked::of_request(http::host(bytes, payload)),
+        Some([22]) => Asked::of_hello(tls::record(bytes, payload)),
+        Some([4 | 5]) => Asked::of_destination(socks::destination(bytes, payload)),
+        Some(_) if remote_port == DNS_PORT => question(bytes, dns::message_of_tcp(bytes, payload)),
+        _ => Asked::NOTHING,
+    }
+}
+
+#[inline(always)]
+fn question<B: Bytes>(bytes: B, payload: Payload) -> Asked {
+    dns::question(bytes, payload).map_or(Asked::NOTHING, Asked::of_question)
+}
+
+/// Whose the destination is.
+#[inline(always)]
+fn answer<B: Bytes, T: Tables>(bytes: B, asked: Asked, half: Half, tables: T) -> Finding {
+    match asked.by {
+        By::Nothing => Finding::NOTHING,
+        By::More => Finding::only(Answer::More, asked.evidence),
+        By::Address => match tables.remote(half, &asked.address) {
+            0 => Finding::flow(service_of_port(asked.port, half, tables), asked.evidence),
+            service => Finding::flow(service, asked.evidence),
+        },
+        By::Name => match asked.settled(bytes) {
+            Some(asked) => named(bytes, asked, half, tables),
+            None => Finding::NOTHING,
         },
     }
 }
 
-/// The service of the name in the payload at `at`; 0 for none.
-///
-/// Inlined in the kernel, too: a function of its own would have a symbol, whose hash depends on the
-/// folder of the build, and the object would not be reproducible.
+/// The service whose port a proxy is asked to connect to; 0 for none, and for no port.
 #[inline(always)]
-fn service<B: Bytes, T: Tables>(
-    packet: B,
-    at: usize,
-    evidence: Evidence,
-    half: Half,
-    tables: T,
-) -> u16 {
-    named(packet, at, evidence)
-        .and_then(|host| key(packet, half, host))
-        .map_or(0, |key| tables.name(&key))
+fn service_of_port<T: Tables>(port: u16, half: Half, tables: T) -> u16 {
+    if port == 0 {
+        return 0;
+    }
+    tables.port(half, Transport::Tcp, port).service()
 }
 
-/// Where the name lies in the payload at `at`.
+/// Whose the named destination is.
 #[inline(always)]
-fn named<B: Bytes>(packet: B, at: usize, evidence: Evidence) -> Option<HostName> {
-    let at = packet.settle(at)?;
+fn named<B: Bytes, T: Tables>(bytes: B, asked: Asked, half: Half, tables: T) -> Finding {
+    // The name and then the protocol, through the same instructions: they are many.
+    let (mut name, mut kind) = (asked.host, NameKey::HOST);
+    let mut service = 0;
+    let mut tries = 0;
+    while tries < 2 {
+        if name.is_some() {
+            service = key(bytes, half, kind, name).map_or(0, |key| tables.name(&key));
+            if service != 0 {
+                break;
+            }
+        }
+        (name, kind) = (asked.protocol, NameKey::ALPN);
+        tries += 1;
+    }
+    let evidence = match tries {
+        1 => Evidence::Alpn,
+        _ => asked.evidence,
+    };
+    if service == 0 {
+        service = service_of_port(asked.port, half, tables);
+    }
+    if service == 0 {
+        return other(bytes, asked);
+    }
+    let finding = Finding::flow(service, evidence);
     match evidence {
-        Evidence::Dns => dns::question(packet, at),
-        _ => tls::server_name(packet, at),
+        // The flow leads to a name server; only the question is the service's.
+        Evidence::Dns => Finding {
+            answer: Answer::Packet,
+            ..finding
+        },
+        _ => finding,
+    }
+}
+
+/// What a destination of no service says of the flow: the name of a server is one that no address
+/// can tell better. A question is not about its own flow, a proxy's client goes on speaking behind
+/// its request, and an address that is written where a name belongs is no name.
+#[inline(always)]
+fn other<B: Bytes>(bytes: B, asked: Asked) -> Finding {
+    if !matches!(asked.evidence, Evidence::Sni | Evidence::Http) || !asked.host.is_some() {
+        return Finding::NOTHING;
+    }
+    let last = bytes.settle(asked.host.end.saturating_sub(1));
+    match last.and_then(|at| bytes.read::<1>(at)) {
+        // No top-level domain ends in a digit.
+        Some([b'0'..=b'9']) | None => Finding::NOTHING,
+        Some(_) => Finding::only(Answer::Other, asked.evidence),
     }
 }
 
@@ -67,7 +264,7 @@ const WORD: usize = 4;
 /// A word at a time and without a branch that depends on the name: that is cheap for the processor,
 /// and the verifier walks it once, not once for each length.
 #[inline(always)]
-fn key<B: Bytes>(packet: B, half: Half, host: HostName) -> Option<NameKey> {
+fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<NameKey> {
     let end = packet.settle(host.end)?;
     let length = packet.settle(host.length)?;
     let letters = if length < 64 {
@@ -75,14 +272,10 @@ fn key<B: Bytes>(packet: B, half: Half, host: HostName) -> Option<NameKey> {
     } else {
         u64::MAX
     };
-    let mut key = NameKey {
-        half: if half.index() == 0 { 0 } else { 1 },
-        reserved: [0; 3],
-        backwards: [0; NameKey::LENGTH],
-    };
-    let (words, _) = key.backwards.as_chunks_mut::<WORD>();
+    // Words, not bytes, which would be set to zero by a call for want of alignment.
+    let mut words = [0_u32; NameKey::LENGTH / WORD];
     let mut done = 0;
-    for word in words {
+    for word in &mut words {
         // A short name near the start of a frame: what is read there is masked. Settled, lest the
         // compiler add the parts of the offset to the packet pointer one by one: the verifier follows
         // no pointer to before the packet.
@@ -91,10 +284,13 @@ fn key<B: Bytes>(packet: B, half: Half, host: HostName) -> Option<NameKey> {
         let read = lower_case(u32::from_be_bytes(packet.read(at)?));
         let dots = mask(host.dots >> done);
         let named = (read & !dots) | (DOTS & dots);
-        *word = (named & mask(letters >> done)).to_le_bytes();
+        *word = (named & mask(letters >> done)).to_le();
         done += WORD;
     }
-    Some(key)
+    Some(NameKey {
+        backwards: bytemuck::cast(words),
+        ..NameKey::nameless(half, kind)
+    })
 }
 
 /// One in each byte.
@@ -122,3 +318,6 @@ const fn mask(bits: u64) -> u32 {
     let spread = u32::from_le_bytes([bits & 0x0f; WORD]) & 0x0804_0201;
     (((spread + !HIGH) & HIGH) >> 7) * 0xff
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
-//! DNS: the name that a query asks for (RFC 1035 section 4.1).
+//! DNS: the name that a query asks for (RFC 1035 section 4.1), over UDP and TCP (RFC 7766).
 
-use super::HostName;
+use super::{HostName, Window};
 use crate::Bytes;
+use crate::content::Payload;
 
 /// The port of name servers.
 pub const DNS_PORT: u16 = 53;
@@ -14,11 +15,36 @@ const HEADER: usize = 12;
 /// QR and opcode, all zero in a standard query.
 const NOT_A_QUERY: u8 = 0xf8;
 const LABEL_MAX: u8 = 63;
+/// In front of each message over TCP.
+const LENGTH: usize = 2;
 
-/// The name in the question of the query at `at`, if that is where one begins.
+/// The message that begins a payload of TCP, its length in front; empty if no query fits into it.
 #[inline(always)]
-pub(crate) fn question<B: Bytes>(packet: B, at: usize) -> Option<HostName> {
-    let [_, _, flags, _, q0, q1, ..] = packet.read::<HEADER>(at)?;
+pub(crate) fn message_of_tcp<B: Bytes>(bytes: B, payload: Payload) -> Payload {
+    let nothing = Payload { at: 0, end: 0 };
+    let Some(at) = bytes.settle(payload.at) else {
+        return nothing;
+    };
+    let Some(length) = bytes.read::<LENGTH>(at) else {
+        return nothing;
+    };
+    let at = at + LENGTH;
+    let end = at + usize::from(u16::from_be_bytes(length));
+    Payload {
+        at,
+        end: if end < payload.end { end } else { payload.end },
+    }
+}
+
+/// The name in the question of the query that is this payload.
+#[inline(always)]
+pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName> {
+    let at = bytes.settle(payload.at)?;
+    let window = Window {
+        bytes,
+        end: payload.end,
+    };
+    let [_, _, flags, _, q0, q1, ..] = window.read::<HEADER>(at)?;
     if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
         return None;
     }
@@ -27,7 +53,7 @@ pub(crate) fn question<B: Bytes>(packet: B, at: usize) -> Option<HostName> {
     let mut dots = 0_u64;
     let mut labels = 0;
     while labels <= DNS_LABELS_MAX {
-        let [label] = packet.read::<1>(at)?;
+        let [label] = window.read::<1>(at)?;
         if label == 0 {
             return HostName::labels(at, length, dots);
         }
@@ -37,7 +63,7 @@ pub(crate) fn question<B: Bytes>(packet: B, at: usize) -> Option<HostName> {
         // The dots so far move away from the end, and the byte that was just read becomes one.
         dots = dots << label << 1 | 1 << label;
         length += usize::from(label) + 1;
-        at = packet.settle(at + 1 + usize::from(label))?;
+        at = bytes.settle(at + 1 + usize::from(label))?;
         labels += 1;
     }
     None

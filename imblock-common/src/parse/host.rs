@@ -20,10 +20,23 @@ pub struct HostName {
 }
 
 impl HostName {
+    /// No name.
+    pub const NONE: Self = Self {
+        end: 0,
+        length: 0,
+        dots: 0,
+    };
+
+    /// Whether there is a name.
+    #[inline(always)]
+    pub const fn is_some(self) -> bool {
+        self.length != 0
+    }
+
     /// A name that is written as text, dots and all, in the `length` bytes before `end`. A last dot
     /// (the root) is left away. `None` when nothing remains, or too much.
     #[inline(always)]
-    pub(super) fn text<B: Bytes>(packet: B, end: usize, length: usize) -> Option<Self> {
+    pub(crate) fn text<B: Bytes>(packet: B, end: usize, length: usize) -> Option<Self> {
         if length == 0 || length > HOST_MAX {
             return None;
         }
@@ -31,14 +44,14 @@ impl HostName {
         // to before the packet.
         let [last] = packet.read::<1>(packet.settle(end.wrapping_sub(1))?)?;
         let root = usize::from(last == b'.');
-        let name = length - root;
+        let name = packet.settle(length - root)?;
         if name == 0 || name >= HOST_MAX {
             return None;
         }
         Some(Self {
-            end: end - root,
+            end: packet.settle(end - root)?,
             length: name + 1,
-            dots: if name < 64 { 1 << name } else { 0 },
+            dots: bit(name),
         })
     }
 
@@ -52,4 +65,24 @@ impl HostName {
             Some(Self { end, length, dots })
         }
     }
+
+    /// The same name, of which the verifier forgets how it was found: it walks what is done with names
+    /// once, not once for each way to write them.
+    #[inline(always)]
+    pub(crate) fn settled<B: Bytes>(self, bytes: B) -> Option<Self> {
+        Some(Self {
+            end: bytes.settle(self.end)?,
+            length: bytes.settle(self.length)?,
+            dots: self.dots,
+        })
+    }
+}
+
+/// The bit of a number, or none beyond 63. Without a branch: the verifier would follow both ways.
+#[inline(always)]
+const fn bit(number: usize) -> u64 {
+    let number = number as u64;
+    // All ones where the difference is negative.
+    let within = (number.wrapping_sub(64).cast_signed() >> 63).cast_unsigned();
+    (1 << (number & 63)) & within
 }

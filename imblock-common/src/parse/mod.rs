@@ -5,16 +5,22 @@
 
 pub(crate) mod dns;
 mod host;
+pub(crate) mod http;
 mod ipv4;
 mod ipv6;
 mod link;
-pub(crate) mod tls;
+pub(crate) mod socks;
+pub mod tls;
 mod transport;
+mod window;
+
+use window::Window;
 
 use crate::{Addr, Bytes};
 
 pub use dns::{DNS_LABELS_MAX, DNS_PORT};
 pub use host::{HOST_MAX, HostName};
+pub use http::{HTTP_HOST_MAX, HTTP_SEARCHED};
 pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;
 pub use link::ethertype;

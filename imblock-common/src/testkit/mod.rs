@@ -21,5 +21,8 @@ pub use frame::{Frame, Layer, flags};
 pub use generate::{Random, generate, mutate};
 pub use gso::GsoFrame;
 pub use headers::Extension;
-pub use payloads::{ClientHello, dns_query};
+pub use payloads::{
+    ClientHello, dns_query, dns_query_tcp, http_request, socks4_address, socks4_host,
+    socks5_address, socks5_host,
+};
 pub use world::{LONGEST_SUFFIX, NoFlows, World, group, service};

@@ -1,6 +1,7 @@
-//! Payloads that name a host: a TLS hello and a DNS question.
+//! Payloads that name a host: a TLS hello, a DNS question, requests to a web server and to a proxy.
 
 use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::headers::length16;
 use super::{Random, alloc};
@@ -14,7 +15,14 @@ pub struct ClientHello {
 
 /// Extension numbers, IANA "TLS ExtensionType Values".
 const SERVER_NAME: u16 = 0;
+const PROTOCOLS: u16 = 16;
 const PADDING: u16 = 21;
+const KEY_SHARE: u16 = 51;
+/// X25519MLKEM768, and the bytes of its share (draft-ietf-tls-ecdhe-mlkem).
+const POST_QUANTUM: u16 = 0x11ec;
+const POST_QUANTUM_SHARE: usize = 1184 + 32;
+/// Reserved extensions that servers must ignore (RFC 8701).
+const GREASE: [u16; 2] = [0x0a0a, 0xfafa];
 
 impl ClientHello {
     /// A hello to a host, its name first among the extensions.
@@ -29,10 +37,10 @@ impl ClientHello {
             extensions: Vec::from([
                 (23, Vec::new()),
                 (10, Vec::from([0, 4, 0, 29, 0, 23])),
-                (16, Vec::from(*b"\0\x03\x02h2")),
+                (PROTOCOLS, Vec::from(*b"\0\x03\x02h2")),
                 (43, Vec::from([2, 3, 4])),
                 (
-                    51,
+                    KEY_SHARE,
                     [0, 36, 0, 29, 0, 32].into_iter().chain([9; 32]).collect(),
                 ),
             ]),
@@ -65,6 +73,41 @@ impl ClientHello {
         self.with_extension(PADDING, &zeros)
     }
 
+    /// Offers these protocols and no other (RFC 7301); none at all if the list is empty.
+    #[must_use]
+    pub fn protocols(mut self, protocols: &[&str]) -> Self {
+        self.extensions.retain(|(kind, _)| *kind != PROTOCOLS);
+        if protocols.is_empty() {
+            return self;
+        }
+        let mut list = Vec::new();
+        for protocol in protocols {
+            list.push(u8::try_from(protocol.len()).unwrap_or(u8::MAX));
+            list.extend(protocol.as_bytes());
+        }
+        let mut data = Vec::from(length16(list.len()).to_be_bytes());
+        data.extend(list);
+        self.with_extension(PROTOCOLS, &data)
+    }
+
+    /// Sends a post-quantum key share, too, and the reserved extensions that browsers add, so that
+    /// the hello takes more than one packet.
+    #[must_use]
+    pub fn post_quantum(mut self) -> Self {
+        self.extensions.retain(|(kind, _)| *kind != KEY_SHARE);
+        let classic = [0, 29, 0, 32].into_iter().chain([9; 32]);
+        let mut list = Vec::from(POST_QUANTUM.to_be_bytes());
+        list.extend(length16(POST_QUANTUM_SHARE).to_be_bytes());
+        list.extend(core::iter::repeat_n(9, POST_QUANTUM_SHARE));
+        list.extend(classic);
+        let mut data = Vec::from(length16(list.len()).to_be_bytes());
+        data.extend(list);
+        let [first, last] = GREASE;
+        self.extensions.push((last, Vec::from([0])));
+        self.with_extension(KEY_SHARE, &data)
+            .with_extension(first, &[])
+    }
+
     /// Sets the length of the session id, in bytes.
     #[must_use]
     pub const fn session_id(mut self, bytes: usize) -> Self {
@@ -82,8 +125,25 @@ impl ClientHello {
         self
     }
 
-    /// The bytes, record header included.
+    /// The bytes, in one record.
     pub fn build(&self) -> Vec<u8> {
+        self.build_records(usize::MAX)
+    }
+
+    /// The bytes, in records of at most that many bytes.
+    pub fn build_records(&self, most: usize) -> Vec<u8> {
+        let handshake = self.handshake();
+        let records = handshake.chunks(most.clamp(1, 0x4000)).map(|part| {
+            let mut record = Vec::from([22, 3, 1]);
+            record.extend(length16(part.len()).to_be_bytes());
+            record.extend(part);
+            record
+        });
+        records.flatten().collect()
+    }
+
+    /// The handshake message, without a record around it.
+    pub fn handshake(&self) -> Vec<u8> {
         let mut extensions = Vec::new();
         for (kind, data) in &self.extensions {
             extensions.extend(kind.to_be_bytes());
@@ -98,12 +158,10 @@ impl ClientHello {
         hello.extend([1, 0]);
         hello.extend(length16(extensions.len()).to_be_bytes());
         hello.extend(extensions);
-        let mut record = Vec::from([22, 3, 1]);
-        record.extend(length16(hello.len() + 4).to_be_bytes());
-        record.extend([1, 0]);
-        record.extend(length16(hello.len()).to_be_bytes());
-        record.extend(hello);
-        record
+        let mut handshake = Vec::from([1, 0]);
+        handshake.extend(length16(hello.len()).to_be_bytes());
+        handshake.extend(hello);
+        handshake
     }
 }
 
@@ -119,4 +177,71 @@ pub fn dns_query(host: &str) -> Vec<u8> {
     }
     message.extend([0, 0, 1, 0, 1]);
     message
+}
+
+/// The same query over TCP: its length in front (RFC 7766 section 8).
+pub fn dns_query_tcp(host: &str) -> Vec<u8> {
+    let message = dns_query(host);
+    let mut bytes = Vec::from(length16(message.len()).to_be_bytes());
+    bytes.extend(message);
+    bytes
+}
+
+/// An HTTP/1.1 request with a `Host` field behind another one; `target` and `host` as they are to
+/// stand there.
+pub fn http_request(method: &str, target: &str, host: &str) -> Vec<u8> {
+    let start = [
+        method,
+        " ",
+        target,
+        " HTTP/1.1\r\nUser-Agent: test\r\nHost: ",
+    ]
+    .concat();
+    [&start, host, "\r\nAccept: */*\r\n\r\n"]
+        .concat()
+        .into_bytes()
+}
+
+/// A SOCKS5 request to connect to a host (RFC 1928 section 4).
+pub fn socks5_host(host: &str, port: u16) -> Vec<u8> {
+    let mut request = Vec::from([5, 1, 0, 3]);
+    request.push(u8::try_from(host.len()).unwrap_or(u8::MAX));
+    request.extend(host.as_bytes());
+    request.extend(port.to_be_bytes());
+    request
+}
+
+/// A SOCKS5 request to connect to an address.
+pub fn socks5_address(address: IpAddr, port: u16) -> Vec<u8> {
+    let mut request = Vec::from([5, 1, 0]);
+    match address {
+        IpAddr::V4(address) => {
+            request.push(1);
+            request.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            request.push(4);
+            request.extend(address.octets());
+        }
+    }
+    request.extend(port.to_be_bytes());
+    request
+}
+
+/// A SOCKS4 request to connect to an address, for a user.
+pub fn socks4_address(address: Ipv4Addr, port: u16, user: &str) -> Vec<u8> {
+    let mut request = Vec::from([4, 1]);
+    request.extend(port.to_be_bytes());
+    request.extend(address.octets());
+    request.extend(user.as_bytes());
+    request.push(0);
+    request
+}
+
+/// A SOCKS4a request to connect to a host, for a user.
+pub fn socks4_host(host: &str, port: u16, user: &str) -> Vec<u8> {
+    let mut request = socks4_address(Ipv4Addr::new(0, 0, 0, 1), port, user);
+    request.extend(host.as_bytes());
+    request.push(0);
+    request
 }

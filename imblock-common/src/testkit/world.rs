@@ -68,6 +68,8 @@ pub struct World {
     pub remotes: Vec<(IpAddr, u8, u16)>,
     /// Name suffixes, in lower case, and their services.
     pub names: Vec<(&'static str, u16)>,
+    /// Protocols that TLS clients offer, in lower case, and their services.
+    pub protocols: Vec<(&'static str, u16)>,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl World {
             hosts: hosts(),
             remotes: remotes(),
             names: names(),
+            protocols: Vec::new(),
         }
     }
 
@@ -95,13 +98,14 @@ impl World {
             hosts: Vec::new(),
             remotes: remotes(),
             names: names(),
+            protocols: Vec::new(),
         }
     }
 
     /// [`Control::policy_flags`] that this policy needs.
     pub fn flags(&self) -> u32 {
         let mut flags = 0;
-        if !self.names.is_empty() {
+        if !self.names.is_empty() || !self.protocols.is_empty() {
             flags |= Control::HAS_NAMES;
         }
         if !self.remotes.is_empty() {
@@ -149,7 +153,11 @@ impl Tables for &World {
             let before = name.strip_suffix(suffix);
             before.is_some_and(|before| before.ends_with('.'))
         };
-        let known = self.names.iter().filter(|(suffix, _)| under(suffix));
+        let list = match key.kind {
+            NameKey::ALPN => &self.protocols,
+            _ => &self.names,
+        };
+        let known = list.iter().filter(|(suffix, _)| under(suffix));
         let longest = known.max_by_key(|(suffix, _)| suffix.len());
         longest.map_or(0, |(_, service)| *service)
     }

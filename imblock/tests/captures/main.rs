@@ -7,6 +7,7 @@
 )]
 
 mod formats;
+mod hellos;
 mod links;
 mod plan;
 mod replays;

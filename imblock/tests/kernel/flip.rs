@@ -35,6 +35,7 @@ fn policy(turned: bool) -> World {
         hosts: vec![("10.0.0.0".parse().unwrap(), 8, entry)],
         remotes: Vec::new(),
         names: Vec::new(),
+        protocols: Vec::new(),
     }
 }
 
