@@ -56,13 +56,15 @@ pub mod maps {
     pub const FLOW_CELLS: &str = "FLOW_CELLS";
     /// One [`crate::flows::FlowEntry`] a flow.
     pub const FLOWS: &str = "FLOWS";
+    /// [`crate::stream::HEADS`] of [`crate::stream::Head`].
+    pub const HEADS: &str = "HEADS";
     /// One [`super::HostRecord`] a service and CPU, for hosts that found no room.
     pub const OVERFLOW: &str = "OVERFLOW";
     /// One packet counter a view, outcome and CPU.
     pub const FRAMES: &str = "FRAMES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 17] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -77,6 +79,7 @@ pub mod maps {
         HOSTS,
         FLOW_CELLS,
         FLOWS,
+        HEADS,
         OVERFLOW,
         FRAMES,
     ];

@@ -1,8 +1,9 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
 use crate::Tables;
-use crate::content::{Reply, Scene};
+use crate::content::{Finding, Reply, Scene};
 use crate::identify::Question;
+use crate::stream::{self, Head, HeadBytes, Piece, Source};
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
@@ -37,7 +38,21 @@ pub trait Bytes: Copy {
 }
 
 /// One frame.
-pub trait Packet: Bytes {
+pub trait Packet: Source {
+    /// Gathers a segment of a hello that goes on in another one. In the kernel, a function of its
+    /// own.
+    #[inline(always)]
+    fn gather<T: Tables>(self, piece: &Piece, tables: T) -> Reply {
+        let finding = tables.head(piece.flow, |head, tick| {
+            let read = |head: &Head| {
+                let half = piece.scene.half;
+                stream::finding(HeadBytes(head), head.payload(), half, tables)
+            };
+            stream::gather(self, head, piece, tick, Head::header, read)
+        });
+        finding.unwrap_or(Finding::NOTHING).reply()
+    }
+
     /// Asks a question about the payload. The kernel's readers ask a function of its own.
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, tables: T) -> Reply {
@@ -85,6 +100,13 @@ impl Bytes for CapturedFrame<'_> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
+    }
+}
+
+impl Source for CapturedFrame<'_> {
+    #[inline(always)]
+    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
+        self.bytes.load(at, head, to, length)
     }
 }
 

@@ -76,6 +76,11 @@ impl Sighting {
     }
 
     #[inline(always)]
+    pub(crate) const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    #[inline(always)]
     pub(crate) const fn side(&self) -> Side {
         match self.about & Self::WAN {
             0 => Side::Lan,

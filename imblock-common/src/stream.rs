@@ -10,11 +10,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::content::{Finding, Payload};
+use crate::content::{Answer, Finding, Payload, Scene};
 use crate::identify::name;
 use crate::layout::Half;
 use crate::parse::tls::{self, Heard, RECORD_HEADER};
-use crate::{Bytes, Tables};
+use crate::{Bytes, Evidence, Tables};
 
 /// Bytes that a [`Head`] can hold.
 pub const HEAD_MAX: usize = 4096 - 32;
@@ -250,6 +250,51 @@ impl Head {
         self.record_left = u32::from(length);
         Some(())
     }
+}
+
+/// How many heads are gathered at the same time. A place is a flow's by its hash; of two flows that
+/// want one place, the later one has it, and the hello of the other goes unread.
+pub const HEADS: u32 = 1024;
+
+/// A segment of a stream whose head is being gathered.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// The payload and its flow.
+    pub scene: Scene,
+    /// The flow's hash.
+    pub flow: u64,
+    /// Sequence number of the payload's first byte.
+    pub sequence: u32,
+    /// Whether the head begins with it.
+    pub begins: bool,
+}
+
+/// Gathers a segment into its stream's head, and says what the hello asks for, if that is there by
+/// now. `header` as in [`Head::append`]; `finding` reads the head, see [`finding`].
+#[inline(always)]
+pub fn gather<S: Source>(
+    source: S,
+    head: &mut Head,
+    piece: &Piece,
+    tick: u32,
+    header: impl Fn(&Head, usize) -> [u8; RECORD_HEADER],
+    finding: impl FnOnce(&Head) -> Finding,
+) -> Finding {
+    if piece.begins {
+        head.begin(piece.flow, piece.sequence, tick);
+    } else if head.flow != piece.flow {
+        return Finding::NOTHING;
+    }
+    let more = Finding::only(Answer::More, Evidence::Sni);
+    let appended = head.append(source, piece.sequence, piece.scene.payload, header);
+    if appended == Appended::Nothing {
+        return more;
+    }
+    let finding = finding(head);
+    if finding.answer == Answer::More && appended == Appended::Last {
+        return Finding::NOTHING;
+    }
+    finding
 }
 
 /// What the gathered hello asks for, and whose it is. `bytes` are those of the head, and `gathered`

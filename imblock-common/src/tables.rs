@@ -7,6 +7,7 @@ use crate::flows;
 use crate::hosts::Slots;
 use crate::identify::flow;
 use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
+use crate::stream::Head;
 use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
@@ -35,6 +36,9 @@ pub trait Tables: Copy {
     fn flows(self) -> impl flows::Slots;
     /// The flow table's size, seed and clock.
     fn flow_shape(self) -> flows::Shape;
+    /// Hands the place for a flow's [`Head`] to `visit`, with the cheap clock. `None` when
+    /// there is no such place.
+    fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R>;
     /// See [`flow::step`]. A function of its own in the kernel.
     #[inline(always)]
     fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {

@@ -7,6 +7,7 @@ use core::net::Ipv4Addr;
 use imblock_common::flows;
 use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
 use imblock_common::parse::{HTTP_HOST_MAX, HTTP_SEARCHED};
+use imblock_common::stream::Head;
 use imblock_common::tables::LivePolicy;
 use imblock_common::testkit::{
     ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, dns_query_tcp, http_request,
@@ -67,6 +68,10 @@ impl Tables for Asked<'_> {
 
     fn flows(self) -> impl flows::Slots {
         NoFlows
+    }
+
+    fn head<R>(self, _: u64, _: impl FnOnce(&mut Head, u32) -> R) -> Option<R> {
+        None
     }
 
     fn flow_shape(self) -> flows::Shape {

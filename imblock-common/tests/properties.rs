@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use imblock_common::packet::MAX_OFFSET;
 use imblock_common::parse::{EXTENSIONS_MAX, VLAN_DEPTH_MAX};
+use imblock_common::stream::{Head, Source};
 use imblock_common::testkit::{Extension, Frame, Layer, World, generate};
 use imblock_common::{
     Action, Bytes, Evidence, Judgement, Outcome, Packet, Transport, View, classify,
@@ -31,6 +32,18 @@ impl Bytes for Watched<'_> {
         };
         self.reach.set(self.reach.get().max(at + N));
         Some(read)
+    }
+}
+
+impl Source for Watched<'_> {
+    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
+        let there = self.bytes.load(at, head, to, length);
+        if there {
+            self.reach.set(self.reach.get().max(at + length));
+        } else {
+            self.short.set(true);
+        }
+        there
     }
 }
 

@@ -17,6 +17,7 @@ use imblock_common::layout::{
     HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, RemoteGate,
     SERVICES_MAX, ServiceTotals,
 };
+use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Reply, Sighting, Tables, Transport, Verdict, View};
 
@@ -57,6 +58,8 @@ static FLOW_CELLS: Array<Bucket, { FLOWS_SIZE / WAYS as usize }, { BPF_F_MMAPABL
 /// The controller writes to it what it read in QUIC handshakes.
 #[btf_map]
 static FLOWS: Array<FlowEntry, FLOWS_SIZE, { BPF_F_MMAPABLE as usize }> = Array::new();
+#[btf_map]
+static HEADS: Array<Head, { stream::HEADS as usize }> = Array::new();
 #[btf_map]
 static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
@@ -122,6 +125,14 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn flow_shape(self) -> flows::Shape {
         self.control().flow_shape(self.tick())
+    }
+
+    #[inline(always)]
+    fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R> {
+        let head = HEADS.get_ptr_mut(flow as u32 & (stream::HEADS - 1))?;
+        // SAFETY: the map holds a head there for as long as the program runs. Should two CPUs write
+        // to it, the bytes of two streams mix: what is read in them may be wrong, never out of bounds.
+        Some(visit(unsafe { &mut *head }, self.tick()))
     }
 
     #[inline(always)]

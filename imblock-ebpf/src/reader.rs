@@ -7,7 +7,9 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::helpers::generated::{
+    bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Reply, Scene};
 use imblock_common::identify::Question;
@@ -15,6 +17,7 @@ use imblock_common::{Bytes, Packet, Tables};
 
 use crate::steps;
 use imblock_common::packet::MAX_OFFSET;
+use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 
 /// Linear packet memory, from its first byte to behind its last.
 #[derive(Clone, Copy)]
@@ -69,6 +72,52 @@ fn settle(at: usize) -> Option<usize> {
     }
 }
 
+/// The bytes of a stream's head.
+#[derive(Clone, Copy)]
+pub struct HeadBytes {
+    start: *const u8,
+}
+
+impl HeadBytes {
+    #[inline(always)]
+    pub fn of(head: &Head) -> Self {
+        Self {
+            start: head.bytes.as_ptr(),
+        }
+    }
+}
+
+impl Bytes for HeadBytes {
+    #[inline(always)]
+    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        if at > HEAD_MAX - N {
+            return None;
+        }
+        // SAFETY: the head has `HEAD_MAX` bytes, by the comparison above as many from `at`. It is
+        // an entry of a map, which nobody moves.
+        Some(unsafe { self.start.wrapping_add(at).cast::<[u8; N]>().read() })
+    }
+
+    #[inline(always)]
+    fn settle(self, at: usize) -> Option<usize> {
+        settle(at)
+    }
+
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        forget(number)
+    }
+}
+
+/// Where a head takes `length` bytes at `to`.
+#[inline(always)]
+fn room(head: &mut Head, to: usize, length: usize) -> Option<*mut u8> {
+    if to > LAST_PIECE_AT || length == 0 || length > PIECE_MAX {
+        return None;
+    }
+    Some(head.bytes.as_mut_ptr().wrapping_add(to))
+}
+
 /// A frame at XDP.
 #[derive(Clone, Copy)]
 pub struct XdpPacket<'a> {
@@ -103,7 +152,24 @@ impl Bytes for XdpPacket<'_> {
     }
 }
 
+impl Source for XdpPacket<'_> {
+    /// All buffers of the frame, not only the first.
+    #[inline(always)]
+    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
+        let Some(into) = room(head, to, length) else {
+            return false;
+        };
+        // SAFETY: `into` has room for `length` bytes; the helper checks the rest.
+        unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), length as u32) == 0 }
+    }
+}
+
 impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
+        steps::gather_xdp(self.ctx, piece)
+    }
+
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
         steps::ask_xdp(self.ctx, question, scene)
@@ -180,7 +246,24 @@ impl Bytes for SkbPacket<'_> {
     }
 }
 
+impl Source for SkbPacket<'_> {
+    /// All buffers of the frame, not only the first.
+    #[inline(always)]
+    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
+        let Some(into) = room(head, to, length) else {
+            return false;
+        };
+        // SAFETY: `into` has room for `length` bytes; the helper checks the rest.
+        unsafe { bpf_skb_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), length as u32) == 0 }
+    }
+}
+
 impl Packet for SkbPacket<'_> {
+    #[inline(always)]
+    fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
+        steps::gather_skb(self.ctx, piece)
+    }
+
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
         steps::ask_skb(self.ctx, question, scene)

@@ -7,13 +7,14 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::content::{Reply, Scene};
+use imblock_common::content::{Finding, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::{Question, flow};
-use imblock_common::{Packet, Sighting, View, decide, record};
+use imblock_common::stream::{self, Head, Piece};
+use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, View, decide, record};
 
 use crate::maps::{KernelFlows, KernelMaps};
-use crate::reader::{SkbPacket, XdpPacket};
+use crate::reader::{HeadBytes, SkbPacket, XdpPacket};
 
 /// Asks a question about a frame at XDP.
 #[inline(always)]
@@ -33,6 +34,28 @@ pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
     Reply(match question {
         Question::Name => skb_name(ctx, place, about),
     })
+}
+
+/// Gathers a segment at XDP.
+#[inline(always)]
+pub fn gather_xdp(ctx: &XdpContext, piece: &Piece) -> Reply {
+    let [place, about] = piece.scene.pack();
+    let segment = sequence(piece);
+    Reply(xdp_gather(ctx.as_ptr().cast(), place, about, piece.flow, segment))
+}
+
+/// Gathers a segment at TC egress.
+#[inline(always)]
+pub fn gather_skb(ctx: &TcContext, piece: &Piece) -> Reply {
+    let [place, about] = piece.scene.pack();
+    let segment = sequence(piece);
+    Reply(skb_gather(ctx.as_ptr().cast(), place, about, piece.flow, segment))
+}
+
+/// Sequence number, and whether the head begins with it, in one word.
+#[inline(always)]
+fn sequence(piece: &Piece) -> u64 {
+    piece.sequence as u64 | (piece.begins as u64) << 32
 }
 
 /// See [`flow::step`].
@@ -137,6 +160,54 @@ extern "C" fn skb_name(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
         .answer(SkbPacket::new(&ctx), &scene, KernelMaps)
         .reply()
         .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_gather(
+    ctx: *mut xdp_md,
+    place: u64,
+    about: u64,
+    flow: u64,
+    sequence: u64,
+) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    gather(XdpPacket::new(&XdpContext::new(ctx)), place, about, flow, sequence)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_gather(
+    ctx: *mut __sk_buff,
+    place: u64,
+    about: u64,
+    flow: u64,
+    sequence: u64,
+) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    gather(SkbPacket::new(&TcContext::new(ctx)), place, about, flow, sequence)
+}
+
+#[inline(always)]
+fn gather<P: Packet>(packet: P, place: u64, about: u64, flow: u64, sequence: u64) -> u64 {
+    let piece = Piece {
+        scene: Scene::unpack([place, about]),
+        flow,
+        sequence: sequence as u32,
+        begins: sequence >> 32 != 0,
+    };
+    let finding = KernelMaps.head(flow, |head, tick| {
+        let header = |head: &Head, at| HeadBytes::of(head).read(at).unwrap_or_default();
+        let read = |head: &Head| {
+            stream::finding(HeadBytes::of(head), head.payload(), piece.scene.half, KernelMaps)
+        };
+        stream::gather(packet, head, &piece, tick, header, read)
+    });
+    finding.unwrap_or(Finding::NOTHING).reply().0
 }
 
 #[unsafe(no_mangle)]

@@ -4,6 +4,7 @@ use super::{Question, port, prefix};
 use crate::content::{Answer, Reply, Scene, Sender};
 use crate::flows::{self, Cell, Claim, EARLY, FlowState, Initiator, NOWHERE, Shape, Slots as _};
 use crate::layout::Control;
+use crate::stream::Piece;
 use crate::tables::LivePolicy;
 use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
 
@@ -26,7 +27,20 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
         within: known.service(),
         half: policy.half,
     };
-    let reply = content(packet, &scene, policy, tables);
+    let mut reply = Reply::NOTHING;
+    if !known.is_gathering() || scene.direction == Direction::Received {
+        reply = content(packet, &scene, policy, tables);
+    }
+    let begins = reply.is(Answer::More);
+    if begins || known.is_gathering() && scene.direction == Direction::Sent {
+        let piece = Piece {
+            scene,
+            flow: about.key.hash(tables.flow_shape().seed),
+            sequence: about.sequence(),
+            begins,
+        };
+        reply = packet.gather(&piece, tables);
+    }
     tables.flow_step(about, reply)
 }
 
@@ -79,7 +93,7 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         weak(about, track.cell.initiator(), tables)
     };
     let learned = learned(about, reply, told, state, tables);
-    track.write_down(about, learned, is_young, hash, shape, tables);
+    track.write_down(about, reply, learned, is_young, hash, shape, tables);
     if is_young && about.remote_port().is_contested() && told.evidence_is(Evidence::Port) {
         // Several services share the port: what is said first decides.
         told.likely()
@@ -190,6 +204,7 @@ impl Track {
     fn write_down<T: Tables>(
         self,
         about: &Sighting,
+        reply: Reply,
         learned: FlowState,
         is_young: bool,
         hash: u64,
@@ -200,6 +215,9 @@ impl Track {
         let mut next = self.cell.seen_at(shape.now);
         if is_young && about.speaks() {
             next = next.with_payload(about.direction());
+        }
+        if about.speaks() && about.direction() == Direction::Sent && !reply.is(Answer::Look) {
+            next = next.gathering(reply.is(Answer::More));
         }
         let mut number = self.number;
         let is_told = learned != FlowState::WATCHED;

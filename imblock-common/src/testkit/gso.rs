@@ -1,5 +1,6 @@
 //! A frame that stands for several packets on the wire.
 
+use crate::stream::{Head, Source};
 use crate::{Bytes, Packet};
 
 /// One piece of a GSO or GRO buffer.
@@ -14,6 +15,12 @@ pub struct GsoFrame<'a> {
 impl Bytes for GsoFrame<'_> {
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
+    }
+}
+
+impl Source for GsoFrame<'_> {
+    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
+        self.bytes.load(at, head, to, length)
     }
 }
 

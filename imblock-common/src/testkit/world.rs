@@ -10,6 +10,7 @@ use core::net::IpAddr;
 use super::alloc;
 use crate::flows::{self, Bucket, FlowEntry};
 use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use crate::stream::Head;
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
 
@@ -164,6 +165,10 @@ impl Tables for &World {
 
     fn flows(self) -> impl flows::Slots {
         NoFlows
+    }
+
+    fn head<R>(self, _: u64, _: impl FnOnce(&mut Head, u32) -> R) -> Option<R> {
+        None
     }
 
     fn flow_shape(self) -> flows::Shape {

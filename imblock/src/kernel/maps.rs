@@ -33,6 +33,7 @@ pub struct Maps {
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
     _flows: Map,
+    _heads: Map,
     pub(super) room_for_prefixes: u32,
 }
 
@@ -63,6 +64,7 @@ impl Maps {
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             _flow_cells: map(maps::FLOW_CELLS)?,
             _flows: map(maps::FLOWS)?,
+            _heads: map(maps::HEADS)?,
             room_for_prefixes,
         })
     }

@@ -14,6 +14,7 @@ use imblock_common::layout::{
     ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
     OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
 };
+use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View};
 
@@ -45,6 +46,8 @@ pub struct MemoryTables {
     hosts: Box<[Cell<HostSlot>]>,
     hosts_wanted: u32,
     overflow: Box<[Cell<HostRecord>]>,
+    /// Made when the first hello goes on in another segment.
+    heads: RefCell<Vec<Head>>,
     flow_cells: Box<[Cell<Bucket>]>,
     flows: Box<[Cell<FlowEntry>]>,
 }
@@ -89,6 +92,7 @@ impl MemoryTables {
             hosts: cells(size(slots), HostSlot::default()),
             hosts_wanted: plan.limits.hosts,
             overflow: cells(SERVICES_MAX, HostRecord::default()),
+            heads: RefCell::new(Vec::new()),
             flow_cells: cells(size(flow_cells / WAYS), Bucket::default()),
             flows: cells(size(flow_cells), FlowEntry::default()),
         }
@@ -196,6 +200,18 @@ impl Tables for &MemoryTables {
     #[inline]
     fn flows(self) -> impl flows::Slots {
         self
+    }
+
+    fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R> {
+        let heads = u64::from(HEADS);
+        let number = usize::try_from(flow % heads).unwrap_or(0);
+        let mut heads = self.heads.borrow_mut();
+        if heads.is_empty() {
+            heads.resize(size(HEADS), Head::zeroed());
+        }
+        heads
+            .get_mut(number)
+            .map(|head| visit(head, Counters::tick(self)))
     }
 
     #[inline]
