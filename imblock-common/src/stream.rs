@@ -106,7 +106,8 @@ impl Source for &[u8] {
     }
 }
 
-/// The bytes of a [`Head`].
+/// The bytes of a [`Head`], for user space. The verifier can't make use of a slice's checks: the kernel
+/// program reads the same bytes through a reader of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadBytes<'a>(pub &'a Head);
 

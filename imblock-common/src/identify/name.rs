@@ -54,13 +54,8 @@ impl Asked {
     /// The same, of which the verifier forgets the way; see [`HostName::settled`].
     #[inline(always)]
     fn settled<B: Bytes>(self, bytes: B) -> Option<Self> {
-        let evidence = bytes.settle(self.evidence as usize)?;
-        let [evidence, ..] = evidence.to_le_bytes();
-        let [p0, p1] = self.port.to_le_bytes();
-        let low = bytes.settle(usize::from(p0))?;
-        let high = bytes.settle(usize::from(p1))?;
-        let [p0, ..] = low.to_le_bytes();
-        let [p1, ..] = high.to_le_bytes();
+        let [evidence, ..] = bytes.forget(self.evidence as u64).to_le_bytes();
+        let [p0, p1, ..] = bytes.forget(u64::from(self.port)).to_le_bytes();
         Some(Self {
             evidence: Evidence::from_slot(evidence),
             host: self.host.settled(bytes)?,

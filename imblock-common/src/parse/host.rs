@@ -73,7 +73,7 @@ impl HostName {
         Some(Self {
             end: bytes.settle(self.end)?,
             length: bytes.settle(self.length)?,
-            dots: self.dots,
+            dots: bytes.forget(self.dots),
         })
     }
 }
