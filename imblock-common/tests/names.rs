@@ -4,7 +4,7 @@
 use core::cell::Cell;
 
 use imblock_common::flows;
-use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use imblock_common::layout::{Control, Generic, Half, HopRule, HostEntry, NameKey, PortEntry};
 use imblock_common::tables::LivePolicy;
 use imblock_common::testkit::{
     ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, service,
@@ -77,6 +77,22 @@ impl Tables for Asked<'_> {
 
     fn action(self, _: Half, _: u16, _: u16) -> Action {
         Action::Allow
+    }
+
+    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
+        (0, true)
+    }
+
+    fn generic(self, _: Half, _: Generic) -> u16 {
+        0
+    }
+
+    fn calls(self, _: Half, _: u16) -> bool {
+        false
+    }
+
+    fn hop_rule(self, _: Half) -> HopRule {
+        HopRule::COUNT
     }
 }
 

@@ -5,7 +5,8 @@ mod name;
 mod port;
 mod prefix;
 mod question;
-pub(crate) mod rtp;
+pub mod rtp;
+pub mod stun;
 
 use crate::content::Reply;
 use crate::layout::Control;

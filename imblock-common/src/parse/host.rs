@@ -23,7 +23,7 @@ impl HostName {
     /// A name that is written as text, dots and all, in the `length` bytes before `end`. A last dot
     /// (the root) is left away. `None` when nothing remains, or too much.
     #[inline(always)]
-    pub(super) fn text<B: Bytes>(packet: B, end: usize, length: usize) -> Option<Self> {
+    pub(crate) fn text<B: Bytes>(packet: B, end: usize, length: usize) -> Option<Self> {
         if length == 0 || length > HOST_MAX {
             return None;
         }

@@ -8,6 +8,7 @@ mod host;
 mod ipv4;
 mod ipv6;
 mod link;
+pub(crate) mod stun;
 pub(crate) mod tls;
 mod transport;
 
@@ -18,6 +19,7 @@ pub use host::{HOST_MAX, HostName};
 pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;
 pub use link::ethertype;
+pub use stun::STUN_ATTRIBUTES_MAX;
 pub use tls::TLS_EXTENSIONS_MAX;
 pub use transport::Body;
 
