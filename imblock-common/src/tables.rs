@@ -39,7 +39,8 @@ pub trait Tables: Copy {
     fn flow_shape(self) -> flows::Shape;
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
-    /// The service that alone uses a STUN attribute type, and whether that may drop; 0 for none.
+    /// The service that alone uses a STUN attribute type, and whether that may drop; 0 and no for
+    /// none.
     fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool);
     /// The service that stands for a protocol; 0 for none.
     fn generic(self, half: Half, generic: Generic) -> u16;

@@ -80,7 +80,7 @@ impl Tables for Asked<'_> {
     }
 
     fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
-        (0, true)
+        (0, false)
     }
 
     fn generic(self, _: Half, _: Generic) -> u16 {

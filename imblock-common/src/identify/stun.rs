@@ -17,7 +17,7 @@ use crate::{Bytes, Tables};
 /// every way through the loop, and walks an attribute once.
 #[derive(Clone, Copy)]
 struct Told {
-    /// A service number, with [`Told::LIKELY`]; 0 for nothing.
+    /// A service number, with [`Told::CERTAIN`]; 0 for nothing.
     service: usize,
     /// Offset behind the realm's text; 0 if there was none.
     realm_end: usize,
@@ -26,8 +26,8 @@ struct Told {
 }
 
 impl Told {
-    /// It may count, not drop.
-    const LIKELY: usize = 0x0200;
+    /// It may drop. Above all service numbers.
+    const CERTAIN: usize = 0x0200;
 }
 
 /// The service that a STUN message belongs to. Nothing if the payload is no such message.
@@ -40,7 +40,7 @@ pub fn find<B: Bytes, T: Tables>(packet: B, scene: &Scene, tables: T) -> Finding
     let service = (told.service as u64 & 0x01ff) as u16;
     if service != 0 {
         return Finding {
-            certain: told.service & Told::LIKELY == 0,
+            certain: told.service & Told::CERTAIN != 0,
             ..Finding::flow(service, Evidence::Stun)
         };
     }
@@ -83,15 +83,8 @@ fn read<B: Bytes, T: Tables>(packet: B, scene: &Scene, tables: T) -> Option<Told
     Some(told)
 }
 
-/// What is certain, else what was told first.
+/// What is certain rather than what is not; of two alike, either.
 #[inline(always)]
 fn stronger(before: usize, service: u16, certain: bool) -> usize {
-    let better = before == 0 || before & Told::LIKELY != 0 && certain && service != 0;
-    if !better {
-        before
-    } else if certain || service == 0 {
-        usize::from(service)
-    } else {
-        usize::from(service) | Told::LIKELY
-    }
+    before.max(usize::from(service) | (usize::from(certain) * Told::CERTAIN))
 }

@@ -195,7 +195,7 @@ impl Tables for &World {
     fn stun_attribute(self, _: Half, attribute: u16) -> (u16, bool) {
         let mut known = self.stun.iter();
         let found = known.find(|(first, last, ..)| (*first..=*last).contains(&attribute));
-        found.map_or((0, true), |(.., service, certain)| (*service, *certain))
+        found.map_or((0, false), |(.., service, certain)| (*service, *certain))
     }
 
     fn generic(self, _: Half, generic: Generic) -> u16 {

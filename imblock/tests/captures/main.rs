@@ -10,5 +10,6 @@ mod formats;
 mod links;
 mod plan;
 mod replays;
+mod rtp;
 mod shared;
 mod write;
