@@ -162,6 +162,19 @@ impl Finding {
         }
     }
 
+    /// The flow's service unless something better is told; nothing if that is 0.
+    #[inline(always)]
+    pub const fn meanwhile(service: u16, evidence: Evidence) -> Self {
+        Self {
+            answer: if service == 0 {
+                Answer::Nothing
+            } else {
+                Answer::Meanwhile
+            },
+            ..Self::flow(service, evidence)
+        }
+    }
+
     /// An answer without a service.
     #[inline(always)]
     pub const fn only(answer: Answer, evidence: Evidence) -> Self {
@@ -239,6 +252,7 @@ impl Reply {
     const FIRST: u64 = 1 << 40;
     const GATHERING: u64 = 1 << 41;
     const SENDER_SHIFT: u32 = 42;
+    const NEWS: u64 = 1 << 44;
 
     /// That the payload must be looked at, and what is known of its flow.
     #[inline(always)]
@@ -247,6 +261,23 @@ impl Reply {
         let gathering = if gathering { Self::GATHERING } else { 0 };
         let sender = (sender as u64) << Self::SENDER_SHIFT;
         Self(Self::UNASKED.0 | within as u64 | sender | first | gathering)
+    }
+
+    /// The same, being the first of its second, or something new.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn news(self) -> Self {
+        if self.names_service() {
+            Self(self.0 | Self::NEWS)
+        } else {
+            self
+        }
+    }
+
+    /// Whether it is the first of its second, or something new.
+    #[inline(always)]
+    pub(crate) const fn is_news(self) -> bool {
+        self.0 & Self::NEWS != 0
     }
 
     /// Of [`Answer::Look`]: who sent the packet.
@@ -293,6 +324,14 @@ impl Reply {
     #[inline(always)]
     pub const fn is_certain(self) -> bool {
         self.0 & Self::LIKELY == 0
+    }
+
+    /// The same service, unless something better is told.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn meanwhile(self) -> Self {
+        let answer = (Answer::Meanwhile as u64) << Self::ANSWER_SHIFT;
+        Self(self.0 & (Self::WHAT | Self::LIKELY) | answer)
     }
 
     /// The same, by evidence that may not drop.

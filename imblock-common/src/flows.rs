@@ -544,6 +544,46 @@ pub fn hold<S: Slots>(slots: S, number: u32, key: &FlowKey, state: FlowState) {
     });
 }
 
+/// What was seen of RTP in a direction of a held flow; nothing yet if the entry is another flow's.
+#[inline(always)]
+pub fn trace<S: Slots>(slots: S, number: u32, key: &FlowKey, direction: Direction) -> RtpTrace {
+    let trace = slots.entry(number, |entry| {
+        if entry.key == *key {
+            let [sent, received] = entry.rtp;
+            match direction {
+                Direction::Sent => sent,
+                Direction::Received => received,
+            }
+        } else {
+            RtpTrace::default()
+        }
+    });
+    trace.unwrap_or_default()
+}
+
+/// Writes down what was seen of RTP in a direction, and holds the flow for it.
+#[inline(always)]
+pub fn watch<S: Slots>(
+    slots: S,
+    number: u32,
+    key: &FlowKey,
+    direction: Direction,
+    trace: RtpTrace,
+) {
+    let _ = slots.entry(number, |entry| {
+        if entry.key != *key {
+            entry.state = FlowState::WATCHED.0;
+            entry.key = *key;
+            entry.rtp = [RtpTrace::default(); 2];
+        }
+        let [sent, received] = &mut entry.rtp;
+        match direction {
+            Direction::Sent => *sent = trace,
+            Direction::Received => *received = trace,
+        }
+    });
+}
+
 /// The state of a held flow; nothing is known if the entry is another flow's.
 #[inline(always)]
 pub fn state<S: Slots>(slots: S, number: u32, key: &FlowKey) -> FlowState {

@@ -3,13 +3,21 @@
 //! Invariant: each type is `repr(C)` plain data without padding (the derive refuses any), its size
 //! is asserted, and a change of meaning or layout raises [`ABI`].
 
+mod calls;
+mod hops;
+mod stun;
+
 use bytemuck::{Pod, Zeroable};
+
+pub use calls::{CallServices, Generic, Generics};
+pub use hops::HopRule;
+pub use stun::StunAttributes;
 
 use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
 /// Version of everything in this file. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -44,6 +52,14 @@ pub mod maps {
     pub const REMOTE_GATES: &str = "REMOTE_GATES";
     /// [`super::NameKey`] to the number of the service of that name, both halves in one trie.
     pub const NAMES: &str = "NAMES";
+    /// One [`super::StunAttributes`] a half.
+    pub const STUN: &str = "STUN";
+    /// One [`super::Generics`] a half.
+    pub const GENERICS: &str = "GENERICS";
+    /// One [`super::CallServices`] a half.
+    pub const CALLS: &str = "CALLS";
+    /// One [`super::HopRule`] a half.
+    pub const HOP_RULES: &str = "HOP_RULES";
     /// One [`super::Name`] a half and group.
     pub const GROUP_NAMES: &str = "GROUP_NAMES";
     /// One [`super::Name`] a service number.
@@ -63,8 +79,13 @@ pub mod maps {
     /// One packet counter a view, outcome and CPU.
     pub const FRAMES: &str = "FRAMES";
 
+    /// Buckets of [`crate::recent`].
+    pub const RECENT: &str = "RECENT";
+    /// Buckets of [`crate::hops`].
+    pub const HOPS: &str = "HOPS";
+
     /// Every map, in the order above.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 23] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -73,6 +94,10 @@ pub mod maps {
         REMOTES,
         REMOTE_GATES,
         NAMES,
+        STUN,
+        GENERICS,
+        CALLS,
+        HOP_RULES,
         GROUP_NAMES,
         SERVICE_NAMES,
         TOTALS,
@@ -82,6 +107,8 @@ pub mod maps {
         HEADS,
         OVERFLOW,
         FRAMES,
+        RECENT,
+        HOPS,
     ];
 }
 

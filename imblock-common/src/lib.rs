@@ -14,15 +14,18 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod buckets;
 pub mod content;
 pub mod decide;
 pub mod flows;
+pub mod hops;
 pub mod hosts;
 pub mod identify;
 pub mod layout;
 pub mod orient;
 pub mod packet;
 pub mod parse;
+pub mod recent;
 pub mod record;
 mod sighting;
 pub mod stream;
@@ -39,7 +42,7 @@ pub use packet::{Bytes, Packet};
 pub use parse::{Segment, Transport, Unparsed};
 pub use record::{Extent, Judgement, Outcome};
 pub use sighting::Sighting;
-pub use tables::{Counters, Tables};
+pub use tables::{Counters, Memory, Tables};
 
 /// Judges one Ethernet frame: the whole way of a packet but for the counting.
 ///
@@ -87,6 +90,9 @@ pub fn sight<P: Packet, T: Tables>(
 pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
     if told.names_service() {
         let verdict = decide::decide(about, told, tables);
+        if verdict == Verdict::Dropped && about.begins() {
+            identify::context::refused(about, told, tables);
+        }
         Judgement::identified(about, told, verdict)
     } else {
         Judgement::unjudged(Outcome::Unidentified)

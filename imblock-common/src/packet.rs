@@ -1,8 +1,8 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
 use crate::Tables;
-use crate::content::{Finding, Reply, Scene};
-use crate::identify::Question;
+use crate::content::{Finding, Payload, Reply, Scene};
+use crate::identify::{Question, rtp};
 use crate::stream::{self, Head, HeadBytes, Piece, Source};
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
@@ -39,6 +39,13 @@ pub trait Bytes: Copy {
 
 /// One frame.
 pub trait Packet: Source {
+    /// The payload's [`rtp::RtpHeader`], packed; 0 if it is no RTP. In the kernel, a function of its
+    /// own.
+    #[inline(always)]
+    fn rtp(self, payload: Payload) -> u64 {
+        rtp::looks_like_rtp(self, payload).map_or(0, rtp::RtpHeader::pack)
+    }
+
     /// Gathers a segment of a hello that goes on in another one. In the kernel, a function of its
     /// own.
     #[inline(always)]

@@ -88,6 +88,12 @@ impl Sighting {
         }
     }
 
+    /// Whether the local host begins a connection.
+    #[inline(always)]
+    pub(crate) const fn calls(&self) -> bool {
+        self.begins() && matches!(self.direction(), Direction::Sent)
+    }
+
     #[inline(always)]
     pub(crate) const fn direction(&self) -> Direction {
         match self.about & Self::RECEIVED {

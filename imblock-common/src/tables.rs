@@ -1,12 +1,15 @@
-//! The questions that a judgement may ask, and the counters it may touch.
+//! The questions that a judgement may ask, the counters it may touch, and what it may remember.
 //!
-//! The kernel program answers from BPF maps, a replay from memory. Each home implements both
+//! The kernel program answers from BPF maps, a replay from memory. Each home implements all
 //! traits; nothing about a packet is decided in an implementation.
 
+use crate::buckets::{Buckets, Shape};
 use crate::flows;
 use crate::hosts::Slots;
-use crate::identify::flow;
-use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
+use crate::identify::{context, flow};
+use crate::layout::{
+    Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, NameKey, PortEntry,
+};
 use crate::stream::Head;
 use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
 
@@ -21,7 +24,7 @@ pub struct LivePolicy {
 }
 
 /// What a judgement may ask.
-pub trait Tables: Copy {
+pub trait Tables: Memory {
     /// The live policy. Asked once for a packet.
     fn policy(self) -> LivePolicy;
     /// What a port tells.
@@ -44,8 +47,37 @@ pub trait Tables: Copy {
     fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
         flow::step(about, reply, self)
     }
+    /// See [`flow::rtp`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn rtp_step(self, about: &Sighting, header: u64) -> Reply {
+        flow::rtp(about, header, self)
+    }
+    /// See [`context::caller`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn caller_step(self, about: &Sighting, reply: Reply) -> Reply {
+        context::caller(about, reply, self)
+    }
+    /// See [`context::hop`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn hop_step(self, about: &Sighting) -> Reply {
+        context::hop(about, self)
+    }
+    /// See [`context::note`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn note_step(self, about: &Sighting, told: Reply) {
+        context::note(about, told, self);
+    }
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
+    /// The service that alone uses a STUN attribute type, and whether that may drop; 0 and no for
+    /// none.
+    fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool);
+    /// The service that stands for a protocol; 0 for none.
+    fn generic(self, half: Half, generic: Generic) -> u16;
+    /// Whether a service can be called with.
+    fn calls(self, half: Half, service: u16) -> bool;
+    /// When a host is on its way through the ports of a server.
+    fn hop_rule(self, half: Half) -> HopRule;
 }
 
 /// What a judgement may count.
@@ -62,4 +94,14 @@ pub trait Counters: Copy {
     fn hosts(self) -> impl Slots;
     /// Hands the record of all hosts that found no slot to `update`.
     fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord));
+}
+
+/// What a judgement may remember from one packet to the next, whichever CPU sees that.
+pub trait Memory: Copy {
+    /// What hosts have just talked to, see [`crate::recent`]; and the size of that table.
+    fn recent(self) -> (impl Buckets, Shape);
+    /// What hosts were refused, see [`crate::hops`]; and the size of that table.
+    fn hops(self) -> (impl Buckets, Shape);
+    /// The clock in seconds, from any beginning.
+    fn seconds(self) -> u32;
 }

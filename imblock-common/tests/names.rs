@@ -4,17 +4,18 @@
 use core::cell::Cell;
 use core::net::Ipv4Addr;
 
+use imblock_common::buckets::{self, Buckets};
 use imblock_common::flows;
-use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use imblock_common::layout::{Control, Generic, Half, HopRule, HostEntry, NameKey, PortEntry};
 use imblock_common::parse::{HTTP_HOST_MAX, HTTP_SEARCHED};
 use imblock_common::stream::Head;
 use imblock_common::tables::LivePolicy;
 use imblock_common::testkit::{
-    ClientHello, Frame, Layer, NoFlows, Random, World, dns_query, dns_query_tcp, http_request,
-    service, socks4_address, socks4_host, socks5_address, socks5_host,
+    ClientHello, Frame, Layer, NoBuckets, NoFlows, Random, World, dns_query, dns_query_tcp,
+    http_request, service, socks4_address, socks4_host, socks5_address, socks5_host,
 };
 use imblock_common::{
-    Action, Addr, Evidence, Judgement, Outcome, Tables, Transport, View, classify,
+    Action, Addr, Evidence, Judgement, Memory, Outcome, Tables, Transport, View, classify,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,6 +45,20 @@ fn judge(frame: &Frame) -> Judgement {
 struct Asked<'a> {
     flags: u32,
     key: &'a Cell<Option<NameKey>>,
+}
+
+impl Memory for Asked<'_> {
+    fn recent(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn hops(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn seconds(self) -> u32 {
+        0
+    }
 }
 
 impl Tables for Asked<'_> {
@@ -87,6 +102,22 @@ impl Tables for Asked<'_> {
 
     fn action(self, _: Half, _: u16, _: u16) -> Action {
         Action::Allow
+    }
+
+    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
+        (0, false)
+    }
+
+    fn generic(self, _: Half, _: Generic) -> u16 {
+        0
+    }
+
+    fn calls(self, _: Half, _: u16) -> bool {
+        false
+    }
+
+    fn hop_rule(self, _: Half) -> HopRule {
+        HopRule::COUNT
     }
 }
 

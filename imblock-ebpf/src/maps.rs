@@ -10,16 +10,22 @@ use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
 };
 use aya_ebpf::macros::btf_map;
+use imblock_common::buckets::{self, Buckets, Shape, WORDS};
 use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
-    ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostPrefix,
-    HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, RemoteGate,
-    SERVICES_MAX, ServiceTotals,
+    ActionCell, ActionRow, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
+    Half, HopRule, HostEntry, HostPrefix, HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
+    PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
-use imblock_common::{Action, Addr, Counters, Evidence, Reply, Sighting, Tables, Transport, Verdict, View};
+use imblock_common::{
+    Action, Addr, Counters, Evidence, Memory, Reply, Sighting, Tables, Transport, Verdict, View,
+    hops, recent,
+};
+
+use crate::steps;
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
 const SLOTS: usize = 16_384;
@@ -43,6 +49,14 @@ static REMOTE_GATES: Array<RemoteGate, HALVES> = Array::new();
 #[btf_map]
 static NAMES: LpmTrie<NameKey, u32, PREFIXES> = LpmTrie::new();
 #[btf_map]
+static STUN: Array<StunAttributes, HALVES> = Array::new();
+#[btf_map]
+static GENERICS: Array<Generics, HALVES> = Array::new();
+#[btf_map]
+static CALLS: Array<CallServices, HALVES> = Array::new();
+#[btf_map]
+static HOP_RULES: Array<HopRule, HALVES> = Array::new();
+#[btf_map]
 static GROUP_NAMES: Array<Name, { HALVES * GROUPS_MAX }> = Array::new();
 #[btf_map]
 static SERVICE_NAMES: Array<Name, SERVICES_MAX> = Array::new();
@@ -64,6 +78,14 @@ static HEADS: Array<Head, { stream::HEADS as usize }> = Array::new();
 static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 #[btf_map]
 static FRAMES: PerCpuArray<u64, { View::ALL.len() * OUTCOME_SLOTS as usize }> = PerCpuArray::new();
+
+/// In pages of its own, as `HOSTS`: a bucket is a cache line.
+#[btf_map]
+static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+#[btf_map]
+static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
 /// The maps above, as the classifier sees them.
 #[derive(Clone, Copy)]
@@ -137,7 +159,27 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
-        crate::steps::flow(about, reply)
+        Reply(steps::flow_step(about, reply.0))
+    }
+
+    #[inline(always)]
+    fn rtp_step(self, about: &Sighting, header: u64) -> Reply {
+        Reply(steps::rtp_step(about, header))
+    }
+
+    #[inline(always)]
+    fn caller_step(self, about: &Sighting, reply: Reply) -> Reply {
+        Reply(steps::caller_step(about, reply.0))
+    }
+
+    #[inline(always)]
+    fn hop_step(self, about: &Sighting) -> Reply {
+        Reply(steps::hop_step(about))
+    }
+
+    #[inline(always)]
+    fn note_step(self, about: &Sighting, told: Reply) {
+        steps::note_step(about, told.0);
     }
 
     #[inline(always)]
@@ -151,6 +193,89 @@ impl Tables for KernelMaps {
                 .get_unchecked(usize::from(service) & (SERVICES_MAX - 1))
         };
         ActionCell(cell).action()
+    }
+
+    #[inline(always)]
+    fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool) {
+        STUN.get(half.index())
+            .map_or((0, false), |known| known.service(attribute))
+    }
+
+    #[inline(always)]
+    fn generic(self, half: Half, generic: Generic) -> u16 {
+        GENERICS
+            .get(half.index())
+            .map_or(0, |generics| generics.service(generic))
+    }
+
+    #[inline(always)]
+    fn calls(self, half: Half, service: u16) -> bool {
+        CALLS
+            .get(half.index())
+            .is_some_and(|services| services.contains(service))
+    }
+
+    #[inline(always)]
+    fn hop_rule(self, half: Half) -> HopRule {
+        HOP_RULES.get(half.index()).copied().unwrap_or(HopRule::COUNT)
+    }
+}
+
+impl Memory for KernelMaps {
+    #[inline(always)]
+    fn recent(self) -> (impl Buckets, Shape) {
+        (SharedTable(&RECENT), shape(recent::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn hops(self) -> (impl Buckets, Shape) {
+        (SharedTable(&HOPS), shape(hops::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn seconds(self) -> u32 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        let now = unsafe { bpf_ktime_get_coarse_ns() };
+        (now / 1_000_000_000) as u32
+    }
+}
+
+#[inline(always)]
+fn shape(buckets: u32) -> Shape {
+    Shape {
+        buckets,
+        seed: KernelMaps.control().host_seed,
+    }
+}
+
+/// A table that all CPUs write to.
+#[derive(Clone, Copy)]
+struct SharedTable<const N: usize>(&'static Array<[u64; WORDS], N, { BPF_F_MMAPABLE as usize }>);
+
+impl<const N: usize> Buckets for SharedTable<N> {
+    #[inline(always)]
+    fn bucket(self, number: u32) -> Option<impl buckets::Bucket> {
+        self.0.get_ptr_mut(number).map(SharedBucket)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SharedBucket(*mut [u64; WORDS]);
+
+impl buckets::Bucket for SharedBucket {
+    #[inline(always)]
+    fn load(self, place: usize) -> u64 {
+        let word = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: within the bucket by the mask, and aligned. Volatile, so that it is one load of
+        // the whole word whoever writes to it.
+        unsafe { word.read_volatile() }
+    }
+
+    #[inline(always)]
+    fn store(self, place: usize, word: u64) {
+        let to = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: as in `load`.
+        unsafe { to.write_volatile(word) };
     }
 }
 
@@ -226,7 +351,7 @@ impl flows::Slots for KernelFlows {
 
     #[inline(always)]
     fn claim(self, hash: u64, shape: flows::Shape, why: Claim) -> u32 {
-        crate::steps::claim_flow(hash, shape, why)
+        steps::claim_flow(hash, shape, why)
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{
     bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::content::{Reply, Scene};
+use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
 use imblock_common::{Bytes, Packet, Tables};
 
@@ -171,6 +171,11 @@ impl Packet for XdpPacket<'_> {
     }
 
     #[inline(always)]
+    fn rtp(self, payload: Payload) -> u64 {
+        steps::rtp_of_xdp(self.ctx, payload)
+    }
+
+    #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
         steps::ask_xdp(self.ctx, question, scene)
     }
@@ -262,6 +267,11 @@ impl Packet for SkbPacket<'_> {
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
         steps::gather_skb(self.ctx, piece)
+    }
+
+    #[inline(always)]
+    fn rtp(self, payload: Payload) -> u64 {
+        steps::rtp_of_skb(self.ctx, payload)
     }
 
     #[inline(always)]

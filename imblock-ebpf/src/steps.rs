@@ -7,9 +7,10 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::content::{Finding, Reply, Scene};
+use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
-use imblock_common::identify::{Question, flow};
+use imblock_common::identify::rtp::{self, RtpHeader};
+use imblock_common::identify::{Question, context, flow};
 use imblock_common::stream::{self, Head, Piece};
 use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
 
@@ -23,6 +24,7 @@ pub fn ask_xdp(ctx: &XdpContext, question: Question, scene: &Scene) -> Reply {
     let ctx = ctx.as_ptr().cast();
     Reply(match question {
         Question::Name => xdp_name(ctx, place, about),
+        Question::Stun => xdp_stun(ctx, place, about),
     })
 }
 
@@ -33,7 +35,20 @@ pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
     let ctx = ctx.as_ptr().cast();
     Reply(match question {
         Question::Name => skb_name(ctx, place, about),
+        Question::Stun => skb_stun(ctx, place, about),
     })
+}
+
+/// The RTP header of a frame at XDP, packed.
+#[inline(always)]
+pub fn rtp_of_xdp(ctx: &XdpContext, payload: Payload) -> u64 {
+    xdp_rtp(ctx.as_ptr().cast(), payload.at as u64, payload.end as u64)
+}
+
+/// The RTP header of a frame at TC egress, packed.
+#[inline(always)]
+pub fn rtp_of_skb(ctx: &TcContext, payload: Payload) -> u64 {
+    skb_rtp(ctx.as_ptr().cast(), payload.at as u64, payload.end as u64)
 }
 
 /// Gathers a segment at XDP.
@@ -58,12 +73,6 @@ fn sequence(piece: &Piece) -> u64 {
     piece.sequence as u64 | (piece.begins as u64) << 32
 }
 
-/// See [`flow::step`].
-#[inline(always)]
-pub fn flow(about: &Sighting, reply: Reply) -> Reply {
-    Reply(flow_step(about, reply.0))
-}
-
 /// Gives the verdict on a frame at XDP and counts it; whether it passes.
 #[inline(always)]
 pub fn conclude_xdp(ctx: &XdpContext, about: &Sighting, told: Reply, view: View) -> bool {
@@ -83,13 +92,65 @@ pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
     flow_claim(hash, size, why as u64) as u32
 }
 
+/// See [`flow::step`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn flow_step(about: *const Sighting, reply: u64) -> u64 {
+pub extern "C" fn flow_step(about: *const Sighting, reply: u64) -> u64 {
     // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
     // the caller's.
     match unsafe { about.as_ref() } {
         Some(about) => flow::step(about, Reply(reply), KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
+/// See [`flow::rtp`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn rtp_step(about: *const Sighting, header: u64) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => flow::rtp(about, header, KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
+/// See [`context::caller`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn caller_step(about: *const Sighting, reply: u64) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => context::caller(about, Reply(reply), KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
+/// See [`context::hop`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hop_step(about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => context::hop(about, KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
+/// See [`context::note`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn note_step(about: *const Sighting, told: u64) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => {
+            context::note(about, Reply(told), KernelMaps);
+            0
+        },
         None => Reply::NOTHING.0,
     }
 }
@@ -166,6 +227,32 @@ extern "C" fn skb_name(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn xdp_stun(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let scene = Scene::unpack([place, about]);
+    Question::Stun
+        .answer(XdpPacket::new(&XdpContext::new(ctx)), &scene, KernelMaps)
+        .reply()
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_rtp(ctx: *mut xdp_md, at: u64, end: u64) -> u64 {
+    if ctx.is_null() {
+        return 0;
+    }
+    let payload = Payload {
+        at: at as usize,
+        end: end as usize,
+    };
+    rtp::looks_like_rtp(XdpPacket::new(&XdpContext::new(ctx)), payload).map_or(0, RtpHeader::pack)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
 extern "C" fn xdp_gather(
     ctx: *mut xdp_md,
     place: u64,
@@ -177,6 +264,32 @@ extern "C" fn xdp_gather(
         return Reply::NOTHING.0;
     }
     gather(XdpPacket::new(&XdpContext::new(ctx)), place, about, flow, sequence)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_stun(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let scene = Scene::unpack([place, about]);
+    Question::Stun
+        .answer(SkbPacket::new(&TcContext::new(ctx)), &scene, KernelMaps)
+        .reply()
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_rtp(ctx: *mut __sk_buff, at: u64, end: u64) -> u64 {
+    if ctx.is_null() {
+        return 0;
+    }
+    let payload = Payload {
+        at: at as usize,
+        end: end as usize,
+    };
+    rtp::looks_like_rtp(SkbPacket::new(&TcContext::new(ctx)), payload).map_or(0, RtpHeader::pack)
 }
 
 #[unsafe(no_mangle)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use imblock::catalogue;
 use imblock::policy::plan::{EVERYONE, Plan, ports_by_service};
 use imblock::policy::{self, Claim, Policy, PolicySource, ServiceNumbers, Source, Surroundings};
-use imblock_common::layout::{ActionCell, HostEntry};
+use imblock_common::layout::{ActionCell, HopRule, HostEntry};
 use imblock_common::{Action, Transport};
 use proptest::prelude::*;
 
@@ -344,6 +344,34 @@ interfaces:
 }
 
 #[test]
+fn services_that_can_be_called_with_have_their_bit() {
+    let own = "services: [{ id: acme, name: Acme, category: im, calls: true }, { id: silent, name: S, category: im, calls: false }]";
+    let plan = compile(&format!("version: 1\nname: a\n{own}"));
+    let calls = |id| plan.calls.contains(plan.service(id).unwrap().number);
+    assert!(calls("acme") && calls("signal") && calls("whatsapp"));
+    assert!(!calls("silent") && !calls("irc") && !calls("stun"));
+    let numbers = [plan.generics.stun, plan.generics.rtp];
+    assert_eq!(
+        numbers,
+        ["stun", "rtp"].map(|id| plan.service(id).unwrap().number)
+    );
+}
+
+#[test]
+fn hops_are_counted_unless_the_policy_says_more() {
+    let plan = compile("version: 1\nname: a\n");
+    assert_eq!(plan.hops, HopRule::COUNT);
+    let plan = compile("version: 1\nname: a\nhops: { action: drop, for: 1h }\n");
+    assert_eq!(plan.hops.action(), Action::Drop);
+    let rule = HopRule {
+        action: Action::Drop as u32,
+        shut_seconds: 3_600,
+        ..HopRule::COUNT
+    };
+    assert_eq!(plan.hops, rule);
+}
+
+#[test]
 fn a_policy_prints_as_one_that_means_the_same() {
     let text = "
 version: 1
@@ -354,7 +382,8 @@ groups: { kids: [10.0.0.1, '2001:db8::/32'], '7': [] }
 protect: { ports: [tcp/22, udp/5000-5010], hosts: [10.0.0.2] }
 rules:
   - { services: [irc, 'category:p2p', 'status:live', all], groups: [kids, '7'], action: allow }
-services: [{ id: acme, name: Acme, category: voip, status: historic, ended: '2020', ports: [tcp/7], names: [Chat.Acme.example], prefixes: [10.7.0.0/16, '2001:db8::/32'], collateral: [{ port: tcp/7, breaks: echo }, { name: chat.acme.example, breaks: web }, { prefix: 10.7.0.0/16, breaks: mail }] }]
+services: [{ id: acme, name: Acme, category: voip, calls: true, status: historic, ended: '2020', ports: [tcp/7], names: [Chat.Acme.example], prefixes: [10.7.0.0/16, '2001:db8::/32'], collateral: [{ port: tcp/7, breaks: echo }, { name: chat.acme.example, breaks: web }, { prefix: 10.7.0.0/16, breaks: mail }] }]
+hops: { action: drop, within: 90s, for: 1h, after: 16 }
 limits: { hosts: 1, prefixes: 1000 }
 ";
     let ready = catalogue::POLICIES.iter().map(|(_, text)| *text);
@@ -383,9 +412,14 @@ fn the_hash_tells_plans_apart() {
         "protect: { hosts: [10.0.0.0/8] }",
         "protect: { ports: [tcp/22] }",
         "rules: [{ services: [irc], action: drop }]",
+        "hops: { action: drop }",
+        "hops: { within: 31s }",
+        "hops: { for: 1h }",
+        "hops: { after: 3 }",
         "limits: { hosts: 7 }",
         "services: [{ id: acme, name: Acme, category: im }]",
         "services: [{ id: acme, name: Acme, category: voip }]",
+        "services: [{ id: acme, name: Acme, category: voip, calls: true }]",
         "services: [{ id: acme, name: Acme, category: voip, names: [acme.example] }]",
         "services: [{ id: acme, name: Acme, category: voip, names: [chat.acme.example] }]",
         "services: [{ id: acme, name: Acme, category: voip, prefixes: [10.7.0.0/16] }]",
@@ -396,6 +430,8 @@ fn the_hash_tells_plans_apart() {
     assert_eq!(hashes.len(), variants.len());
     // Comments and the order of keys change nothing.
     assert_eq!(hash("# x\nlimits: {}"), hash(""));
+    let standard = "hops: { action: count, within: 30s, for: 5m, after: 2 }";
+    assert_eq!(hash(standard), hash(""));
     assert_eq!(compile("name: a\nversion: 1").hash(), hash(""));
 }
 

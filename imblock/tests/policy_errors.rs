@@ -218,7 +218,7 @@ ruels: []
       · ─────
       ╰────
      help: the keys here are version, name, interfaces, defaults, groups,
-           protect, rules, services, limits
+           protect, rules, services, hops, limits
     "#);
 }
 
@@ -527,6 +527,47 @@ services:
     7 │   - { id: acme-2, name: Acme, category: im }
       ·           ──────
       ╰────
+    "#);
+}
+
+#[test]
+fn hops_that_are_none() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+hops:
+  action: allow
+  within: 30
+  for: 25h
+  after: 0
+"#), @r#"
+     × unknown action `allow`
+      ╭─[office.yaml:4:11]
+    4 │   action: allow
+      ·           ─────
+      ╰────
+     help: it can be count or drop
+
+     × `hops.within: 30` is no duration from 1s to 1h
+      ╭─[office.yaml:5:11]
+    5 │   within: 30
+      ·           ──
+      ╰────
+     help: write 30s, 5m or 1h
+
+     × `hops.for: 25h` is no duration from 1s to 24h
+      ╭─[office.yaml:6:8]
+    6 │   for: 25h
+      ·        ───
+      ╰────
+     help: write 30s, 5m or 1h
+
+     × `hops.after: 0` is no number of ports from 1 to 16
+      ╭─[office.yaml:7:10]
+    7 │   after: 0
+      ·          ─
+      ╰────
+     help: it is how many other ports of the server may be tried before it is
+           shut
     "#);
 }
 

@@ -1,9 +1,10 @@
 //! The flow: what its earlier packets told, and the first payloads of a young one.
 
+use super::rtp::{self, RtpHeader, RtpTrace, Step};
 use super::{Question, port, prefix};
-use crate::content::{Answer, Reply, Scene, Sender};
+use crate::content::{Answer, Finding, Reply, Scene, Sender};
 use crate::flows::{self, Cell, Claim, EARLY, FlowState, Initiator, NOWHERE, Shape, Slots as _};
-use crate::layout::Control;
+use crate::layout::{Control, Generic};
 use crate::stream::Piece;
 use crate::tables::LivePolicy;
 use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
@@ -12,9 +13,23 @@ use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
 #[inline(always)]
 pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
     let known = tables.flow_step(about, Reply::UNASKED);
-    if !known.is(Answer::Look) {
-        return known;
+    let told = if known.is(Answer::Look) {
+        let reply = look(packet, about, known, tables);
+        tables.flow_step(about, reply)
+    } else if about.calls() && !known.names_service() {
+        tables.hop_step(about)
+    } else {
+        known
+    };
+    if told.is_news() {
+        tables.note_step(about, told);
     }
+    told
+}
+
+/// Asks the payload.
+#[inline(always)]
+fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables: T) -> Reply {
     let policy = about.policy();
     let scene = Scene {
         payload: about.payload(),
@@ -27,12 +42,13 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
         within: known.service(),
         half: policy.half,
     };
+    let sent = scene.direction == Direction::Sent;
     let mut reply = Reply::NOTHING;
-    if !known.is_gathering() || scene.direction == Direction::Received {
+    if !(sent && known.is_gathering()) {
         reply = content(packet, &scene, policy, tables);
     }
     let begins = reply.is(Answer::More);
-    if begins || known.is_gathering() && scene.direction == Direction::Sent {
+    if begins || sent && known.is_gathering() {
         let piece = Piece {
             scene,
             flow: about.key.hash(tables.flow_shape().seed),
@@ -41,7 +57,17 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
         };
         reply = packet.gather(&piece, tables);
     }
-    tables.flow_step(about, reply)
+    // Only what says nothing of itself may be RTP.
+    if reply.is_nothing() && scene.transport == Transport::Udp {
+        let header = packet.rtp(scene.payload);
+        if header != 0 {
+            reply = tables.rtp_step(about, header);
+        }
+    }
+    if reply.is(Answer::Meanwhile) {
+        reply = tables.caller_step(about, reply);
+    }
+    reply
 }
 
 /// Brings the flow table up to date with a packet, and says what is known of it. `reply` is what the
@@ -51,17 +77,7 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
 pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let shape = tables.flow_shape();
     let hash = about.key.hash(shape.seed);
-    let found = flows::find(tables.flows(), hash, shape);
-    let is_fresh = found.number == NOWHERE || about.begins() || found.cell.is_stale(shape);
-    let track = if is_fresh {
-        Track::fresh(about, found.number, hash, shape)
-    } else {
-        Track {
-            number: found.number,
-            cell: found.cell,
-            stored: found.cell,
-        }
-    };
+    let track = Track::of(about, hash, shape, tables);
     let state = if track.cell.is_held() {
         flows::state(tables.flows(), track.number, &about.key)
     } else {
@@ -94,12 +110,53 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     };
     let learned = learned(about, reply, told, state, tables);
     track.write_down(about, reply, learned, is_young, hash, shape, tables);
+    let told = if track.cell != track.cell.seen_at(shape.now) || learned != FlowState::WATCHED {
+        told.news()
+    } else {
+        told
+    };
     if is_young && about.remote_port().is_contested() && told.evidence_is(Evidence::Port) {
         // Several services share the port: what is said first decides.
         told.likely()
     } else {
         told
     }
+}
+
+/// Takes in what looks like a packet of an RTP stream, whose packed header is `header`: the flow is
+/// watched until it is one.
+#[inline(always)]
+pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
+    let Some(header) = RtpHeader::unpack(header) else {
+        return Reply::NOTHING;
+    };
+    let shape = tables.flow_shape();
+    let hash = about.key.hash(shape.seed);
+    let track = Track::of(about, hash, shape, tables);
+    let slots = tables.flows();
+    let direction = about.direction();
+    let mut before = RtpTrace::default();
+    if track.cell.is_held() {
+        if flows::state(slots, track.number, &about.key) != FlowState::WATCHED {
+            return Reply::NOTHING;
+        }
+        before = flows::trace(slots, track.number, &about.key, direction);
+    }
+    let (trace, step) = rtp::step(before, header);
+    if step == Step::Rtp {
+        let service = tables.generic(about.policy().half, Generic::Rtp);
+        return Finding::meanwhile(service, Evidence::Rtp).reply();
+    }
+    let number = if track.number == NOWHERE {
+        slots.claim(hash, shape, Claim::New)
+    } else {
+        track.number
+    };
+    if number != NOWHERE {
+        flows::watch(slots, number, &about.key, direction, trace);
+        flows::store(slots, number, track.cell.held());
+    }
+    Reply::NOTHING
 }
 
 /// What port and address tell, when nothing better does. The service is the one that is called:
@@ -182,6 +239,20 @@ struct Track {
 }
 
 impl Track {
+    /// Finds the flow, or begins it.
+    #[inline(always)]
+    fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
+        let found = flows::find(tables.flows(), hash, shape);
+        if found.number == NOWHERE || about.begins() || found.cell.is_stale(shape) {
+            return Self::fresh(about, found.number, hash, shape);
+        }
+        Self {
+            number: found.number,
+            cell: found.cell,
+            stored: found.cell,
+        }
+    }
+
     /// Of a flow that is seen for the first time, or after long silence, or that begins anew.
     #[inline(always)]
     const fn fresh(about: &Sighting, number: u32, hash: u64, shape: Shape) -> Self {

@@ -1,15 +1,17 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
+pub mod context;
 pub mod flow;
 pub(crate) mod name;
 mod port;
 mod prefix;
 mod question;
-pub(crate) mod rtp;
+pub mod rtp;
+pub mod stun;
 
 use crate::content::Reply;
 use crate::layout::Control;
-use crate::{Direction, Packet, Sighting, Tables};
+use crate::{Packet, Sighting, Tables};
 
 pub use question::Question;
 
@@ -111,9 +113,8 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     let by_port = port::finding(remote_port);
     // Who calls a listed port is told before anything is written down, and a port that can't be
     // anything else always: there, content is not worth a look.
-    let calls = about.begins() && about.direction() == Direction::Sent;
     let told = if by_port.names_service()
-        && (remote_port.is_final() || calls && !remote_port.is_contested())
+        && (remote_port.is_final() || about.calls() && !remote_port.is_contested())
     {
         by_port
     } else if about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {

@@ -259,7 +259,7 @@ const WORD: usize = 4;
 /// A word at a time and without a branch that depends on the name: that is cheap for the processor,
 /// and the verifier walks it once, not once for each length.
 #[inline(always)]
-fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<NameKey> {
+pub(super) fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<NameKey> {
     let end = packet.settle(host.end)?;
     let length = packet.settle(host.length)?;
     let letters = if length < 64 {

@@ -1,7 +1,7 @@
 //! The questions that a payload may be asked. In the kernel, each is a function that the verifier
 //! walks once.
 
-use super::name;
+use super::{name, stun};
 use crate::content::{Finding, Scene};
 use crate::{Bytes, Tables};
 
@@ -10,6 +10,8 @@ use crate::{Bytes, Tables};
 pub enum Question {
     /// Which name the client asks for.
     Name,
+    /// Whose STUN or TURN message it is.
+    Stun,
 }
 
 impl Question {
@@ -18,6 +20,7 @@ impl Question {
     pub fn answer<B: Bytes, T: Tables>(self, bytes: B, scene: &Scene, tables: T) -> Finding {
         match self {
             Self::Name => name::find(bytes, scene, tables),
+            Self::Stun => stun::find(bytes, scene, tables),
         }
     }
 }

@@ -10,6 +10,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 pub(crate) mod socks;
+pub(crate) mod stun;
 pub mod tls;
 mod transport;
 mod window;
@@ -24,6 +25,7 @@ pub use http::{HTTP_HOST_MAX, HTTP_SEARCHED};
 pub use ipv6::EXTENSIONS_MAX;
 pub use link::VLAN_DEPTH_MAX;
 pub use link::ethertype;
+pub use stun::STUN_ATTRIBUTES_MAX;
 pub use tls::TLS_EXTENSIONS_MAX;
 pub use transport::Body;
 

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
+use crate::buckets::{self, Buckets};
 use crate::flows::{self, Bucket, FlowEntry};
-use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use crate::layout::{Control, Generic, Generics, Half, HopRule, HostEntry, NameKey, PortEntry};
 use crate::stream::Head;
 use crate::tables::LivePolicy;
-use crate::{Action, Addr, Tables, Transport};
+use crate::{Action, Addr, Memory, Tables, Transport};
 
 /// Services of [`World::standard`].
 pub mod service {
@@ -33,11 +34,16 @@ pub mod service {
     /// tcp/0 and udp/0, the first entries of the port table. Everyone: drop.
     pub const ZERO: u16 = 8;
     /// `whatsapp.com`, `t.me`, and 198.51.100.64/26 with 2001:db8:ffff:64::/64. Everyone: drop.
-    /// Support: allow. Kids: count.
+    /// Support: allow. Kids: count. Also the STUN attributes 0x4000 to 0x4007, and likely 0xff03.
     pub const CHAT: u16 = 9;
     /// `calls.whatsapp.com`, inside what is of chat, and a suffix as long as may be:
-    /// [`super::LONGEST_SUFFIX`]. Everyone: count. Support: drop. Kids: allow.
+    /// [`super::LONGEST_SUFFIX`]. Everyone: count. Support: drop. Kids: allow. Also the STUN attribute
+    /// 0x8070.
     pub const CALLS: u16 = 10;
+    /// STUN that tells nothing else. Everyone: count.
+    pub const STUN: u16 = 11;
+    /// RTP that tells nothing else. Everyone: count.
+    pub const RTP: u16 = 12;
     /// tcp/65535 and udp/65535, the last entries; itself the last service number. Everyone: drop.
     /// Support: count. Kids: allow.
     pub const LAST: u16 = 511;
@@ -71,6 +77,13 @@ pub struct World {
     pub names: Vec<(&'static str, u16)>,
     /// Protocols that TLS clients offer, in lower case, and their services.
     pub protocols: Vec<(&'static str, u16)>,
+    /// STUN attribute types, from the first to the last: their service, and whether they are
+    /// certain.
+    pub stun: Vec<(u16, u16, u16, bool)>,
+    /// Services that stand for a protocol.
+    pub generics: Generics,
+    /// Services that can be called with.
+    pub calls: Vec<u16>,
 }
 
 impl World {
@@ -83,6 +96,12 @@ impl World {
             remotes: remotes(),
             names: names(),
             protocols: Vec::new(),
+            stun: stun(),
+            generics: Generics {
+                stun: service::STUN,
+                rtp: service::RTP,
+            },
+            calls: Vec::from([service::CHAT, service::CALLS]),
         }
     }
 
@@ -100,6 +119,12 @@ impl World {
             remotes: remotes(),
             names: names(),
             protocols: Vec::new(),
+            stun: stun(),
+            generics: Generics {
+                stun: service::STUN,
+                rtp: service::RTP,
+            },
+            calls: Vec::from([service::CHAT, service::CALLS]),
         }
     }
 
@@ -121,6 +146,20 @@ impl World {
             }
         }
         flags
+    }
+}
+
+impl Memory for &World {
+    fn recent(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn hops(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn seconds(self) -> u32 {
+        0
     }
 }
 
@@ -179,6 +218,56 @@ impl Tables for &World {
         let mut known = self.actions.iter();
         let found = known.find(|(of, what, _)| (*of, *what) == (group, service));
         found.map_or(Action::Allow, |(.., action)| *action)
+    }
+
+    fn stun_attribute(self, _: Half, attribute: u16) -> (u16, bool) {
+        let mut known = self.stun.iter();
+        let found = known.find(|(first, last, ..)| (*first..=*last).contains(&attribute));
+        found.map_or((0, false), |(.., service, certain)| (*service, *certain))
+    }
+
+    fn generic(self, _: Half, generic: Generic) -> u16 {
+        self.generics.service(generic)
+    }
+
+    fn calls(self, _: Half, service: u16) -> bool {
+        self.calls.contains(&service)
+    }
+
+    fn hop_rule(self, _: Half) -> HopRule {
+        HopRule::COUNT
+    }
+}
+
+/// A table without buckets: nothing is remembered.
+#[derive(Clone, Copy)]
+pub struct NoBuckets;
+
+impl NoBuckets {
+    /// Its size.
+    pub const SHAPE: buckets::Shape = buckets::Shape {
+        buckets: buckets::Shape::BUCKETS_MIN,
+        seed: 0,
+    };
+}
+
+impl Buckets for NoBuckets {
+    fn bucket(self, _: u32) -> Option<impl buckets::Bucket> {
+        None::<NoBucket>
+    }
+}
+
+/// What no table has.
+#[derive(Clone, Copy)]
+enum NoBucket {}
+
+impl buckets::Bucket for NoBucket {
+    fn load(self, _: usize) -> u64 {
+        match self {}
+    }
+
+    fn store(self, _: usize, _: u64) {
+        match self {}
     }
 }
 
@@ -259,6 +348,8 @@ fn actions() -> Vec<(u16, u16, Action)> {
         (service::ZERO, [Drop, Drop, Drop]),
         (service::CHAT, [Drop, Allow, Count]),
         (service::CALLS, [Count, Drop, Allow]),
+        (service::STUN, [Count, Count, Count]),
+        (service::RTP, [Count, Count, Count]),
         (service::LAST, [Drop, Count, Allow]),
     ];
     let groups = [group::EVERYONE, group::SUPPORT, group::KIDS];
@@ -320,5 +411,13 @@ fn names() -> Vec<(&'static str, u16)> {
         ("t.me", service::CHAT),
         ("calls.whatsapp.com", service::CALLS),
         (LONGEST_SUFFIX, service::CALLS),
+    ])
+}
+
+fn stun() -> Vec<(u16, u16, u16, bool)> {
+    Vec::from([
+        (0x4000, 0x4007, service::CHAT, true),
+        (0x8070, 0x8070, service::CALLS, true),
+        (0xff03, 0xff03, service::CHAT, false),
     ])
 }

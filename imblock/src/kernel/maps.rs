@@ -2,8 +2,8 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Name, NameKey, PolicyHeader,
-    PortTable, RemoteGate, ServiceTotals, maps,
+    ABI, ActionRow, CallServices, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord,
+    Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceTotals, maps,
 };
 
 use super::KernelError;
@@ -22,6 +22,9 @@ pub struct Maps {
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
     pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
+    pub(super) generics: Array<MapData, Wire<Generics>>,
+    pub(super) calls: Array<MapData, Wire<CallServices>>,
+    pub(super) hop_rules: Array<MapData, Wire<HopRule>>,
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
@@ -29,6 +32,8 @@ pub struct Maps {
     /// Programs are loaded after this is made, and name their maps by descriptor: it must stay open
     /// although nobody else asks for it.
     _host_slots: Map,
+    /// As above.
+    _unread: [Map; 3],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
@@ -55,11 +60,15 @@ impl Maps {
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
             names: typed(maps::NAMES, map(maps::NAMES)?)?,
+            generics: typed(maps::GENERICS, map(maps::GENERICS)?)?,
+            calls: typed(maps::CALLS, map(maps::CALLS)?)?,
+            hop_rules: typed(maps::HOP_RULES, map(maps::HOP_RULES)?)?,
             group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
             _host_slots: host_slots,
+            _unread: [map(maps::STUN)?, map(maps::RECENT)?, map(maps::HOPS)?],
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             _flow_cells: map(maps::FLOW_CELLS)?,

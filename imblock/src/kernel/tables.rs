@@ -69,6 +69,7 @@ impl Maps {
             .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
             .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
         self.write_groups(idle, plan)?;
+        self.write_calls(idle, plan)?;
         self.write_tries(idle, plan)?;
         self.write_service_names(plan)?;
         self.write_header(idle, header(plan, generation))?;
@@ -228,6 +229,25 @@ impl Maps {
                 .map_err(KernelError::map(maps::GROUP_NAMES, "write a group's name"))?;
         }
         Ok(())
+    }
+
+    fn write_calls(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        let index = half.index();
+        self.generics
+            .set(index, Wire(plan.generics), 0)
+            .map_err(KernelError::map(
+                maps::GENERICS,
+                "write the services that stand for a protocol",
+            ))?;
+        self.calls
+            .set(index, Wire(plan.calls), 0)
+            .map_err(KernelError::map(
+                maps::CALLS,
+                "write the services that can be called with",
+            ))?;
+        self.hop_rules
+            .set(index, Wire(plan.hops), 0)
+            .map_err(KernelError::map(maps::HOP_RULES, "write the rule for hops"))
     }
 
     fn read_groups(&self, half: Half, count: u32) -> Result<Vec<String>, KernelError> {

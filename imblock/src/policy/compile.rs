@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ActionCell, ActionRow, CallServices, Generics, HopRule, HostEntry, PortEntry, PortTable,
+    SERVICES_MAX,
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
@@ -16,6 +17,7 @@ use super::advice;
 use super::claims::Claims;
 use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
+use super::hops::Hops;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
@@ -76,6 +78,9 @@ pub(super) fn compile(
         prefixes,
         remotes: claims.remotes,
         names: claims.names,
+        generics: generics(&numbered),
+        calls: calls(&numbered),
+        hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
         warnings: Vec::new(),
     };
     plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &claims.clashes);
@@ -114,6 +119,27 @@ fn service_plans(numbered: &[Numbered<'_>]) -> Vec<ServicePlan> {
         .collect();
     plans.sort_by_key(|plan| plan.number);
     plans
+}
+
+/// The services that stand for a protocol, by their ids.
+fn generics(numbered: &[Numbered<'_>]) -> Generics {
+    let number = |id: &str| {
+        let mut known = numbered.iter();
+        let found = known.find(|(_, service)| service.id.as_str() == id);
+        found.map_or(0, |(number, _)| *number)
+    };
+    Generics {
+        stun: number("stun"),
+        rtp: number("rtp"),
+    }
+}
+
+/// The services that can be called with.
+fn calls(numbered: &[Numbered<'_>]) -> CallServices {
+    let mut calls = CallServices::default();
+    let known = numbered.iter().filter(|(_, service)| service.calls);
+    known.for_each(|(number, _)| calls.insert(*number));
+    calls
 }
 
 /// The table with the marks of what is never dropped.

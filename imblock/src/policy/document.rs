@@ -37,6 +37,7 @@ pub(super) struct PolicyDocument {
     pub(super) rules: Vec<Placed<RuleDocument>>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) services: Vec<ServiceDocument>,
+    pub(super) hops: Option<HopsDocument>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) limits: LimitsDocument,
 }
@@ -100,6 +101,7 @@ pub(super) struct ServiceDocument {
     pub(super) names: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) prefixes: Vec<Placed<String>>,
+    pub(super) calls: Option<bool>,
     pub(super) markers: Option<Placed<Vec<MarkerDocument>>>,
 }
 
@@ -139,6 +141,17 @@ struct LengthDocument {
     size: u8,
     order: Option<String>,
     plus: Option<i32>,
+}
+
+/// `hops`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HopsDocument {
+    pub(super) action: Option<Placed<String>>,
+    pub(super) within: Option<Placed<String>>,
+    #[serde(rename = "for")]
+    pub(super) shut: Option<Placed<String>>,
+    pub(super) after: Option<Placed<String>>,
 }
 
 /// `limits`.

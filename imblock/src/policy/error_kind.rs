@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use imblock_common::hops::AFTER_MAX;
 use imblock_common::layout::NAME_MAX;
 
 use super::domain::DomainFault;
@@ -166,6 +167,19 @@ pub enum PolicyErrorKind {
         /// The largest.
         most: u32,
     },
+    /// Not a duration, or one that is too long.
+    #[error("`hops.{key}: {text}` is no duration from 1s to {most}")]
+    BadDuration {
+        /// Of what.
+        key: &'static str,
+        /// What was typed.
+        text: String,
+        /// The longest.
+        most: String,
+    },
+    /// Not a number of ports.
+    #[error("`hops.after: {0}` is no number of ports from 1 to {AFTER_MAX}")]
+    HopsAfter(String),
     /// The prefixes don't fit in the table.
     #[error("the policy has {found} prefixes; `limits.prefixes: {limit}` leaves room for {}", limit / 2)]
     TooManyPrefixes {
@@ -250,6 +264,10 @@ impl PolicyErrorKind {
             Self::InTwoGroups { .. } => {
                 "a host has one group, that of the longest prefix around it; remove one of the two"
                     .into()
+            }
+            Self::BadDuration { .. } => "write 30s, 5m or 1h".into(),
+            Self::HopsAfter(_) => {
+                "it is how many other ports of the server may be tried before it is shut".into()
             }
             Self::TooManyPrefixes { found, .. } => format!(
                 "a new policy is written beside the old one, so the limit must be at least twice the number: `limits: {{ prefixes: {} }}`",

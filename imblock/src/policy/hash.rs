@@ -1,6 +1,7 @@
 //! The hash of a plan: equal for equal tables, on every box and in every version.
 
 use imblock_common::Side;
+use imblock_common::layout::{Generics, HopRule};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ use super::plan::{
 };
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 2";
+const ENCODING: &str = "imblock plan 3";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -29,6 +30,9 @@ impl Plan {
             prefixes,
             remotes,
             names,
+            generics,
+            calls,
+            hops,
             warnings: _,
         } = self;
         let mut hash = Hasher::default();
@@ -50,6 +54,23 @@ impl Plan {
         hash.list(prefixes, Hasher::prefix);
         hash.list(remotes, Hasher::remote);
         hash.list(names, Hasher::suffix);
+        let Generics { stun, rtp } = generics;
+        hash.list(&[*stun, *rtp], |hash, service| {
+            hash.bytes(&service.to_be_bytes());
+        });
+        hash.list(&calls.0, |hash, word| hash.bytes(&word.to_be_bytes()));
+        let HopRule {
+            within_seconds,
+            shut_seconds,
+            after,
+            action,
+        } = hops;
+        hash.list(
+            &[within_seconds, shut_seconds, after, action],
+            |hash, word| {
+                hash.bytes(&word.to_be_bytes());
+            },
+        );
         hash.0.finalize().into()
     }
 }

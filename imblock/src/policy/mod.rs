@@ -1,7 +1,7 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
 //! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
-//! are in `words`, `selector`, `net` and `domain`) → `compile`, with `claims` and `advice` → `plan` (the exact tables), with
+//! are in `words`, `selector`, `net`, `domain` and `hops`) → `compile`, with `claims` and `advice` → `plan` (the exact tables), with
 //! `hash`. What goes wrong is an `error`, told by `report`. Only `document` knows YAML; nothing here
 //! touches the system but for reading the file.
 
@@ -13,6 +13,7 @@ mod domain;
 mod error;
 mod error_kind;
 mod hash;
+mod hops;
 mod model;
 mod net;
 pub mod numbers;
@@ -27,6 +28,7 @@ pub use compile::Surroundings;
 pub use domain::{DOMAIN_MAX, Domain, DomainFault};
 pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
+pub use hops::Hops;
 pub use model::{Claim, Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;

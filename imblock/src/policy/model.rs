@@ -15,6 +15,7 @@ use super::document;
 use super::domain::Domain;
 use super::error::{PolicyError, PolicyErrors};
 use super::error_kind::PolicyErrorKind;
+use super::hops::Hops;
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits};
 use super::reader::Reader;
@@ -45,6 +46,8 @@ pub struct Policy {
     pub(super) rules: Vec<Rule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) services: Vec<Service>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hops: Option<Hops>,
     pub(super) limits: Limits,
     #[serde(skip)]
     pub(super) name_at: Span,
@@ -118,6 +121,9 @@ pub struct Service {
     /// Remote addresses that tell it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<IpNet>,
+    /// Whether it can be called with: STUN and RTP soon after its traffic are its own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub calls: bool,
     /// What else these ports, names and addresses carry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collateral: Vec<Collateral>,
@@ -212,6 +218,11 @@ impl Policy {
         &self.services
     }
 
+    /// What is done about hosts that go from port to port.
+    pub fn hops(&self) -> Option<Hops> {
+        self.hops
+    }
+
     /// Sizes of the tables.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -266,6 +277,14 @@ fn groups_as_map<S: Serializer>(groups: &[Group], to: S) -> Result<S::Ok, S::Err
         map.serialize_entry(&group.name, &group.prefixes)?;
     }
     map.end()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[expect(

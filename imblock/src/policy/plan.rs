@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use imblock_common::layout::{ActionRow, Control, HostEntry, PortEntry, PortTable};
+use imblock_common::layout::{
+    ActionRow, CallServices, Control, Generics, HopRule, HostEntry, PortEntry, PortTable,
+};
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,12 @@ pub struct Plan {
     pub remotes: Vec<RemotePlan>,
     /// Names that belong to a service. No name twice.
     pub names: Vec<NamePlan>,
+    /// Services that stand for a protocol.
+    pub generics: Generics,
+    /// Services that can be called with.
+    pub calls: CallServices,
+    /// When a host is on its way through the ports of a server, and what is done about it.
+    pub hops: HopRule,
     /// What the operator should know: collateral, rules without effect, evidence that is not used.
     pub warnings: Vec<String>,
 }

@@ -17,6 +17,7 @@ use super::document::{
 use super::domain::Domain;
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
+use super::hops::Hops;
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan, Limits};
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The meaning of a word that may be missing.
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         word: Option<&Placed<String>>,
         parse: impl Fn(&str) -> Result<T, PolicyErrorKind>,
@@ -110,6 +111,7 @@ impl<'a> Reader<'a> {
             protect,
             rules,
             services,
+            hops,
             limits,
         } = document;
         if version.value != VERSION {
@@ -133,6 +135,7 @@ impl<'a> Reader<'a> {
                 hosts: self.words(&protect.hosts, net::prefix),
             },
             rules: self.rules(&rules, &groups, &[&services, catalogue]),
+            hops: hops.map(|hops| Hops::read(self, &hops)),
             limits_at: limits_place(&limits),
             name_at: name.at,
             limits: self.limits(&limits),
@@ -290,6 +293,7 @@ impl<'a> Reader<'a> {
             ports,
             names,
             prefixes,
+            calls: document.calls.unwrap_or(false),
             collateral,
             default,
             notes: document.notes,

@@ -213,6 +213,12 @@ pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
     }
 }
 
+/// What `hops` does.
+pub(super) fn hop_action(text: &str) -> Result<Action, PolicyErrorKind> {
+    let actions = [Action::Count, Action::Drop];
+    one_of("action", text, &["count", "drop"], &actions)
+}
+
 fn one_of<T: Copy>(
     what: &'static str,
     text: &str,

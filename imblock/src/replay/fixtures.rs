@@ -1,7 +1,8 @@
 //! Small plans for unit tests.
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ActionCell, ActionRow, CallServices, Generics, HopRule, HostEntry, PortEntry, PortTable,
+    SERVICES_MAX,
 };
 use imblock_common::{Action, Transport};
 
@@ -31,6 +32,9 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        generics: Generics { stun: STUN, rtp: 0 },
+        calls: CallServices::default(),
+        hops: HopRule::COUNT,
         warnings: Vec::new(),
     }
 }

@@ -11,15 +11,20 @@ use imblock_common::flows::{
 };
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
-    OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
+    ABI, ActionCell, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES, Half,
+    HopRule, HostEntry, HostRecord, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX,
+    ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
-use imblock_common::{Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View};
+use imblock_common::{
+    Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View, hops, recent,
+};
 
+mod memory;
 mod prefixes;
 
+use memory::{SharedWords, shared_words};
 use prefixes::{Names, Prefixes};
 
 use crate::policy::Plan;
@@ -50,6 +55,12 @@ pub struct MemoryTables {
     heads: RefCell<Vec<Head>>,
     flow_cells: Box<[Cell<Bucket>]>,
     flows: Box<[Cell<FlowEntry>]>,
+    stun: Box<StunAttributes>,
+    generics: Generics,
+    calls: CallServices,
+    hop_rule: HopRule,
+    recent: SharedWords,
+    hops: SharedWords,
 }
 
 /// Nanoseconds.
@@ -95,6 +106,12 @@ impl MemoryTables {
             heads: RefCell::new(Vec::new()),
             flow_cells: cells(size(flow_cells / WAYS), Bucket::default()),
             flows: cells(size(flow_cells), FlowEntry::default()),
+            stun: Box::new(StunAttributes::zeroed()),
+            generics: plan.generics,
+            calls: plan.calls,
+            hop_rule: plan.hops,
+            recent: shared_words(recent::BUCKETS),
+            hops: shared_words(hops::BUCKETS),
         }
     }
 
@@ -223,6 +240,22 @@ impl Tables for &MemoryTables {
     fn action(self, _half: Half, group: u16, service: u16) -> Action {
         let cell = self.action_cell(group, service).map_or(0, Cell::get);
         ActionCell(cell).action()
+    }
+
+    fn stun_attribute(self, _half: Half, attribute: u16) -> (u16, bool) {
+        self.stun.service(attribute)
+    }
+
+    fn generic(self, _half: Half, generic: Generic) -> u16 {
+        self.generics.service(generic)
+    }
+
+    fn calls(self, _half: Half, service: u16) -> bool {
+        self.calls.contains(service)
+    }
+
+    fn hop_rule(self, _half: Half) -> HopRule {
+        self.hop_rule
     }
 }
 

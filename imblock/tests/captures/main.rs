@@ -11,5 +11,6 @@ mod hellos;
 mod links;
 mod plan;
 mod replays;
+mod rtp;
 mod shared;
 mod write;

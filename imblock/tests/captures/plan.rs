@@ -2,7 +2,9 @@
 
 use imblock::policy::Plan;
 use imblock::policy::plan::{EVERYONE, Limits, ServicePlan};
-use imblock_common::layout::{ActionCell, ActionRow, PortEntry, PortTable, SERVICES_MAX};
+use imblock_common::layout::{
+    ActionCell, ActionRow, CallServices, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX,
+};
 use imblock_common::{Action, Transport};
 
 /// IRC on tcp/6667 is dropped, STUN on udp/3478 counted, XMPP on tcp/5222 allowed.
@@ -24,6 +26,9 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        generics: Generics::default(),
+        calls: CallServices::default(),
+        hops: HopRule::COUNT,
         warnings: Vec::new(),
     };
     for (number, (id, category, transport, port, action)) in (1..).zip(services) {

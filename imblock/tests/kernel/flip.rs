@@ -33,9 +33,7 @@ fn policy(turned: bool) -> World {
             (elsewhere, good, Action::Drop),
         ],
         hosts: vec![("10.0.0.0".parse().unwrap(), 8, entry)],
-        remotes: Vec::new(),
-        names: Vec::new(),
-        protocols: Vec::new(),
+        ..World::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use imblock::policy::Plan;
 use imblock::policy::plan::{EVERYONE, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan};
 use imblock_common::layout::{
-    ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ActionCell, ActionRow, CallServices, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
 };
 use imblock_common::testkit::{Random, World};
 use imblock_common::{Action, Transport};
@@ -54,8 +54,20 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),
+        generics: world.generics,
+        calls: calls(world),
+        hops: HopRule::COUNT,
         warnings: Vec::new(),
     }
+}
+
+fn calls(world: &World) -> CallServices {
+    let mut calls = CallServices::default();
+    world
+        .calls
+        .iter()
+        .for_each(|service| calls.insert(*service));
+    calls
 }
 
 fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {

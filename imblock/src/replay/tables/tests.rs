@@ -6,7 +6,7 @@ use imblock_common::hosts::{self, Arrival, HostKey, Shape};
 use imblock_common::layout::{ActionCell, Control, HostEntry};
 use imblock_common::record::{self, Judgement};
 use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
-use imblock_common::{Tables, Transport, Verdict, View};
+use imblock_common::{Memory, Tables, Transport, Verdict, View};
 use proptest::prelude::*;
 
 use super::*;
@@ -155,6 +155,38 @@ fn flags_and_clock_are_what_was_set() {
 }
 
 /// A frame that was identified, from one of a few hosts.
+#[test]
+fn what_is_remembered_ages_with_the_clock() {
+    let tables = MemoryTables::new(&plan());
+    let (host, server) = (addr("10.0.0.5"), addr("198.51.100.7"));
+    let pair = |port| hops::Pair {
+        host: &host,
+        server: &server,
+        port,
+    };
+    let rule = (&tables).hop_rule(HALF);
+    let at = |second: u64| {
+        tables.set_now(second * SECOND);
+        (&tables).seconds()
+    };
+    let (buckets, shape) = (&tables).recent();
+    recent::note(buckets, shape, &host, IRC, at(100));
+    assert_eq!(recent::lately(buckets, shape, &host, at(130), 30), IRC);
+    assert_eq!(recent::lately(buckets, shape, &host, at(131), 30), 0);
+    let (buckets, shape) = (&tables).hops();
+    hops::refused(buckets, shape, pair(6667), IRC, at(100), rule);
+    let hop = |port, now| hops::attempt(buckets, shape, pair(port), now, rule);
+    assert_eq!(hop(443, at(131)), hops::Attempt::Unknown);
+    assert_eq!(hop(6667, at(130)), hops::Attempt::SamePort);
+    assert_eq!(
+        hop(443, at(130)),
+        hops::Attempt::Hop {
+            service: IRC,
+            ports_tried: 1
+        }
+    );
+}
+
 fn judgements() -> impl Strategy<Value = (Judgement, usize)> {
     let parts = (0..6_u8, any::<bool>(), 1..4_u16, 0..4_usize, any::<bool>());
     (parts, 0..2_000_usize).prop_map(|((host, v6, service, verdict, sent), length)| {

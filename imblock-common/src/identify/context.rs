@@ -1,0 +1,76 @@
+//! What other flows of the same host tell: of a call whose packets name nobody, and of a connection
+//! that follows a refusal.
+
+use super::{Evidence, prefix};
+use crate::content::{Finding, Reply};
+use crate::hops::{self, Attempt, Pair};
+use crate::{Action, Sighting, Tables, recent};
+
+/// For so long, a call may be one of what the host has just talked to.
+const RECENT_SECONDS: u32 = 30;
+
+/// Whose call it may be that is set up (STUN) or goes on (RTP) without a name: whose address is
+/// called, else what the host talked to just before, which is only likely. `reply` if neither tells.
+#[inline(always)]
+pub fn caller<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
+    let by_prefix = prefix::finding(&about.key.remote(), about.policy(), tables);
+    if by_prefix.names_service() {
+        return by_prefix.meanwhile();
+    }
+    let (recent, shape) = tables.recent();
+    let now = tables.seconds();
+    match recent::lately(recent, shape, &about.key.local(), now, RECENT_SECONDS) {
+        0 => reply,
+        service => Finding::meanwhile(service, Evidence::Recent)
+            .reply()
+            .likely(),
+    }
+}
+
+/// Notes what a host talks to, if calls are made with it. A guess is no talk.
+#[inline(always)]
+pub fn note<T: Tables>(about: &Sighting, told: Reply, tables: T) {
+    if told.evidence_is(Evidence::Recent) || !tables.calls(about.policy().half, told.service()) {
+        return;
+    }
+    let (recent, shape) = tables.recent();
+    let now = tables.seconds();
+    recent::note(recent, shape, &about.key.local(), told.service(), now);
+}
+
+/// Sees a connection that begins in the light of what was refused before: a client that tries port
+/// after port. Counted; refused only when the policy shuts the server for it.
+#[inline(always)]
+pub fn hop<T: Tables>(about: &Sighting, tables: T) -> Reply {
+    let (hops, shape) = tables.hops();
+    let rule = tables.hop_rule(about.policy().half);
+    let (host, server) = (about.key.local(), about.key.remote());
+    let pair = Pair {
+        host: &host,
+        server: &server,
+        port: about.key.remote_port(),
+    };
+    match hops::attempt(hops, shape, pair, tables.seconds(), rule) {
+        Attempt::Shut { service } if rule.action() == Action::Drop => {
+            Finding::flow(service, Evidence::Hop).reply()
+        }
+        Attempt::Shut { service } | Attempt::Hop { service, .. } => {
+            Finding::flow(service, Evidence::Hop).reply().likely()
+        }
+        Attempt::Unknown | Attempt::SamePort => Reply::NOTHING,
+    }
+}
+
+/// Notes that a host was refused a connection: a messenger will try another port of the server.
+#[inline(always)]
+pub fn refused<T: Tables>(about: &Sighting, told: Reply, tables: T) {
+    let (hops, shape) = tables.hops();
+    let (host, server) = (about.key.local(), about.key.remote());
+    let pair = Pair {
+        host: &host,
+        server: &server,
+        port: about.key.remote_port(),
+    };
+    let rule = tables.hop_rule(about.policy().half);
+    hops::refused(hops, shape, pair, told.service(), tables.seconds(), rule);
+}
