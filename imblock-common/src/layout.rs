@@ -7,8 +7,16 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
-/// Version of everything in this file. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 3;
+mod marker;
+
+pub use marker::{
+    LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
+    MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, STUN_RANGES_MAX,
+    StunAttributes, StunRange, WINDOW_MAX,
+};
+
+/// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
+pub const ABI: u32 = 4;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -43,6 +51,12 @@ pub mod maps {
     pub const REMOTE_GATES: &str = "REMOTE_GATES";
     /// [`super::NameKey`] to the number of the service of that name, both halves in one trie.
     pub const NAMES: &str = "NAMES";
+    /// One [`super::MarkerSets`] a half and transport.
+    pub const MARKER_SETS: &str = "MARKER_SETS";
+    /// One [`super::Marker`] a half, transport and number.
+    pub const MARKERS: &str = "MARKERS";
+    /// One [`super::StunAttributes`] a half.
+    pub const STUN: &str = "STUN";
     /// One [`super::Name`] a half and group.
     pub const GROUP_NAMES: &str = "GROUP_NAMES";
     /// One [`super::Name`] a service number.
@@ -57,7 +71,7 @@ pub mod maps {
     pub const FRAMES: &str = "FRAMES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 17] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -66,6 +80,9 @@ pub mod maps {
         REMOTES,
         REMOTE_GATES,
         NAMES,
+        MARKER_SETS,
+        MARKERS,
+        STUN,
         GROUP_NAMES,
         SERVICE_NAMES,
         TOTALS,
@@ -149,6 +166,8 @@ impl Control {
     pub const HAS_NAMES: u32 = 4;
     /// Some service has prefixes: remote addresses must be looked up.
     pub const HAS_REMOTES: u32 = 8;
+    /// Some service has markers: payloads must be looked at.
+    pub const HAS_MARKERS: u32 = 16;
 }
 
 /// A name in UTF-8, padded with zeros.
@@ -378,13 +397,21 @@ impl RemoteGate {
 pub struct NameKey {
     /// [`Half::index`].
     pub half: u8,
+    /// [`NameKey::HOST`], [`NameKey::PROTOCOL`].
+    pub kind: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// The name, backwards, zeros behind it. Of a longer name the end, which is what matters.
     pub backwards: [u8; NameKey::LENGTH],
 }
 
 impl NameKey {
+    /// The name of a host.
+    pub const HOST: u8 = 0;
+    /// The name of an application protocol (ALPN): forwards, as it is, with zeros behind it, and
+    /// told only as a whole.
+    pub const PROTOCOL: u8 = 1;
+
     /// The most bytes of a name that are looked at, the dot included.
     pub const LENGTH: usize = 60;
     /// Bits in front of the name.
@@ -411,8 +438,28 @@ impl NameKey {
             bits,
             Self {
                 half,
-                reserved: [0; 3],
+                kind: Self::HOST,
+                reserved: [0; 2],
                 backwards,
+            },
+        ))
+    }
+
+    /// The key of an application protocol, and its prefix length. `None` if it is empty or leaves
+    /// no room for the zero behind it.
+    pub fn of_protocol(half: Half, protocol: &str) -> Option<(u32, Self)> {
+        let mut forwards = [0; Self::LENGTH];
+        forwards
+            .get_mut(..protocol.len())?
+            .copy_from_slice(protocol.as_bytes());
+        let fits = (1..Self::LENGTH).contains(&protocol.len());
+        fits.then_some((
+            Self::FULL_BITS,
+            Self {
+                half: if half.index() == 0 { 0 } else { 1 },
+                kind: Self::PROTOCOL,
+                reserved: [0; 2],
+                backwards: forwards,
             },
         ))
     }

@@ -4,7 +4,9 @@
 //! traits; nothing about a packet is decided in an implementation.
 
 use crate::hosts::Slots;
-use crate::layout::{Control, Counts, Half, HostEntry, HostRecord, NameKey, PortEntry};
+use crate::layout::{
+    Control, Counts, Half, HostEntry, HostRecord, Marker, MarkerSets, NameKey, PortEntry,
+};
 use crate::{Action, Addr, Evidence, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
@@ -29,6 +31,23 @@ pub trait Tables: Copy {
     fn remote(self, half: Half, addr: &Addr) -> u16;
     /// The service that the longest known suffix of a name belongs to; 0 for none.
     fn name(self, key: &NameKey) -> u16;
+    /// Hands `visit` the sets that say which markers fit a packet; `None` when there are none.
+    fn marker_sets<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R>;
+    /// Hands a marker to `visit`; `None` when there is none of this number.
+    fn marker<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R>;
+    /// The service that alone uses a STUN attribute type, and whether that may drop; 0 for none.
+    fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool);
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
 }

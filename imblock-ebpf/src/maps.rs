@@ -13,8 +13,8 @@ use aya_ebpf::macros::btf_map;
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostPrefix,
-    HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable, RemoteGate,
-    SERVICES_MAX, ServiceTotals,
+    HostRecord, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry,
+    PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes,
 };
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Tables, Transport, Verdict, View};
@@ -39,6 +39,12 @@ static REMOTES: LpmTrie<HostPrefix, u32, PREFIXES> = LpmTrie::new();
 static REMOTE_GATES: Array<RemoteGate, HALVES> = Array::new();
 #[btf_map]
 static NAMES: LpmTrie<NameKey, u32, PREFIXES> = LpmTrie::new();
+#[btf_map]
+static MARKER_SETS: Array<MarkerSets, { MarkerSets::LEN }> = Array::new();
+#[btf_map]
+static MARKERS: Array<Marker, { Marker::LEN }> = Array::new();
+#[btf_map]
+static STUN: Array<StunAttributes, HALVES> = Array::new();
 #[btf_map]
 static GROUP_NAMES: Array<Name, { HALVES * GROUPS_MAX }> = Array::new();
 #[btf_map]
@@ -103,6 +109,37 @@ impl Tables for KernelMaps {
     fn name(self, key: &NameKey) -> u16 {
         let key = Key::new(NameKey::FULL_BITS, *key);
         NAMES.get(&key).map_or(0, |service| *service as u16)
+    }
+
+    #[inline(always)]
+    fn marker_sets<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R> {
+        MARKER_SETS
+            .get(MarkerSets::index(half, transport))
+            .map(visit)
+    }
+
+    #[inline(always)]
+    fn marker<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R> {
+        MARKERS
+            .get(Marker::index(half, transport, number))
+            .map(visit)
+    }
+
+    #[inline(always)]
+    fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool) {
+        STUN.get(half.index())
+            .map_or((0, true), |known| known.service(attribute))
     }
 
     #[inline(always)]

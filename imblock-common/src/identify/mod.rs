@@ -1,5 +1,6 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
+mod marker;
 mod name;
 mod port;
 mod prefix;

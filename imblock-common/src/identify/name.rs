@@ -90,7 +90,8 @@ fn key<B: Bytes>(packet: B, half: Half, host: HostName) -> Option<NameKey> {
     };
     let mut key = NameKey {
         half: if half.index() == 0 { 0 } else { 1 },
-        reserved: [0; 3],
+        kind: NameKey::HOST,
+        reserved: [0; 2],
         backwards: [0; NameKey::LENGTH],
     };
     let (words, _) = key.backwards.as_chunks_mut::<WORD>();

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::alloc;
-use crate::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use crate::layout::{Control, Half, HostEntry, Marker, MarkerSets, NameKey, PortEntry};
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Tables, Transport};
 
@@ -151,6 +151,29 @@ impl Tables for &World {
         let known = self.names.iter().filter(|(suffix, _)| under(suffix));
         let longest = known.max_by_key(|(suffix, _)| suffix.len());
         longest.map_or(0, |(_, service)| *service)
+    }
+
+    fn marker_sets<R>(
+        self,
+        _: Half,
+        _: Transport,
+        _: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R> {
+        None
+    }
+
+    fn marker<R>(
+        self,
+        _: Half,
+        _: Transport,
+        _: u8,
+        _: impl FnOnce(&Marker) -> R,
+    ) -> Option<R> {
+        None
+    }
+
+    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
+        (0, true)
     }
 
     fn action(self, _: Half, group: u16, service: u16) -> Action {

@@ -1,0 +1,263 @@
+//! Bytes by which a payload tells its service: the markers of the policy.
+//!
+//! The sets leave the few markers that may fit, the most specific first; each is then held against
+//! the packet. A needle is searched for in slices, and a step is one marker and one slice, so that
+//! there is one loop whose cost has a limit: the verifier's as well as the packet's. A policy whose
+//! markers might need more steps does not compile, so the limit is never seen.
+
+use crate::content::{Answer, Finding, Payload, Scene};
+use crate::layout::{
+    MARKER_HEAD, MARKER_STEPS_MAX, Marker, MarkerSet, MarkerSets, NEEDLE_MAX, SEARCH_SLICE,
+};
+use crate::packet::MAX_OFFSET;
+use crate::{Bytes, Evidence, Tables};
+
+/// The service whose marker the payload bears. Gate: [`crate::layout::Control::HAS_MARKERS`].
+///
+/// A payload lies behind headers; of one with less than [`NEEDLE_MAX`] bytes in front of it the first
+/// places are not searched.
+#[inline(always)]
+pub(crate) fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
+    Finding::unpack(packed(bytes, scene, tables).unwrap_or(0))
+}
+
+/// See [`find`]; [`Finding::pack`]ed.
+#[inline(always)]
+fn packed<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Option<u64> {
+    let scene = &Scene {
+        payload: Payload {
+            at: bytes.settle(scene.payload.at)?,
+            end: scene.payload.end,
+        },
+        ..*scene
+    };
+    let candidates = tables.marker_sets(scene.half, scene.transport, |sets| {
+        candidates(bytes, scene, sets)
+    })??;
+    let mut number = 0;
+    let mut searched = 0;
+    let mut step = 0;
+    while step < MARKER_STEPS_MAX {
+        // Settled, lest the verifier tell apart what led to a step.
+        number = bytes.settle(number)?;
+        searched = bytes.settle(searched)?;
+        number = bytes.settle(candidates.next(number)?)?;
+        match judge(bytes, scene, number, searched, tables) {
+            MORE => searched += SEARCH_SLICE,
+            NO => {
+                number += 1;
+                searched = 0;
+            }
+            found => return Some(found),
+        }
+        step += 1;
+    }
+    None
+}
+
+/// The marker is not there.
+const NO: u64 = 0;
+/// The marker may be there: its needle was not found yet. Not a packed finding.
+const MORE: u64 = 1;
+
+/// The markers that fit the payload's first bytes, its length and its place in the flow.
+#[inline(always)]
+fn candidates<B: Bytes>(bytes: B, scene: &Scene, sets: &MarkerSets) -> Option<MarkerSet> {
+    let length = scene.payload.length();
+    if length == 0 {
+        return None;
+    }
+    let place = MarkerSets::place(scene.sender as u8, scene.first, scene.within != 0);
+    let head = word(bytes, scene.payload, 0)?.to_le_bytes();
+    let [first, rest @ ..] = head;
+    let mut left = sets
+        .get(0, first)
+        .and(sets.get(MarkerSets::PLACE, place))
+        .and(sets.get(MarkerSets::LENGTH, MarkerSets::length(length)));
+    if left.is_empty() {
+        return None;
+    }
+    let mut position = 1;
+    for byte in rest {
+        left = left.and(sets.get(position, byte));
+        position += 1;
+    }
+    (!left.is_empty()).then_some(left)
+}
+
+/// Holds one marker against a packet that the sets found fit for it; of its needle's places one
+/// slice, behind the first `searched`. [`NO`], [`MORE`] or a packed finding.
+#[inline(always)]
+fn judge<B: Bytes, T: Tables>(
+    bytes: B,
+    scene: &Scene,
+    number: usize,
+    searched: usize,
+    tables: T,
+) -> u64 {
+    let [number, ..] = number.to_le_bytes();
+    let judged = tables.marker(scene.half, scene.transport, number, |marker| {
+        if fits(bytes, scene, marker).is_none() {
+            return NO;
+        }
+        match search(bytes, scene.payload, marker, searched) {
+            Search::Found => finding(marker),
+            Search::Nothing => NO,
+            Search::More => MORE,
+        }
+    });
+    judged.unwrap_or(NO)
+}
+
+/// What a marker that was found tells.
+#[inline(always)]
+const fn finding(marker: &Marker) -> u64 {
+    let answer = if marker.has(Marker::WITHIN) {
+        Answer::Packet
+    } else {
+        Answer::Flow
+    };
+    let finding = Finding {
+        answer,
+        service: marker.service,
+        evidence: Evidence::Marker,
+        certain: !marker.has(Marker::UNCERTAIN),
+    };
+    finding.pack()
+}
+
+/// Nothing but `Some` if everything about a marker fits but its needle. Each question ends the way by
+/// itself: a sum of answers would keep the ways apart for the verifier.
+#[inline(always)]
+fn fits<B: Bytes>(bytes: B, scene: &Scene, marker: &Marker) -> Option<()> {
+    let payload = scene.payload;
+    let length = payload.length();
+    must(usize::from(marker.shortest) <= length && length <= usize::from(marker.longest))?;
+    must(!marker.has(Marker::WITHIN) || marker.service == scene.within)?;
+    if marker.flags & (Marker::PORTS_ONLY | Marker::PORTS_NOT) != 0 {
+        ports_fit(scene, marker)?;
+    }
+    let mut at = MARKER_HEAD;
+    for expected in &marker.pattern {
+        // Most patterns end within what the sets know.
+        if at >= usize::from(marker.reach) {
+            break;
+        }
+        must(expected.difference(word(bytes, payload, at)?) == 0)?;
+        at += 8;
+    }
+    if marker.length_size != 0 {
+        length_fits(bytes, payload, marker)?;
+    }
+    if marker.last.mask != 0 {
+        let at = bytes.settle(payload.end.checked_sub(8)?)?;
+        must(marker.last.difference(u64::from_le_bytes(bytes.read(at)?)) == 0)?;
+    }
+    Some(())
+}
+
+/// `Some` if it is so.
+#[inline(always)]
+const fn must(it_is_so: bool) -> Option<()> {
+    if it_is_so { Some(()) } else { None }
+}
+
+/// Whether the ports at both ends are such as the marker asks for.
+#[inline(always)]
+fn ports_fit(scene: &Scene, marker: &Marker) -> Option<()> {
+    let mut misses = 1;
+    for span in &marker.ports {
+        misses &= span.misses(scene.local_port) & span.misses(scene.remote_port);
+    }
+    must(marker.has(Marker::PORTS_NOT) == (misses == 1))
+}
+
+/// Whether the length field says what it must.
+#[inline(always)]
+fn length_fits<B: Bytes>(bytes: B, payload: Payload, marker: &Marker) -> Option<()> {
+    let read = word(bytes, payload, usize::from(marker.length_at))?;
+    let unused = 64_u32.wrapping_sub(8 * u32::from(marker.length_size)) & 63;
+    let field = if marker.has(Marker::LENGTH_LITTLE) {
+        read << unused >> unused
+    } else {
+        read.swap_bytes() >> unused
+    };
+    let said = field.wrapping_add(i64::from(marker.length_plus).cast_unsigned());
+    let missing = (payload.length() as u64).wrapping_sub(said).cast_signed();
+    must(missing == 0 || (marker.has(Marker::LENGTH_FITS) && missing > 0))
+}
+
+/// What became of the search for a needle.
+enum Search {
+    Found,
+    Nothing,
+    /// There are places left.
+    More,
+}
+
+/// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind the first
+/// `searched`. A marker without one is found.
+#[inline(always)]
+fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize) -> Search {
+    let needle = usize::from(marker.find_length);
+    if needle == 0 {
+        return Search::Found;
+    }
+    let Some(past) = (payload.length() + 1).checked_sub(needle) else {
+        return Search::Nothing;
+    };
+    let past = past.min(usize::from(marker.find_within));
+    let first = usize::from(marker.find_from) + searched;
+    if first >= past {
+        return Search::Nothing;
+    }
+    // Of each place the needle's end is what counts: headers lie in front of every payload, so that
+    // as many bytes as the longest needle has can be read there whatever the length of this one.
+    let window = (payload.at + first + needle).checked_sub(NEEDLE_MAX);
+    let Some(window) = window.and_then(|window| bytes.settle(window)) else {
+        return Search::Nothing;
+    };
+    if window > MAX_OFFSET - SEARCH_SLICE {
+        return Search::Nothing;
+    }
+    let [front @ .., back] = &marker.needle;
+    let mut place = 0;
+    while place < SEARCH_SLICE {
+        // `copy`, for the offset was looked at above, and the verifier keeps no more than 8,192
+        // questions open: the three for each place, in every step, are most of them.
+        let Some(read) = bytes.copy::<NEEDLE_MAX>(window + place) else {
+            return Search::Nothing;
+        };
+        let [words @ .., last] = bytemuck::cast::<_, [u64; NEEDLE_MAX / 8]>(read);
+        if back.difference(last.to_le()) == 0 {
+            let mut differences = 0;
+            for (expected, word) in front.iter().zip(words) {
+                differences |= expected.difference(word.to_le());
+            }
+            if differences == 0 {
+                // The first place is what counts: if this one is too far, so are the others.
+                return if first + place < past {
+                    Search::Found
+                } else {
+                    Search::Nothing
+                };
+            }
+        }
+        place += 1;
+    }
+    Search::More
+}
+
+/// Eight bytes of the payload at an offset in it, the first one lowest; zeros behind its end.
+/// `None` if they can't be read.
+#[inline(always)]
+fn word<B: Bytes>(bytes: B, payload: Payload, offset: usize) -> Option<u64> {
+    let at = payload.at + offset;
+    if at >= payload.end {
+        return Some(0);
+    }
+    // Near the end the bytes in front are read as well, and thrown away.
+    let beyond = (at + 8).saturating_sub(payload.end);
+    let at = bytes.settle(at.checked_sub(beyond)?)?;
+    Some(u64::from_le_bytes(bytes.read(at)?) >> (8 * (beyond & 7)))
+}

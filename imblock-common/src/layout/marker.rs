@@ -1,0 +1,307 @@
+//! What the tables keep of markers: bytes by which a payload tells its service.
+//!
+//! Two steps, so that the cost of a packet does not grow with the number of markers: the sets leave
+//! the few markers that fit its first bytes, its length and its place in the flow; each of these is
+//! then held against its own record. Invariant: what the sets say of the first bytes and the place
+//! is exact and not asked again; of the length only up to 254.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::Half;
+use crate::Transport;
+
+/// Markers of one transport.
+pub const MARKERS_MAX: usize = 256;
+/// Bytes at the beginning of a payload that the sets know.
+pub const MARKER_HEAD: usize = 8;
+/// Bytes of a payload, counted from its first, that a pattern may reach.
+pub const PATTERN_MAX: usize = 48;
+/// The longest needle, in bytes.
+pub const NEEDLE_MAX: usize = 32;
+/// Bytes of a payload, counted from its first, in which a needle may begin.
+pub const WINDOW_MAX: usize = 1024;
+/// The most bytes at the end of a payload that a marker may name.
+pub const LAST_MAX: usize = 4;
+/// Ranges of ports of one marker.
+pub const MARKER_PORTS_MAX: usize = 6;
+/// Ranges of STUN attributes of one policy.
+pub const STUN_RANGES_MAX: usize = 32;
+
+/// Steps that one packet is given. A step holds one marker against it and looks for its needle at
+/// [`SEARCH_SLICE`] places; a policy whose markers might need more for some packet is refused.
+pub const MARKER_STEPS_MAX: usize = 16;
+/// Places at which a needle is looked for in one step.
+pub const SEARCH_SLICE: usize = 64;
+
+/// Some of the markers of one transport: bit `m % 64` of word `m / 64` for marker `m`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct MarkerSet(pub [u64; MARKERS_MAX / 64]);
+
+impl MarkerSet {
+    /// All 256, known or not.
+    pub const ALL: Self = Self([u64::MAX; MARKERS_MAX / 64]);
+
+    /// What is in both.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(self, other: &Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & e, b & f, c & g, d & h])
+    }
+
+    /// Whether nothing is in it.
+    #[inline(always)]
+    pub const fn is_empty(self) -> bool {
+        let [a, b, c, d] = self.0;
+        a | b | c | d == 0
+    }
+
+    /// The lowest number in it that is `from` or more.
+    #[inline(always)]
+    pub fn next(self, from: usize) -> Option<usize> {
+        let [a, b, c, d] = self.0;
+        lowest(a, 0, from)
+            .or_else(|| lowest(b, 64, from))
+            .or_else(|| lowest(c, 128, from))
+            .or_else(|| lowest(d, 192, from))
+    }
+
+    /// Puts a marker in.
+    pub fn insert(&mut self, number: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(number) / 64) {
+            *word |= 1 << (number & 63);
+        }
+    }
+
+    /// Whether a marker is in it.
+    pub fn contains(&self, number: u8) -> bool {
+        let word = self.0.get(usize::from(number) / 64);
+        word.is_some_and(|word| word >> (number & 63) & 1 == 1)
+    }
+}
+
+/// The lowest number in one word of a set, whose lowest bit is marker `first`, that is `from` or
+/// more.
+#[inline(always)]
+const fn lowest(word: u64, first: usize, from: usize) -> Option<usize> {
+    let gone = from.saturating_sub(first);
+    let left = if gone < 64 { word & u64::MAX << gone } else { 0 };
+    if left == 0 {
+        None
+    } else {
+        Some(first + lowest_bit(left))
+    }
+}
+
+/// Where the lowest bit of a word is. BPF has no instruction for it, and what the compiler puts in
+/// its place is a table, which would be one more map.
+#[inline(always)]
+const fn lowest_bit(word: u64) -> usize {
+    let bit = word & word.wrapping_neg();
+    let mut number = 0;
+    // Bit `n` of a number is set if the number is in the upper half of its 2^(n + 1).
+    number |= ((bit & 0xaaaa_aaaa_aaaa_aaaa).wrapping_neg() >> 63) as usize;
+    number |= ((bit & 0xcccc_cccc_cccc_cccc).wrapping_neg() >> 63 << 1) as usize;
+    number |= ((bit & 0xf0f0_f0f0_f0f0_f0f0).wrapping_neg() >> 63 << 2) as usize;
+    number |= ((bit & 0xff00_ff00_ff00_ff00).wrapping_neg() >> 63 << 3) as usize;
+    number |= ((bit & 0xffff_0000_ffff_0000).wrapping_neg() >> 63 << 4) as usize;
+    number |= ((bit & 0xffff_ffff_0000_0000).wrapping_neg() >> 63 << 5) as usize;
+    number
+}
+
+/// For each of a few questions with 256 answers, the markers that an answer leaves. One entry a half
+/// and transport, at [`MarkerSets::index`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct MarkerSets(pub [[MarkerSet; 256]; MarkerSets::ROWS]);
+
+impl MarkerSets {
+    /// The row of the payload's length; below it one for each byte of [`MARKER_HEAD`].
+    pub const LENGTH: usize = MARKER_HEAD;
+    /// The row of [`MarkerSets::place`].
+    pub const PLACE: usize = MARKER_HEAD + 1;
+    /// Rows.
+    pub const ROWS: usize = MARKER_HEAD + 2;
+    /// Entries of both halves.
+    pub const LEN: usize = super::HALVES * 2;
+
+    /// Where the sets of a half and transport lie; below [`MarkerSets::LEN`].
+    #[inline(always)]
+    pub const fn index(half: Half, transport: Transport) -> u32 {
+        half.index() << 1 | transport as u32
+    }
+
+    /// What an answer leaves.
+    #[inline(always)]
+    pub fn get(&self, row: usize, answer: u8) -> &MarkerSet {
+        let row = self.0.get(row);
+        // No row, nothing left out. Every row there is has all answers.
+        row.and_then(|row| row.get(usize::from(answer)))
+            .unwrap_or(&MarkerSet::ALL)
+    }
+
+    /// The answer for a payload of `length` bytes; the last one stands for all that are longer.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+    pub const fn length(length: usize) -> u8 {
+        if length < 255 { length as u8 } else { 255 }
+    }
+
+    /// The answer for who sent a payload (0 for nobody knows, 1 for the client, 2 for the server),
+    /// whether it is the first of its sender, and whether its flow has a service already.
+    #[inline(always)]
+    pub const fn place(sender: u8, first: bool, known: bool) -> u8 {
+        sender & 3 | (first as u8) << 2 | (known as u8) << 3
+    }
+}
+
+/// Eight bytes, as a little-endian number, and which of their bits matter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct Masked {
+    /// The bits as they have to be; 0 where the mask is 0.
+    pub value: u64,
+    /// The bits that matter.
+    pub mask: u64,
+}
+
+impl Masked {
+    /// The bits of a word that are not as they have to be.
+    #[inline(always)]
+    pub const fn difference(self, word: u64) -> u64 {
+        (word ^ self.value) & self.mask
+    }
+}
+
+/// A range of ports.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct PortSpan {
+    /// The first.
+    pub first: u16,
+    /// How many more there are.
+    pub more: u16,
+}
+
+impl PortSpan {
+    /// 1 if the port is not in the range. Arithmetic, for a branch here doubles the ways that the
+    /// verifier walks.
+    #[inline(always)]
+    pub const fn misses(self, port: u16) -> u64 {
+        let distance = port.wrapping_sub(self.first) as u64;
+        (self.more as u64).wrapping_sub(distance) >> 63
+    }
+}
+
+/// A marker, but for the bytes that the sets know. One entry a half, transport and number, at
+/// [`Marker::index`]; of two that fit the one with the lower number counts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Marker {
+    /// The payload's bytes from [`MARKER_HEAD`] on.
+    pub pattern: [Masked; (PATTERN_MAX - MARKER_HEAD) / 8],
+    /// The needle, zeros in front: the last word has its last bytes.
+    pub needle: [Masked; NEEDLE_MAX / 8],
+    /// The payload's last bytes.
+    pub last: Masked,
+    /// Ports that [`Marker::PORTS_ONLY`] or [`Marker::PORTS_NOT`] speak of. Unused ones repeat the
+    /// first.
+    pub ports: [PortSpan; MARKER_PORTS_MAX],
+    /// What the length field does not count, in bytes.
+    pub length_plus: i32,
+    /// Where the length field lies in the payload.
+    pub length_at: u16,
+    /// The shortest payload, in bytes. At least as long as pattern, length field and last bytes.
+    pub shortest: u16,
+    /// The longest payload, in bytes.
+    pub longest: u16,
+    /// The first offset at which the needle may begin.
+    pub find_from: u16,
+    /// The offset behind the last one at which the needle may begin.
+    pub find_within: u16,
+    /// The service, 1 to 511.
+    pub service: u16,
+    /// [`Marker::WITHIN`] and the like.
+    pub flags: u16,
+    /// Bytes of the length field, 1 to 4; 0 for none.
+    pub length_size: u8,
+    /// Bytes of the needle; 0 for none.
+    pub find_length: u8,
+    /// Bytes of the payload that `pattern` and the sets speak of.
+    pub reach: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+impl Marker {
+    /// Only in flows that are the service's already, packet by packet.
+    pub const WITHIN: u16 = 1;
+    /// Counts, but may not drop.
+    pub const UNCERTAIN: u16 = 2;
+    /// The length field has its lowest byte first.
+    pub const LENGTH_LITTLE: u16 = 4;
+    /// What the length field says may be less than what is there.
+    pub const LENGTH_FITS: u16 = 8;
+    /// Only if one end's port is in `ports`.
+    pub const PORTS_ONLY: u16 = 16;
+    /// Not if one end's port is in `ports`.
+    pub const PORTS_NOT: u16 = 32;
+
+    /// Entries of both halves.
+    pub const LEN: usize = MarkerSets::LEN * MARKERS_MAX;
+
+    /// Where a marker lies; below [`Marker::LEN`].
+    #[inline(always)]
+    pub const fn index(half: Half, transport: Transport, number: u8) -> u32 {
+        MarkerSets::index(half, transport) << 8 | number as u32
+    }
+
+    /// Whether all of the flags are set.
+    #[inline(always)]
+    pub const fn has(&self, flags: u16) -> bool {
+        self.flags & flags == flags
+    }
+}
+
+/// STUN attribute types that only one service uses. One entry a half.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct StunAttributes(pub [StunRange; STUN_RANGES_MAX]);
+
+/// A range of STUN attribute types.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct StunRange {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+    /// The service; 0 for an entry that is not used.
+    pub service: u16,
+    /// 1 if it may drop, 0 if it only counts.
+    pub certain: u16,
+}
+
+impl StunAttributes {
+    /// The service that alone uses an attribute type, and whether that may drop; 0 for none.
+    #[inline(always)]
+    pub fn service(&self, attribute: u16) -> (u16, bool) {
+        for range in &self.0 {
+            if range.service == 0 {
+                break;
+            }
+            if range.first <= attribute && attribute <= range.last {
+                return (range.service, range.certain != 0);
+            }
+        }
+        (0, true)
+    }
+}
+
+const _: () = {
+    assert!(size_of::<MarkerSets>() == 10 * 256 * 32);
+    assert!(size_of::<Marker>() == 208);
+    assert!(size_of::<StunAttributes>() == 256);
+    assert!(WINDOW_MAX / SEARCH_SLICE <= MARKER_STEPS_MAX);
+};
