@@ -3,7 +3,7 @@
 
 use core::cell::Cell;
 
-use imblock_common::layout::{Control, Half, HostEntry, NameKey, PortEntry};
+use imblock_common::layout::{Control, Half, HostEntry, Marker, MarkerSets, NameKey, PortEntry};
 use imblock_common::tables::LivePolicy;
 use imblock_common::testkit::{ClientHello, Frame, Layer, Random, World, dns_query, service};
 use imblock_common::{
@@ -64,6 +64,18 @@ impl Tables for Asked<'_> {
         0
     }
 
+    fn marker_sets<R>(self, _: Half, _: Transport, _: impl FnOnce(&MarkerSets) -> R) -> Option<R> {
+        None
+    }
+
+    fn marker<R>(self, _: Half, _: Transport, _: u8, _: impl FnOnce(&Marker) -> R) -> Option<R> {
+        None
+    }
+
+    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
+        (0, true)
+    }
+
     fn action(self, _: Half, _: u16, _: u16) -> Action {
         Action::Allow
     }
@@ -88,7 +100,8 @@ fn expected(host: &str) -> NameKey {
     }
     NameKey {
         half: 1,
-        reserved: [0; 3],
+        kind: NameKey::HOST,
+        reserved: [0; 2],
         backwards,
     }
 }

@@ -17,7 +17,7 @@ use crate::{Bytes, Evidence, Tables};
 /// A payload lies behind headers; of one with less than [`NEEDLE_MAX`] bytes in front of it the first
 /// places are not searched.
 #[inline(always)]
-pub(crate) fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
+pub fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding {
     Finding::unpack(packed(bytes, scene, tables).unwrap_or(0))
 }
 
@@ -112,10 +112,10 @@ fn judge<B: Bytes, T: Tables>(
 /// What a marker that was found tells.
 #[inline(always)]
 const fn finding(marker: &Marker) -> u64 {
-    let answer = if marker.has(Marker::WITHIN) {
-        Answer::Packet
-    } else {
+    let answer = if marker.within == 0 {
         Answer::Flow
+    } else {
+        Answer::Packet
     };
     let finding = Finding {
         answer,
@@ -133,7 +133,7 @@ fn fits<B: Bytes>(bytes: B, scene: &Scene, marker: &Marker) -> Option<()> {
     let payload = scene.payload;
     let length = payload.length();
     must(usize::from(marker.shortest) <= length && length <= usize::from(marker.longest))?;
-    must(!marker.has(Marker::WITHIN) || marker.service == scene.within)?;
+    must(marker.within == 0 || marker.within == scene.within)?;
     if marker.flags & (Marker::PORTS_ONLY | Marker::PORTS_NOT) != 0 {
         ports_fit(scene, marker)?;
     }

@@ -1,6 +1,6 @@
 //! Which service a segment belongs to: the order of evidence, one question a file.
 
-mod marker;
+pub mod marker;
 mod name;
 mod port;
 mod prefix;

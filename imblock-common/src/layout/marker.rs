@@ -86,7 +86,11 @@ impl MarkerSet {
 #[inline(always)]
 const fn lowest(word: u64, first: usize, from: usize) -> Option<usize> {
     let gone = from.saturating_sub(first);
-    let left = if gone < 64 { word & u64::MAX << gone } else { 0 };
+    let left = if gone < 64 {
+        word & u64::MAX << gone
+    } else {
+        0
+    };
     if left == 0 {
         None
     } else {
@@ -220,9 +224,11 @@ pub struct Marker {
     pub find_from: u16,
     /// The offset behind the last one at which the needle may begin.
     pub find_within: u16,
-    /// The service, 1 to 511.
+    /// The service that it tells, 1 to 511.
     pub service: u16,
-    /// [`Marker::WITHIN`] and the like.
+    /// The service whose flows alone are looked into, packet by packet; 0 for all flows.
+    pub within: u16,
+    /// [`Marker::UNCERTAIN`] and the like.
     pub flags: u16,
     /// Bytes of the length field, 1 to 4; 0 for none.
     pub length_size: u8,
@@ -231,22 +237,20 @@ pub struct Marker {
     /// Bytes of the payload that `pattern` and the sets speak of.
     pub reach: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 impl Marker {
-    /// Only in flows that are the service's already, packet by packet.
-    pub const WITHIN: u16 = 1;
     /// Counts, but may not drop.
-    pub const UNCERTAIN: u16 = 2;
+    pub const UNCERTAIN: u16 = 1;
     /// The length field has its lowest byte first.
-    pub const LENGTH_LITTLE: u16 = 4;
+    pub const LENGTH_LITTLE: u16 = 2;
     /// What the length field says may be less than what is there.
-    pub const LENGTH_FITS: u16 = 8;
+    pub const LENGTH_FITS: u16 = 4;
     /// Only if one end's port is in `ports`.
-    pub const PORTS_ONLY: u16 = 16;
+    pub const PORTS_ONLY: u16 = 8;
     /// Not if one end's port is in `ports`.
-    pub const PORTS_NOT: u16 = 32;
+    pub const PORTS_NOT: u16 = 16;
 
     /// Entries of both halves.
     pub const LEN: usize = MarkerSets::LEN * MARKERS_MAX;

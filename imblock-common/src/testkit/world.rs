@@ -153,22 +153,11 @@ impl Tables for &World {
         longest.map_or(0, |(_, service)| *service)
     }
 
-    fn marker_sets<R>(
-        self,
-        _: Half,
-        _: Transport,
-        _: impl FnOnce(&MarkerSets) -> R,
-    ) -> Option<R> {
+    fn marker_sets<R>(self, _: Half, _: Transport, _: impl FnOnce(&MarkerSets) -> R) -> Option<R> {
         None
     }
 
-    fn marker<R>(
-        self,
-        _: Half,
-        _: Transport,
-        _: u8,
-        _: impl FnOnce(&Marker) -> R,
-    ) -> Option<R> {
+    fn marker<R>(self, _: Half, _: Transport, _: u8, _: impl FnOnce(&Marker) -> R) -> Option<R> {
         None
     }
 

@@ -2,8 +2,8 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Name, NameKey, PolicyHeader,
-    PortTable, RemoteGate, ServiceTotals, maps,
+    ABI, ActionRow, Control, HostEntry, HostPrefix, HostRecord, Marker, MarkerSets, Name, NameKey,
+    PolicyHeader, PortTable, RemoteGate, ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -22,6 +22,9 @@ pub struct Maps {
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
     pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
+    pub(super) marker_sets: Array<MapData, Wire<MarkerSets>>,
+    pub(super) markers: Array<MapData, Wire<Marker>>,
+    pub(super) stun: Array<MapData, Wire<StunAttributes>>,
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
@@ -52,6 +55,9 @@ impl Maps {
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
             names: typed(maps::NAMES, map(maps::NAMES)?)?,
+            marker_sets: typed(maps::MARKER_SETS, map(maps::MARKER_SETS)?)?,
+            markers: typed(maps::MARKERS, map(maps::MARKERS)?)?,
+            stun: typed(maps::STUN, map(maps::STUN)?)?,
             group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,

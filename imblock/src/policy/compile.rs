@@ -16,6 +16,7 @@ use super::advice;
 use super::claims::Claims;
 use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
+use super::markers;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
@@ -48,6 +49,13 @@ pub(super) fn compile(
     let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
     let claims = Claims::of(&numbered).map_err(|kind| policy.error(kind))?;
+    let trusted = |service: &Service| {
+        let (id, category) = (service.id.as_str(), service.category);
+        let mut trust = policy.trust().iter();
+        trust.any(|selector| selector.matches(id, category, service.status))
+    };
+    let markers = markers::markers(&numbered, trusted).map_err(|kind| policy.error(kind))?;
+    let stun_attributes = markers::stun(&numbered, trusted).map_err(|kind| policy.error(kind))?;
     let ports = guarded(claims.ports, policy.protect(), surroundings);
     let cells = Cells::of(policy, &numbered);
     let prefixes = prefixes(policy, surroundings);
@@ -76,6 +84,8 @@ pub(super) fn compile(
         prefixes,
         remotes: claims.remotes,
         names: claims.names,
+        markers,
+        stun_attributes,
         warnings: Vec::new(),
     };
     plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &claims.clashes);

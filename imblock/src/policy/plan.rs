@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use imblock_common::layout::{ActionRow, Control, HostEntry, PortEntry, PortTable};
+use imblock_common::layout::{
+    ActionRow, Control, Half, HostEntry, MARKER_HEAD, Marker, NameKey, PortEntry, PortTable,
+    STUN_RANGES_MAX, StunAttributes, StunRange,
+};
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::marker::MarkerFrom;
 use super::net::PortRange;
+use super::pattern::ByteSet;
 use super::selector::{Selector, SelectorError};
 use super::words::{Category, Status};
 
@@ -42,6 +47,11 @@ pub struct Plan {
     pub remotes: Vec<RemotePlan>,
     /// Names that belong to a service. No name twice.
     pub names: Vec<NamePlan>,
+    /// Payloads that tell a service.
+    pub markers: MarkerPlans,
+    /// STUN attribute types that tell a service, at most
+    /// [`imblock_common::layout::STUN_RANGES_MAX`]. Where two overlap the first counts.
+    pub stun_attributes: Vec<StunPlan>,
     /// What the operator should know: collateral, rules without effect, evidence that is not used.
     pub warnings: Vec<String>,
 }
@@ -125,10 +135,57 @@ pub struct RemotePlan {
     pub service: u16,
 }
 
-/// A name that belongs to a service, with all names below it.
+/// What has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NameKind {
+    /// A host, and with it every host below it.
+    Host,
+    /// An application protocol (ALPN).
+    Protocol,
+}
+
+/// The markers of each transport, at most [`imblock_common::layout::MARKERS_MAX`]. The position is
+/// the number: of two that fit a packet the first counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MarkerPlans {
+    /// Of TCP.
+    pub tcp: Vec<MarkerPlan>,
+    /// Of UDP.
+    pub udp: Vec<MarkerPlan>,
+}
+
+/// A marker as the tables have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkerPlan {
+    /// What each of the payload's first bytes may be.
+    pub head: [ByteSet; MARKER_HEAD],
+    /// Who sends it.
+    pub from: MarkerFrom,
+    /// Whether it must be its sender's first payload.
+    pub first: bool,
+    /// The rest of it.
+    pub record: Marker,
+}
+
+/// STUN attribute types that tell a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StunPlan {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+    /// Service number.
+    pub service: u16,
+    /// Whether they may drop.
+    pub certain: bool,
+}
+
+/// A name that belongs to a service; that of a host with all names below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePlan {
-    /// In lower case, without a dot at either end.
+    /// Whose name it is.
+    pub kind: NameKind,
+    /// In lower case, without a dot at either end; a protocol's name as it is.
     pub suffix: String,
     /// Service number.
     pub service: u16,
@@ -167,6 +224,9 @@ impl Plan {
         if !self.remotes.is_empty() {
             flags |= Control::HAS_REMOTES;
         }
+        if !self.markers.tcp.is_empty() || !self.markers.udp.is_empty() {
+            flags |= Control::HAS_MARKERS;
+        }
         flags
     }
 
@@ -193,6 +253,41 @@ impl Plan {
         let entry = self.ports.0.get(PortTable::index(transport, port));
         PortEntry(entry.copied().unwrap_or_default())
     }
+}
+
+impl NamePlan {
+    /// The key in the table of names, and its prefix length. `None` for a name that has no place
+    /// there, which no policy can have.
+    pub fn key(&self, half: Half) -> Option<(u32, NameKey)> {
+        match self.kind {
+            NameKind::Host => NameKey::of_suffix(half, &self.suffix),
+            NameKind::Protocol => NameKey::of_protocol(half, &self.suffix),
+        }
+    }
+}
+
+impl MarkerPlans {
+    /// Those of a transport.
+    pub fn of(&self, transport: Transport) -> &[MarkerPlan] {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        }
+    }
+}
+
+/// The table of STUN attributes.
+pub fn stun_table(plans: &[StunPlan]) -> StunAttributes {
+    let mut ranges = [StunRange::default(); STUN_RANGES_MAX];
+    for (range, plan) in ranges.iter_mut().zip(plans) {
+        *range = StunRange {
+            first: plan.first,
+            last: plan.last,
+            service: plan.service,
+            certain: plan.certain.into(),
+        };
+    }
+    StunAttributes(ranges)
 }
 
 impl fmt::Display for XdpAttachMode {

@@ -213,7 +213,7 @@ pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
     }
 }
 
-fn one_of<T: Copy>(
+pub(super) fn one_of<T: Copy>(
     what: &'static str,
     text: &str,
     words: &'static [&'static str],

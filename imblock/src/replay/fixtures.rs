@@ -6,7 +6,7 @@ use imblock_common::layout::{
 use imblock_common::{Action, Transport};
 
 use crate::policy::Plan;
-use crate::policy::plan::{EVERYONE, Limits, PrefixPlan, ServicePlan};
+use crate::policy::plan::{EVERYONE, Limits, MarkerPlans, PrefixPlan, ServicePlan};
 
 pub(crate) const IRC: u16 = 1;
 pub(crate) const STUN: u16 = 2;
@@ -31,6 +31,8 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        markers: MarkerPlans::default(),
+        stun_attributes: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -8,8 +8,9 @@ use std::cell::{Cell, RefCell};
 use bytemuck::Zeroable;
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, NameKey,
-    OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
+    ABI, ActionCell, Control, Counts, GROUPS_MAX, HALVES, Half, HostEntry, HostRecord, Marker,
+    MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX, ServiceTotals,
+    StunAttributes,
 };
 use imblock_common::tables::LivePolicy;
 use imblock_common::{Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View};
@@ -19,6 +20,7 @@ mod prefixes;
 use prefixes::{Names, Prefixes};
 
 use crate::policy::Plan;
+use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::snapshot::{FrameCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
@@ -36,6 +38,9 @@ pub struct MemoryTables {
     host_prefixes: Prefixes<HostEntry>,
     remotes: Prefixes<u16>,
     names: Names,
+    /// By transport.
+    markers: [(Box<MarkerSets>, Vec<Marker>); 2],
+    stun: StunAttributes,
     frames: Box<[Cell<u64>]>,
     /// Not a cell each: a kilobyte is too much to copy in and out for every frame.
     totals: RefCell<Vec<ServiceTotals>>,
@@ -78,6 +83,12 @@ impl MemoryTables {
                     .map(|remote| (remote.net, remote.service)),
             ),
             names: Names::of(&plan.names),
+            markers: [Transport::Tcp, Transport::Udp].map(|transport| {
+                let plans = plan.markers.of(transport);
+                let records = plans.iter().map(|plan| plan.record).collect();
+                (MarkerPlans::sets(plans), records)
+            }),
+            stun: stun_table(&plan.stun_attributes),
             frames: cells(View::ALL.len() * OUTCOME_SLOTS as usize, 0),
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
             hosts: cells(
@@ -186,6 +197,31 @@ impl Tables for &MemoryTables {
 
     fn name(self, key: &NameKey) -> u16 {
         self.names.longest(key)
+    }
+
+    fn marker_sets<R>(
+        self,
+        _half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R> {
+        let (sets, _) = self.markers.get(transport as usize)?;
+        Some(visit(sets))
+    }
+
+    fn marker<R>(
+        self,
+        _half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R> {
+        let (_, records) = self.markers.get(transport as usize)?;
+        records.get(usize::from(number)).map(visit)
+    }
+
+    fn stun_attribute(self, _half: Half, attribute: u16) -> (u16, bool) {
+        self.stun.service(attribute)
     }
 
     #[inline]

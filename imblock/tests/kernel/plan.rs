@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan};
+use imblock::policy::plan::{
+    EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan, ServicePlan,
+};
 use imblock_common::layout::{
     ActionCell, ActionRow, HostEntry, PortEntry, PortTable, SERVICES_MAX,
 };
@@ -53,6 +55,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),
+        markers: MarkerPlans::default(),
+        stun_attributes: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -66,6 +70,7 @@ fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {
 
 fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
     NamePlan {
+        kind: NameKind::Host,
         suffix: (*suffix).to_owned(),
         service: *service,
     }
