@@ -245,7 +245,11 @@ fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize
         }
         place += 1;
     }
-    Search::More
+    if first + SEARCH_SLICE < past {
+        Search::More
+    } else {
+        Search::Nothing
+    }
 }
 
 /// Eight bytes of the payload at an offset in it, the first one lowest; zeros behind its end.

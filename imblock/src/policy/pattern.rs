@@ -69,8 +69,8 @@ impl ByteSet {
         while !missing.is_empty() {
             let mut best = (0, MaskedByte::default(), Self::NONE);
             for mask in 0..=u8::MAX {
-                for value in 0..=u8::MAX {
-                    if value & !mask != 0 || !self.contains(value) {
+                for value in parts_of(mask) {
+                    if !self.contains(value) {
                         continue;
                     }
                     let part = MaskedByte { value, mask };
@@ -112,9 +112,17 @@ pub(super) struct MaskedByte {
 
 impl MaskedByte {
     fn values(self) -> ByteSet {
-        let all = 0..=u8::MAX;
-        all.filter(|byte| byte & self.mask == self.value).collect()
+        parts_of(!self.mask).map(|open| self.value | open).collect()
     }
+}
+
+/// Every choice among some bits.
+fn parts_of(bits: u8) -> impl Iterator<Item = u8> {
+    let next = move |part: &u8| match part.wrapping_sub(bits) & bits {
+        0 => None,
+        next => Some(next),
+    };
+    std::iter::successors(Some(0), next)
 }
 
 /// Puts a masked byte into words of eight at a place; nothing happens beyond them.
@@ -263,8 +271,8 @@ mod tests {
             let Ok(set) = cell(typed) else {
                 unreachable!("{typed} is a byte");
             };
+            let parts = set.masked();
             for byte in 0..=u8::MAX {
-                let parts = set.masked();
                 let among = parts.iter().any(|part| part.values().contains(byte));
                 assert_eq!(among, set.contains(byte), "{typed} {byte:02x}");
             }
