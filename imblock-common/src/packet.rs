@@ -17,11 +17,17 @@ pub trait Bytes: Copy {
         if at > MAX_OFFSET { None } else { self.copy(at) }
     }
 
-    /// The offset itself, or `None` beyond [`MAX_OFFSET`]. Means nothing but that; the kernel's
-    /// readers make the verifier forget which way led to the offset, so that it walks what follows
-    /// once and not once for each way.
+    /// The number itself. The kernel's readers make the verifier forget what it knows of it and which
+    /// way led to it, so that it walks what follows once and not once for each way.
+    #[inline(always)]
+    fn forget(self, number: u32) -> u32 {
+        number
+    }
+
+    /// The offset itself, or `None` beyond [`MAX_OFFSET`]; forgotten as by [`Bytes::forget`].
     #[inline(always)]
     fn settle(self, at: usize) -> Option<usize> {
+        let at = self.forget(u32::try_from(at).ok()?) as usize;
         if at > MAX_OFFSET { None } else { Some(at) }
     }
 }

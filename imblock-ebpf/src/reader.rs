@@ -39,25 +39,21 @@ impl Linear {
         // invalid values and no alignment.
         Some(unsafe { field.cast::<[u8; N]>().read() })
     }
+}
 
-    /// See [`Bytes::settle`]. What the verifier knows of a number is gone when it was mixed with one
-    /// of which nothing is known, even if the same is taken out again. (Swapping the bytes twice was
-    /// enough once: 6.18 follows each bit through it.)
-    #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        let mut settled = at as u64;
-        let unknown = (self.end as u64).wrapping_sub(self.start as u64);
-        // SAFETY: the same bits flipped twice change no number, and nothing else is touched.
-        unsafe {
-            asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) settled, in(reg) unknown,
-                options(pure, nomem, nostack, preserves_flags));
-        }
-        if settled > MAX_OFFSET as u64 {
-            None
-        } else {
-            Some(settled as usize)
-        }
+/// See [`Bytes::forget`]. Of the upper half of a word on the stack the verifier knows nothing, not
+/// even where it came from. (Swapping the bytes twice was enough once: 6.18 follows each bit through
+/// it, and whatever the way, what a pointer is moved by is traced back to where it was computed.)
+#[inline(always)]
+fn forget(number: u32) -> u32 {
+    let mut word = u64::from(number);
+    let mut slot = core::mem::MaybeUninit::<u64>::uninit();
+    // SAFETY: the word is written to the slot and half of it read back.
+    unsafe {
+        asm!("{0} <<= 32", "*(u64 *)({1} + 0) = {0}", "{0} = *(u32 *)({1} + 4)",
+            inout(reg) word, in(reg) slot.as_mut_ptr(), options(nostack));
     }
+    word as u32
 }
 
 /// A frame at XDP.
@@ -84,8 +80,8 @@ impl Bytes for XdpPacket<'_> {
     }
 
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        self.bytes.settle(at)
+    fn forget(self, number: u32) -> u32 {
+        forget(number)
     }
 }
 
@@ -151,8 +147,8 @@ impl Bytes for SkbPacket<'_> {
     }
 
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        self.bytes.settle(at)
+    fn forget(self, number: u32) -> u32 {
+        forget(number)
     }
 }
 

@@ -24,28 +24,29 @@ pub fn find<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Finding 
 /// See [`find`]; [`Finding::pack`]ed.
 #[inline(always)]
 fn packed<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Option<u64> {
-    let scene = &Scene {
-        payload: Payload {
-            at: bytes.settle(scene.payload.at)?,
-            end: scene.payload.end,
-        },
-        ..*scene
+    let Payload { at, end } = scene.payload;
+    let at = bytes.settle(at)?;
+    if at >= end {
+        return None;
+    }
+    let look = &Look {
+        at: u32::try_from(at).ok()?,
+        end: bytes.forget(u32::try_from(end).ok()?),
+        length: bytes.forget(u32::try_from(end - at).ok()?),
+        scene,
     };
-    let candidates = tables.marker_sets(scene.half, scene.transport, |sets| {
-        candidates(bytes, scene, sets)
-    })??;
-    let mut number = 0;
+    let (half, transport) = (scene.half, scene.transport);
+    let mut left = tables.marker_sets(half, transport, |sets| candidates(bytes, look, sets))??;
     let mut searched = 0;
     let mut step = 0;
     while step < MARKER_STEPS_MAX {
-        // Settled, lest the verifier tell apart what led to a step.
-        number = bytes.settle(number)?;
+        // The verifier is not to tell apart what led to a step.
         searched = bytes.settle(searched)?;
-        number = bytes.settle(candidates.next(number)?)?;
-        match judge(bytes, scene, number, searched, tables) {
+        let number = bytes.settle(forgotten(bytes, left).lowest()?)?;
+        match judge(bytes, look, number, searched, tables) {
             MORE => searched += SEARCH_SLICE,
             NO => {
-                number += 1;
+                left = forgotten(bytes, left).without_lowest();
                 searched = 0;
             }
             found => return Some(found),
@@ -55,6 +56,36 @@ fn packed<B: Bytes, T: Tables>(bytes: B, scene: &Scene, tables: T) -> Option<u64
     None
 }
 
+/// A payload that is not empty.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    /// Its first byte.
+    at: u32,
+    /// Behind its last byte.
+    end: u32,
+    /// How long it is.
+    length: u32,
+    scene: &'a Scene,
+}
+
+impl Look<'_> {
+    /// The payload's first byte, behind its last, and its length. Forgotten, so that what one question
+    /// finds out about them is nothing that the next one begins with.
+    #[inline(always)]
+    fn place<B: Bytes>(self, bytes: B) -> (usize, usize, usize) {
+        let number = |number| bytes.forget(number) as usize;
+        (number(self.at), number(self.end), number(self.length))
+    }
+}
+
+#[inline(always)]
+fn forgotten<B: Bytes>(bytes: B, set: MarkerSet) -> MarkerSet {
+    MarkerSet(set.0.map(|word| {
+        let [low, high]: [u32; 2] = bytemuck::cast(word);
+        bytemuck::cast([bytes.forget(low), bytes.forget(high)])
+    }))
+}
+
 /// The marker is not there.
 const NO: u64 = 0;
 /// The marker may be there: its needle was not found yet. Not a packed finding.
@@ -62,18 +93,18 @@ const MORE: u64 = 1;
 
 /// The markers that fit the payload's first bytes, its length and its place in the flow.
 #[inline(always)]
-fn candidates<B: Bytes>(bytes: B, scene: &Scene, sets: &MarkerSets) -> Option<MarkerSet> {
-    let length = scene.payload.length();
-    if length == 0 {
-        return None;
-    }
+fn candidates<B: Bytes>(bytes: B, look: &Look<'_>, sets: &MarkerSets) -> Option<MarkerSet> {
+    let scene = look.scene;
     let place = MarkerSets::place(scene.sender as u8, scene.first, scene.within != 0);
-    let head = word(bytes, scene.payload, 0)?.to_le_bytes();
-    let [first, rest @ ..] = head;
+    let (_, _, length) = look.place(bytes);
+    let length = MarkerSets::length(length);
+    let [first, rest @ ..] = word(bytes, look, 0)?.to_le_bytes();
+    let [place, ..] = bytes.forget(place.into()).to_le_bytes();
+    let [length, ..] = bytes.forget(length.into()).to_le_bytes();
     let mut left = sets
         .get(0, first)
         .and(sets.get(MarkerSets::PLACE, place))
-        .and(sets.get(MarkerSets::LENGTH, MarkerSets::length(length)));
+        .and(sets.get(MarkerSets::LENGTH, length));
     if left.is_empty() {
         return None;
     }
@@ -82,7 +113,7 @@ fn candidates<B: Bytes>(bytes: B, scene: &Scene, sets: &MarkerSets) -> Option<Ma
         left = left.and(sets.get(position, byte));
         position += 1;
     }
-    (!left.is_empty()).then_some(left)
+    Some(left)
 }
 
 /// Holds one marker against a packet that the sets found fit for it; of its needle's places one
@@ -90,17 +121,18 @@ fn candidates<B: Bytes>(bytes: B, scene: &Scene, sets: &MarkerSets) -> Option<Ma
 #[inline(always)]
 fn judge<B: Bytes, T: Tables>(
     bytes: B,
-    scene: &Scene,
+    look: &Look<'_>,
     number: usize,
     searched: usize,
     tables: T,
 ) -> u64 {
+    let (half, transport) = (look.scene.half, look.scene.transport);
     let [number, ..] = number.to_le_bytes();
-    let judged = tables.marker(scene.half, scene.transport, number, |marker| {
-        if fits(bytes, scene, marker).is_none() {
+    let judged = tables.marker(half, transport, number, |marker| {
+        if fits(bytes, look, marker).is_none() {
             return NO;
         }
-        match search(bytes, scene.payload, marker, searched) {
+        match search(bytes, look, marker, searched) {
             Search::Found => finding(marker),
             Search::Nothing => NO,
             Search::More => MORE,
@@ -129,9 +161,9 @@ const fn finding(marker: &Marker) -> u64 {
 /// Nothing but `Some` if everything about a marker fits but its needle. Each question ends the way by
 /// itself: a sum of answers would keep the ways apart for the verifier.
 #[inline(always)]
-fn fits<B: Bytes>(bytes: B, scene: &Scene, marker: &Marker) -> Option<()> {
-    let payload = scene.payload;
-    let length = payload.length();
+fn fits<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker) -> Option<()> {
+    let scene = look.scene;
+    let (_, end, length) = look.place(bytes);
     must(usize::from(marker.shortest) <= length && length <= usize::from(marker.longest))?;
     must(marker.within == 0 || marker.within == scene.within)?;
     if marker.flags & (Marker::PORTS_ONLY | Marker::PORTS_NOT) != 0 {
@@ -143,14 +175,14 @@ fn fits<B: Bytes>(bytes: B, scene: &Scene, marker: &Marker) -> Option<()> {
         if at >= usize::from(marker.reach) {
             break;
         }
-        must(expected.difference(word(bytes, payload, at)?) == 0)?;
+        must(expected.difference(word(bytes, look, at)?) == 0)?;
         at += 8;
     }
     if marker.length_size != 0 {
-        length_fits(bytes, payload, marker)?;
+        length_fits(bytes, look, marker)?;
     }
     if marker.last.mask != 0 {
-        let at = bytes.settle(payload.end.checked_sub(8)?)?;
+        let at = bytes.settle(end.checked_sub(8)?)?;
         must(marker.last.difference(u64::from_le_bytes(bytes.read(at)?)) == 0)?;
     }
     Some(())
@@ -165,17 +197,18 @@ const fn must(it_is_so: bool) -> Option<()> {
 /// Whether the ports at both ends are such as the marker asks for.
 #[inline(always)]
 fn ports_fit(scene: &Scene, marker: &Marker) -> Option<()> {
-    let mut misses = 1;
+    let mut beyond = -1;
     for span in &marker.ports {
-        misses &= span.misses(scene.local_port) & span.misses(scene.remote_port);
+        beyond &= span.room(scene.local_port) & span.room(scene.remote_port);
     }
-    must(marker.has(Marker::PORTS_NOT) == (misses == 1))
+    // Negative if all were.
+    must(marker.has(Marker::PORTS_NOT) == (beyond < 0))
 }
 
 /// Whether the length field says what it must.
 #[inline(always)]
-fn length_fits<B: Bytes>(bytes: B, payload: Payload, marker: &Marker) -> Option<()> {
-    let read = word(bytes, payload, usize::from(marker.length_at))?;
+fn length_fits<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker) -> Option<()> {
+    let read = word(bytes, look, usize::from(marker.length_at))?;
     let unused = 64_u32.wrapping_sub(8 * u32::from(marker.length_size)) & 63;
     let field = if marker.has(Marker::LENGTH_LITTLE) {
         read << unused >> unused
@@ -183,7 +216,9 @@ fn length_fits<B: Bytes>(bytes: B, payload: Payload, marker: &Marker) -> Option<
         read.swap_bytes() >> unused
     };
     let said = field.wrapping_add(i64::from(marker.length_plus).cast_unsigned());
-    let missing = (payload.length() as u64).wrapping_sub(said).cast_signed();
+    let missing = (look.place(bytes).2 as u64)
+        .wrapping_sub(said)
+        .cast_signed();
     must(missing == 0 || (marker.has(Marker::LENGTH_FITS) && missing > 0))
 }
 
@@ -198,28 +233,42 @@ enum Search {
 /// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind the first
 /// `searched`. A marker without one is found.
 #[inline(always)]
-fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize) -> Search {
+fn search<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker, searched: usize) -> Search {
     let needle = usize::from(marker.find_length);
     if needle == 0 {
         return Search::Found;
     }
-    let Some(past) = (payload.length() + 1).checked_sub(needle) else {
-        return Search::Nothing;
-    };
+    match slice(bytes, look, marker, needle, searched) {
+        Some((window, places)) => search_slice(bytes, marker, window, places),
+        None => Search::Nothing,
+    }
+}
+
+/// Where a slice of the places for a needle begins, [`NEEDLE_MAX`] bytes in front of where a needle
+/// at the first place ends, and how many places are left.
+#[inline(always)]
+fn slice<B: Bytes>(
+    bytes: B,
+    look: &Look<'_>,
+    marker: &Marker,
+    needle: usize,
+    searched: usize,
+) -> Option<(usize, usize)> {
+    let (at, _, length) = look.place(bytes);
+    let past = (length + 1).checked_sub(needle)?;
     let past = past.min(usize::from(marker.find_within));
     let first = usize::from(marker.find_from) + searched;
-    if first >= past {
-        return Search::Nothing;
-    }
+    let places = past.checked_sub(first)?;
     // Of each place the needle's end is what counts: headers lie in front of every payload, so that
     // as many bytes as the longest needle has can be read there whatever the length of this one.
-    let window = (payload.at + first + needle).checked_sub(NEEDLE_MAX);
-    let Some(window) = window.and_then(|window| bytes.settle(window)) else {
-        return Search::Nothing;
-    };
-    if window > MAX_OFFSET - SEARCH_SLICE {
-        return Search::Nothing;
-    }
+    let window = bytes.settle((at + first + needle).checked_sub(NEEDLE_MAX)?)?;
+    must(window <= MAX_OFFSET - SEARCH_SLICE)?;
+    Some((window, bytes.settle(places)?))
+}
+
+/// Looks for a needle at the first [`SEARCH_SLICE`] of the places that are left.
+#[inline(always)]
+fn search_slice<B: Bytes>(bytes: B, marker: &Marker, window: usize, places: usize) -> Search {
     let [front @ .., back] = &marker.needle;
     let mut place = 0;
     while place < SEARCH_SLICE {
@@ -236,7 +285,7 @@ fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize
             }
             if differences == 0 {
                 // The first place is what counts: if this one is too far, so are the others.
-                return if first + place < past {
+                return if place < places {
                     Search::Found
                 } else {
                     Search::Nothing
@@ -245,7 +294,7 @@ fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize
         }
         place += 1;
     }
-    if first + SEARCH_SLICE < past {
+    if places > SEARCH_SLICE {
         Search::More
     } else {
         Search::Nothing
@@ -255,13 +304,18 @@ fn search<B: Bytes>(bytes: B, payload: Payload, marker: &Marker, searched: usize
 /// Eight bytes of the payload at an offset in it, the first one lowest; zeros behind its end.
 /// `None` if they can't be read.
 #[inline(always)]
-fn word<B: Bytes>(bytes: B, payload: Payload, offset: usize) -> Option<u64> {
-    let at = payload.at + offset;
-    if at >= payload.end {
+fn word<B: Bytes>(bytes: B, look: &Look<'_>, offset: usize) -> Option<u64> {
+    let (at, end, _) = look.place(bytes);
+    let at = at + offset;
+    if at >= end {
         return Some(0);
     }
-    // Near the end the bytes in front are read as well, and thrown away.
-    let beyond = (at + 8).saturating_sub(payload.end);
-    let at = bytes.settle(at.checked_sub(beyond)?)?;
-    Some(u64::from_le_bytes(bytes.read(at)?) >> (8 * (beyond & 7)))
+    let left = end - at;
+    if left >= 8 {
+        let at = bytes.settle(at)?;
+        return Some(u64::from_le_bytes(bytes.read(at)?));
+    }
+    // The bytes in front are read as well, and thrown away.
+    let at = bytes.settle(end.checked_sub(8)?)?;
+    Some(u64::from_le_bytes(bytes.read(at)?) >> (64 - 8 * left))
 }

@@ -57,14 +57,37 @@ impl MarkerSet {
         a | b | c | d == 0
     }
 
-    /// The lowest number in it that is `from` or more.
+    /// The lowest number in it.
     #[inline(always)]
-    pub fn next(self, from: usize) -> Option<usize> {
+    pub const fn lowest(self) -> Option<usize> {
         let [a, b, c, d] = self.0;
-        lowest(a, 0, from)
-            .or_else(|| lowest(b, 64, from))
-            .or_else(|| lowest(c, 128, from))
-            .or_else(|| lowest(d, 192, from))
+        if a != 0 {
+            Some(lowest_bit(a))
+        } else if b != 0 {
+            Some(64 + lowest_bit(b))
+        } else if c != 0 {
+            Some(128 + lowest_bit(c))
+        } else if d != 0 {
+            Some(192 + lowest_bit(d))
+        } else {
+            None
+        }
+    }
+
+    /// The same without its lowest number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn without_lowest(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self(if a != 0 {
+            [a & (a - 1), b, c, d]
+        } else if b != 0 {
+            [a, b & (b - 1), c, d]
+        } else if c != 0 {
+            [a, b, c & (c - 1), d]
+        } else {
+            [a, b, c, d & d.wrapping_sub(1)]
+        })
     }
 
     /// Puts a marker in.
@@ -78,23 +101,6 @@ impl MarkerSet {
     pub fn contains(&self, number: u8) -> bool {
         let word = self.0.get(usize::from(number) / 64);
         word.is_some_and(|word| word >> (number & 63) & 1 == 1)
-    }
-}
-
-/// The lowest number in one word of a set, whose lowest bit is marker `first`, that is `from` or
-/// more.
-#[inline(always)]
-const fn lowest(word: u64, first: usize, from: usize) -> Option<usize> {
-    let gone = from.saturating_sub(first);
-    let left = if gone < 64 {
-        word & u64::MAX << gone
-    } else {
-        0
-    };
-    if left == 0 {
-        None
-    } else {
-        Some(first + lowest_bit(left))
     }
 }
 
@@ -189,12 +195,11 @@ pub struct PortSpan {
 }
 
 impl PortSpan {
-    /// 1 if the port is not in the range. Arithmetic, for a branch here doubles the ways that the
-    /// verifier walks.
+    /// How far the range goes on behind a port; negative if the port is not in it. Arithmetic, for a
+    /// branch doubles the ways that the verifier walks.
     #[inline(always)]
-    pub const fn misses(self, port: u16) -> u64 {
-        let distance = port.wrapping_sub(self.first) as u64;
-        (self.more as u64).wrapping_sub(distance) >> 63
+    pub const fn room(self, port: u16) -> i64 {
+        self.more as i64 - port.wrapping_sub(self.first) as i64
     }
 }
 
