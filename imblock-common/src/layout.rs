@@ -5,18 +5,23 @@
 
 mod calls;
 mod hops;
+mod marker;
 mod stun;
 
 use bytemuck::{Pod, Zeroable};
 
 pub use calls::{CallServices, Generic, Generics};
 pub use hops::HopRule;
+pub use marker::{
+    LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
+    MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
+};
 pub use stun::StunAttributes;
 
 use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
-/// Version of everything in this file. Pinned maps of another version are refused, not misread.
+/// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
 pub const ABI: u32 = 4;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
@@ -52,14 +57,18 @@ pub mod maps {
     pub const REMOTE_GATES: &str = "REMOTE_GATES";
     /// [`super::NameKey`] to the number of the service of that name, both halves in one trie.
     pub const NAMES: &str = "NAMES";
-    /// One [`super::StunAttributes`] a half.
-    pub const STUN: &str = "STUN";
     /// One [`super::Generics`] a half.
     pub const GENERICS: &str = "GENERICS";
     /// One [`super::CallServices`] a half.
     pub const CALLS: &str = "CALLS";
     /// One [`super::HopRule`] a half.
     pub const HOP_RULES: &str = "HOP_RULES";
+    /// One [`super::MarkerSets`] a half and transport.
+    pub const MARKER_SETS: &str = "MARKER_SETS";
+    /// One [`super::Marker`] a half, transport and number.
+    pub const MARKERS: &str = "MARKERS";
+    /// One [`super::StunAttributes`] a half.
+    pub const STUN: &str = "STUN";
     /// One [`super::Name`] a half and group.
     pub const GROUP_NAMES: &str = "GROUP_NAMES";
     /// One [`super::Name`] a service number.
@@ -85,7 +94,7 @@ pub mod maps {
     pub const HOPS: &str = "HOPS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 23] = [
+    pub const ALL: [&str; 25] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -98,6 +107,8 @@ pub mod maps {
         GENERICS,
         CALLS,
         HOP_RULES,
+        MARKER_SETS,
+        MARKERS,
         GROUP_NAMES,
         SERVICE_NAMES,
         TOTALS,

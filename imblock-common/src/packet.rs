@@ -2,7 +2,7 @@
 
 use crate::Tables;
 use crate::content::{Finding, Payload, Reply, Scene};
-use crate::identify::{Question, rtp};
+use crate::identify::{Question, marker, rtp};
 use crate::stream::{self, Head, HeadBytes, Piece, Source};
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
@@ -22,18 +22,27 @@ pub trait Bytes: Copy {
         if at > MAX_OFFSET { None } else { self.copy(at) }
     }
 
-    /// The offset itself, or `None` beyond [`MAX_OFFSET`]. Means nothing but that; the kernel's
-    /// readers make the verifier forget which way led to the offset, so that it walks what follows
-    /// once and not once for each way.
+    /// The number itself. The kernel's readers make the verifier forget what it knows of it and which
+    /// way led to it, so that it walks what follows once and not once for each way.
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        if at > MAX_OFFSET { None } else { Some(at) }
+    fn forget_word(self, number: u32) -> u32 {
+        number
     }
 
-    /// The number itself. As [`Bytes::settle`], for any number.
+    /// As [`Bytes::forget_word`], for two words.
     #[inline(always)]
     fn forget(self, number: u64) -> u64 {
-        number
+        let [a, b, c, d, e, f, g, h] = number.to_ne_bytes();
+        let first = self.forget_word(u32::from_ne_bytes([a, b, c, d]));
+        let second = self.forget_word(u32::from_ne_bytes([e, f, g, h]));
+        bytemuck::cast([first, second])
+    }
+
+    /// The offset itself, or `None` beyond [`MAX_OFFSET`]; forgotten as by [`Bytes::forget_word`].
+    #[inline(always)]
+    fn settle(self, at: usize) -> Option<usize> {
+        let at = self.forget_word(u32::try_from(at).ok()?) as usize;
+        if at > MAX_OFFSET { None } else { Some(at) }
     }
 }
 
@@ -44,6 +53,18 @@ pub trait Packet: Source {
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
         rtp::looks_like_rtp(self, payload).map_or(0, rtp::RtpHeader::pack)
+    }
+
+    /// See [`marker::judge`]. In the kernel, a function of its own.
+    #[inline(always)]
+    fn judge_marker<T: Tables>(
+        self,
+        scene: &Scene,
+        number: usize,
+        searched: usize,
+        tables: T,
+    ) -> u64 {
+        marker::judge(self, scene, number, searched, tables)
     }
 
     /// Gathers a segment of a hello that goes on in another one. In the kernel, a function of its
@@ -63,7 +84,7 @@ pub trait Packet: Source {
     /// Asks a question about the payload. The kernel's readers ask a function of its own.
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, tables: T) -> Reply {
-        question.answer(self, scene, tables).reply()
+        question.answer(self, scene, tables)
     }
 
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can

@@ -8,7 +8,8 @@ use crate::flows;
 use crate::hosts::Slots;
 use crate::identify::{context, flow};
 use crate::layout::{
-    Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, NameKey, PortEntry,
+    Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey,
+    PortEntry,
 };
 use crate::stream::Head;
 use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
@@ -67,6 +68,21 @@ pub trait Tables: Memory {
     fn note_step(self, about: &Sighting, told: Reply) {
         context::note(about, told, self);
     }
+    /// Hands `visit` the sets that say which markers fit a packet; `None` when there are none.
+    fn marker_sets<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R>;
+    /// Hands a marker to `visit`; `None` when there is none of this number.
+    fn marker<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R>;
     /// What a group does with a service.
     fn action(self, half: Half, group: u16, service: u16) -> Action;
     /// The service that alone uses a STUN attribute type, and whether that may drop; 0 and no for

@@ -6,7 +6,9 @@ use core::net::Ipv4Addr;
 
 use imblock_common::buckets::{self, Buckets};
 use imblock_common::flows;
-use imblock_common::layout::{Control, Generic, Half, HopRule, HostEntry, NameKey, PortEntry};
+use imblock_common::layout::{
+    Control, Generic, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry,
+};
 use imblock_common::parse::{HTTP_HOST_MAX, HTTP_SEARCHED};
 use imblock_common::stream::Head;
 use imblock_common::tables::LivePolicy;
@@ -98,6 +100,18 @@ impl Tables for Asked<'_> {
             self.key.set(Some(*key));
         }
         0
+    }
+
+    fn marker_sets<R>(self, _: Half, _: Transport, _: impl FnOnce(&MarkerSets) -> R) -> Option<R> {
+        None
+    }
+
+    fn marker<R>(self, _: Half, _: Transport, _: u8, _: impl FnOnce(&Marker) -> R) -> Option<R> {
+        None
+    }
+
+    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
+        (0, true)
     }
 
     fn action(self, _: Half, _: u16, _: u16) -> Action {

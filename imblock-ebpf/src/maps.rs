@@ -16,7 +16,8 @@ use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
-    PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes,
+    PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes, Marker,
+    MarkerSets,
 };
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
@@ -49,13 +50,17 @@ static REMOTE_GATES: Array<RemoteGate, HALVES> = Array::new();
 #[btf_map]
 static NAMES: LpmTrie<NameKey, u32, PREFIXES> = LpmTrie::new();
 #[btf_map]
-static STUN: Array<StunAttributes, HALVES> = Array::new();
-#[btf_map]
 static GENERICS: Array<Generics, HALVES> = Array::new();
 #[btf_map]
 static CALLS: Array<CallServices, HALVES> = Array::new();
 #[btf_map]
 static HOP_RULES: Array<HopRule, HALVES> = Array::new();
+#[btf_map]
+static MARKER_SETS: Array<MarkerSets, { MarkerSets::LEN }> = Array::new();
+#[btf_map]
+static MARKERS: Array<Marker, { Marker::LEN }> = Array::new();
+#[btf_map]
+static STUN: Array<StunAttributes, HALVES> = Array::new();
 #[btf_map]
 static GROUP_NAMES: Array<Name, { HALVES * GROUPS_MAX }> = Array::new();
 #[btf_map]
@@ -180,6 +185,31 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         steps::note_step(about, told.0);
+    }
+
+    #[inline(always)]
+    fn marker_sets<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R> {
+        MARKER_SETS
+            .get(MarkerSets::index(half, transport))
+            .map(visit)
+    }
+
+    #[inline(always)]
+    fn marker<R>(
+        self,
+        half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R> {
+        MARKERS
+            .get(Marker::index(half, transport, number))
+            .map(visit)
     }
 
     #[inline(always)]

@@ -16,7 +16,6 @@ use imblock_common::identify::Question;
 use imblock_common::{Bytes, Packet, Tables};
 
 use crate::steps;
-use imblock_common::packet::MAX_OFFSET;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 
 /// Linear packet memory, from its first byte to behind its last.
@@ -48,28 +47,27 @@ impl Linear {
     }
 }
 
+/// See [`Bytes::forget_word`]. Of the upper half of a word on the stack the verifier knows nothing,
+/// not even where it came from. (Swapping the bytes twice was enough once: 6.18 follows each bit
+/// through it, and whatever the way, what a pointer is moved by is traced back to where it was
+/// computed.)
+#[inline(always)]
+fn forget_word(number: u32) -> u32 {
+    let mut word = u64::from(number);
+    let mut slot = core::mem::MaybeUninit::<u64>::uninit();
+    // SAFETY: the word is written to the slot and half of it read back.
+    unsafe {
+        asm!("{0} <<= 32", "*(u64 *)({1} + 0) = {0}", "{0} = *(u32 *)({1} + 4)",
+            inout(reg) word, in(reg) slot.as_mut_ptr(), options(nostack));
+    }
+    word as u32
+}
+
 /// See [`Bytes::forget`].
 #[inline(always)]
 pub fn forget(number: u64) -> u64 {
-    let mut forgotten = number;
-    // SAFETY: swapping the bytes twice changes no number, and touches nothing else.
-    unsafe {
-        asm!("{0} = be64 {0}", "{0} = be64 {0}", inout(reg) forgotten,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    forgotten
-}
-
-/// See [`Bytes::settle`]. The verifier knows nothing of a number whose bytes were swapped, even
-/// twice, except what is asked of it afterwards.
-#[inline(always)]
-fn settle(at: usize) -> Option<usize> {
-    let settled = forget(at as u64);
-    if settled > MAX_OFFSET as u64 {
-        None
-    } else {
-        Some(settled as usize)
-    }
+    let (high, low) = ((number >> 32) as u32, number as u32);
+    u64::from(forget_word(high)) << 32 | u64::from(forget_word(low))
 }
 
 /// The bytes of a stream's head.
@@ -99,24 +97,29 @@ impl Bytes for HeadBytes {
     }
 
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        settle(at)
-    }
-
-    #[inline(always)]
-    fn forget(self, number: u64) -> u64 {
-        forget(number)
+    fn forget_word(self, number: u32) -> u32 {
+        forget_word(number)
     }
 }
 
-/// Where a head takes `length` bytes at `to`.
+/// Where a head takes bytes at `to`, up to [`PIECE_MAX`].
 #[inline(always)]
-fn room(head: &mut Head, to: usize, length: usize) -> Option<*mut u8> {
-    if to > LAST_PIECE_AT || length == 0 || length > PIECE_MAX {
+fn room(head: &mut Head, to: usize) -> Option<*mut u8> {
+    if to > LAST_PIECE_AT {
         return None;
     }
     Some(head.bytes.as_mut_ptr().wrapping_add(to))
 }
+
+/// A length of 1 to [`PIECE_MAX`], in a form from which the verifier learns that it is: of two
+/// comparisons the compiler makes one that tells it nothing.
+#[inline(always)]
+fn piece(length: usize) -> u32 {
+    // Forgotten by the compiler, too, which else knows that the rest changes nothing.
+    (forget_word(length as u32).wrapping_sub(1) & (PIECE_MAX as u32 - 1)) + 1
+}
+
+const _: () = assert!(PIECE_MAX.is_power_of_two());
 
 /// A frame at XDP.
 #[derive(Clone, Copy)]
@@ -142,13 +145,8 @@ impl Bytes for XdpPacket<'_> {
     }
 
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        settle(at)
-    }
-
-    #[inline(always)]
-    fn forget(self, number: u64) -> u64 {
-        forget(number)
+    fn forget_word(self, number: u32) -> u32 {
+        forget_word(number)
     }
 }
 
@@ -156,11 +154,11 @@ impl Source for XdpPacket<'_> {
     /// All buffers of the frame, not only the first.
     #[inline(always)]
     fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
-        let Some(into) = room(head, to, length) else {
+        let Some(into) = room(head, to) else {
             return false;
         };
-        // SAFETY: `into` has room for `length` bytes; the helper checks the rest.
-        unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), length as u32) == 0 }
+        // SAFETY: `into` has room for a piece; the helper checks the rest.
+        unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
     }
 }
 
@@ -168,6 +166,17 @@ impl Packet for XdpPacket<'_> {
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
         steps::gather_xdp(self.ctx, piece)
+    }
+
+    #[inline(always)]
+    fn judge_marker<T: Tables>(
+        self,
+        scene: &Scene,
+        number: usize,
+        searched: usize,
+        _tables: T,
+    ) -> u64 {
+        steps::judge_xdp(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]
@@ -241,13 +250,8 @@ impl Bytes for SkbPacket<'_> {
     }
 
     #[inline(always)]
-    fn settle(self, at: usize) -> Option<usize> {
-        settle(at)
-    }
-
-    #[inline(always)]
-    fn forget(self, number: u64) -> u64 {
-        forget(number)
+    fn forget_word(self, number: u32) -> u32 {
+        forget_word(number)
     }
 }
 
@@ -255,11 +259,11 @@ impl Source for SkbPacket<'_> {
     /// All buffers of the frame, not only the first.
     #[inline(always)]
     fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
-        let Some(into) = room(head, to, length) else {
+        let Some(into) = room(head, to) else {
             return false;
         };
-        // SAFETY: `into` has room for `length` bytes; the helper checks the rest.
-        unsafe { bpf_skb_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), length as u32) == 0 }
+        // SAFETY: `into` has room for a piece; the helper checks the rest.
+        unsafe { bpf_skb_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
     }
 }
 
@@ -267,6 +271,17 @@ impl Packet for SkbPacket<'_> {
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
         steps::gather_skb(self.ctx, piece)
+    }
+
+    #[inline(always)]
+    fn judge_marker<T: Tables>(
+        self,
+        scene: &Scene,
+        number: usize,
+        searched: usize,
+        _tables: T,
+    ) -> u64 {
+        steps::judge_skb(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]

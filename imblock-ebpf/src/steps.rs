@@ -10,7 +10,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::rtp::{self, RtpHeader};
-use imblock_common::identify::{Question, context, flow};
+use imblock_common::identify::{Question, context, flow, marker};
 use imblock_common::stream::{self, Head, Piece};
 use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
 
@@ -24,6 +24,7 @@ pub fn ask_xdp(ctx: &XdpContext, question: Question, scene: &Scene) -> Reply {
     let ctx = ctx.as_ptr().cast();
     Reply(match question {
         Question::Name => xdp_name(ctx, place, about),
+        Question::Marker => xdp_marker(ctx, place, about),
         Question::Stun => xdp_stun(ctx, place, about),
     })
 }
@@ -35,8 +36,25 @@ pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
     let ctx = ctx.as_ptr().cast();
     Reply(match question {
         Question::Name => skb_name(ctx, place, about),
+        Question::Marker => skb_marker(ctx, place, about),
         Question::Stun => skb_stun(ctx, place, about),
     })
+}
+
+/// Holds one marker against a frame at XDP.
+#[inline(always)]
+pub fn judge_xdp(ctx: &XdpContext, scene: &Scene, number: usize, searched: usize) -> u64 {
+    let [place, about] = scene.pack();
+    let slice = (searched as u64) << 32 | number as u64;
+    xdp_judge(ctx.as_ptr().cast(), place, about, slice)
+}
+
+/// Holds one marker against a frame at TC egress.
+#[inline(always)]
+pub fn judge_skb(ctx: &TcContext, scene: &Scene, number: usize, searched: usize) -> u64 {
+    let [place, about] = scene.pack();
+    let slice = (searched as u64) << 32 | number as u64;
+    skb_judge(ctx.as_ptr().cast(), place, about, slice)
 }
 
 /// The RTP header of a frame at XDP, packed.
@@ -207,7 +225,6 @@ extern "C" fn xdp_name(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
     let scene = Scene::unpack([place, about]);
     Question::Name
         .answer(XdpPacket::new(&ctx), &scene, KernelMaps)
-        .reply()
         .0
 }
 
@@ -221,8 +238,36 @@ extern "C" fn skb_name(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
     let scene = Scene::unpack([place, about]);
     Question::Name
         .answer(SkbPacket::new(&ctx), &scene, KernelMaps)
-        .reply()
         .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_marker(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let scene = Scene::unpack([place, about]);
+    Question::Marker
+        .answer(XdpPacket::new(&XdpContext::new(ctx)), &scene, KernelMaps)
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_judge(ctx: *mut xdp_md, place: u64, about: u64, slice: u64) -> u64 {
+    if ctx.is_null() {
+        return 0;
+    }
+    let scene = Scene::unpack([place, about]);
+    let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
+    marker::judge(
+        XdpPacket::new(&XdpContext::new(ctx)),
+        &scene,
+        number,
+        searched,
+        KernelMaps,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -234,7 +279,6 @@ extern "C" fn xdp_stun(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
     let scene = Scene::unpack([place, about]);
     Question::Stun
         .answer(XdpPacket::new(&XdpContext::new(ctx)), &scene, KernelMaps)
-        .reply()
         .0
 }
 
@@ -268,6 +312,35 @@ extern "C" fn xdp_gather(
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn skb_marker(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
+    if ctx.is_null() {
+        return Reply::NOTHING.0;
+    }
+    let scene = Scene::unpack([place, about]);
+    Question::Marker
+        .answer(SkbPacket::new(&TcContext::new(ctx)), &scene, KernelMaps)
+        .0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_judge(ctx: *mut __sk_buff, place: u64, about: u64, slice: u64) -> u64 {
+    if ctx.is_null() {
+        return 0;
+    }
+    let scene = Scene::unpack([place, about]);
+    let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
+    marker::judge(
+        SkbPacket::new(&TcContext::new(ctx)),
+        &scene,
+        number,
+        searched,
+        KernelMaps,
+    )
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
 extern "C" fn skb_stun(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
     if ctx.is_null() {
         return Reply::NOTHING.0;
@@ -275,7 +348,6 @@ extern "C" fn skb_stun(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
     let scene = Scene::unpack([place, about]);
     Question::Stun
         .answer(SkbPacket::new(&TcContext::new(ctx)), &scene, KernelMaps)
-        .reply()
         .0
 }
 

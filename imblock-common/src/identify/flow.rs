@@ -48,7 +48,7 @@ fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables:
         reply = content(packet, &scene, policy, tables);
     }
     let begins = reply.is(Answer::More);
-    if begins || sent && known.is_gathering() {
+    if sent && (begins || known.is_gathering()) {
         let piece = Piece {
             scene,
             flow: about.key.hash(tables.flow_shape().seed),
@@ -174,14 +174,21 @@ fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     }
 }
 
-/// Asks a payload what it is, the cheapest question first.
+/// Asks a payload what it is, until something is told.
 #[inline(always)]
 fn content<P: Packet, T: Tables>(packet: P, scene: &Scene, policy: LivePolicy, tables: T) -> Reply {
-    if policy.flags & Control::HAS_NAMES != 0 && scene.direction == Direction::Sent {
-        packet.ask(Question::Name, scene, tables)
-    } else {
-        Reply::NOTHING
+    let mut reply = Reply::NOTHING;
+    if policy.flags & Control::HAS_MARKERS != 0 {
+        reply = packet.ask(Question::Marker, scene, tables);
     }
+    let names = policy.flags & Control::HAS_NAMES != 0;
+    if reply.is_nothing() && names && scene.direction == Direction::Sent {
+        reply = packet.ask(Question::Name, scene, tables);
+    }
+    if reply.is_nothing() {
+        reply = packet.ask(Question::Stun, scene, tables);
+    }
+    reply
 }
 
 /// Which end of the flow sends in a direction.

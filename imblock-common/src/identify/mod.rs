@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod flow;
+pub mod marker;
 pub(crate) mod name;
 mod port;
 mod prefix;

@@ -10,7 +10,9 @@ use core::net::IpAddr;
 use super::alloc;
 use crate::buckets::{self, Buckets};
 use crate::flows::{self, Bucket, FlowEntry};
-use crate::layout::{Control, Generic, Generics, Half, HopRule, HostEntry, NameKey, PortEntry};
+use crate::layout::{
+    Control, Generic, Generics, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry,
+};
 use crate::stream::Head;
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Memory, Tables, Transport};
@@ -212,6 +214,14 @@ impl Tables for &World {
 
     fn flow_shape(self) -> flows::Shape {
         NoFlows::SHAPE
+    }
+
+    fn marker_sets<R>(self, _: Half, _: Transport, _: impl FnOnce(&MarkerSets) -> R) -> Option<R> {
+        None
+    }
+
+    fn marker<R>(self, _: Half, _: Transport, _: u8, _: impl FnOnce(&Marker) -> R) -> Option<R> {
+        None
     }
 
     fn action(self, _: Half, group: u16, service: u16) -> Action {

@@ -3,7 +3,8 @@
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
     ABI, ActionRow, CallServices, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord,
-    Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceTotals, maps,
+    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceTotals,
+    StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -25,6 +26,9 @@ pub struct Maps {
     pub(super) generics: Array<MapData, Wire<Generics>>,
     pub(super) calls: Array<MapData, Wire<CallServices>>,
     pub(super) hop_rules: Array<MapData, Wire<HopRule>>,
+    pub(super) marker_sets: Array<MapData, Wire<MarkerSets>>,
+    pub(super) markers: Array<MapData, Wire<Marker>>,
+    pub(super) stun: Array<MapData, Wire<StunAttributes>>,
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
@@ -63,6 +67,9 @@ impl Maps {
             generics: typed(maps::GENERICS, map(maps::GENERICS)?)?,
             calls: typed(maps::CALLS, map(maps::CALLS)?)?,
             hop_rules: typed(maps::HOP_RULES, map(maps::HOP_RULES)?)?,
+            marker_sets: typed(maps::MARKER_SETS, map(maps::MARKER_SETS)?)?,
+            markers: typed(maps::MARKERS, map(maps::MARKERS)?)?,
+            stun: typed(maps::STUN, map(maps::STUN)?)?,
             group_names: typed(maps::GROUP_NAMES, map(maps::GROUP_NAMES)?)?,
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
-use imblock_common::Action;
 use imblock_common::layout::{
-    ActionCell, ActionRow, Control, GROUPS_MAX, Half, Name, PolicyHeader, PortTable, maps,
+    ActionCell, ActionRow, Control, GROUPS_MAX, Half, Marker, MarkerSets, Name, PolicyHeader,
+    PortTable, maps,
 };
+use imblock_common::{Action, Transport};
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
 use crate::policy::Plan;
+use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::policy::{PortRange, ServiceNumbers, ports_by_service};
 
 /// What is live, read back from the kernel.
@@ -71,6 +73,7 @@ impl Maps {
         self.write_groups(idle, plan)?;
         self.write_calls(idle, plan)?;
         self.write_tries(idle, plan)?;
+        self.write_markers(idle, plan)?;
         self.write_service_names(plan)?;
         self.write_header(idle, header(plan, generation))?;
         // Two writes: nobody reads the idle half's flags before the generation says so.
@@ -248,6 +251,37 @@ impl Maps {
         self.hop_rules
             .set(index, Wire(plan.hops), 0)
             .map_err(KernelError::map(maps::HOP_RULES, "write the rule for hops"))
+    }
+
+    fn write_markers(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let plans = plan.markers.of(transport);
+            // Records beyond the last one are in no set, so nobody asks for them.
+            for (number, marker) in (0..=u8::MAX).zip(plans) {
+                self.markers
+                    .set(
+                        Marker::index(half, transport, number),
+                        Wire(marker.record),
+                        0,
+                    )
+                    .map_err(KernelError::map(maps::MARKERS, "write a marker"))?;
+            }
+            let sets = MarkerPlans::sets(plans);
+            self.marker_sets
+                .set(
+                    MarkerSets::index(half, transport),
+                    Wire::wrap_ref(sets.as_ref()),
+                    0,
+                )
+                .map_err(KernelError::map(
+                    maps::MARKER_SETS,
+                    "write which markers fit what",
+                ))?;
+        }
+        let stun = stun_table(&plan.stun_attributes);
+        self.stun
+            .set(half.index(), Wire::wrap_ref(stun.as_ref()), 0)
+            .map_err(KernelError::map(maps::STUN, "write the STUN attributes"))
     }
 
     fn read_groups(&self, half: Half, count: u32) -> Result<Vec<String>, KernelError> {

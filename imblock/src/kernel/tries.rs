@@ -53,7 +53,7 @@ impl Maps {
             ))?;
         let of_half = move |key: &NameKey| u32::from(key.half) == half.index();
         let names = plan.names.iter().filter_map(|name| {
-            let key = NameKey::of_suffix(half, &name.suffix)?;
+            let key = name.key(half)?;
             Some((key, u32::from(name.service)))
         });
         bring(maps::NAMES, &mut self.names, of_half, names.collect(), room)

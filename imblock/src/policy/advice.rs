@@ -7,6 +7,7 @@ use imblock_common::layout::ActionCell;
 
 use super::Plan;
 use super::claims::Clash;
+use super::marker::Marker;
 use super::model::{Policy, Service};
 use super::net::PortRange;
 
@@ -37,9 +38,10 @@ pub(super) fn warnings(
     );
     warnings.extend(clashes.iter().map(|clash| clash_words(plan, clash)));
     warnings.extend(
-        services
+        policy
+            .services()
             .iter()
-            .filter_map(|service| markers(policy, service)),
+            .flat_map(|service| markers(policy, service)),
     );
     warnings
 }
@@ -71,7 +73,12 @@ fn without_evidence(dropped: &[&Service]) -> Option<String> {
     let blind: Vec<&str> = dropped
         .iter()
         .filter(|service| {
-            service.ports.is_empty() && service.names.is_empty() && service.prefixes.is_empty()
+            service.ports.is_empty()
+                && service.names.is_empty()
+                && service.prefixes.is_empty()
+                && service.markers.is_empty()
+                && service.alpn.is_empty()
+                && service.stun.is_empty()
         })
         .map(|service| service.id.as_str())
         .collect();
@@ -82,7 +89,7 @@ fn without_evidence(dropped: &[&Service]) -> Option<String> {
     };
     (!named.is_empty()).then(|| {
         format!(
-            "dropping has no effect yet on {}{more}: this version tells services by their ports, names and prefixes, and these have none of their own",
+            "dropping has no effect yet on {}{more}: this version tells services by their ports, names, prefixes and payloads, and these have nothing of their own",
             named.join(", ")
         )
     })
@@ -140,10 +147,22 @@ fn clash_words(plan: &Plan, clash: &Clash) -> String {
     format!("{winner} and {loser} both claim {over}; {winner} keeps it")
 }
 
-fn markers(policy: &Policy, service: &Service) -> Option<String> {
-    let place = policy.place(service.markers_at?);
+fn markers(policy: &Policy, service: &Service) -> Vec<String> {
     let id = service.id.as_str();
-    Some(format!(
-        "{place}: `markers` of {id} is not used by this version"
-    ))
+    let markers = service.markers.iter();
+    let never = markers.filter(|marker| {
+        let longest = marker.payload.map_or(u16::MAX, |payload| payload.most);
+        usize::from(longest) < marker.reach()
+    });
+    let words = |marker: &Marker| {
+        let place = policy.place(marker.at);
+        let (longest, reach) = (
+            marker.payload.map_or(0, |payload| payload.most),
+            marker.reach(),
+        );
+        format!(
+            "{place}: this marker of {id} never fits: it needs {reach} bytes of payload, and `payload` allows {longest}"
+        )
+    };
+    never.map(words).collect()
 }

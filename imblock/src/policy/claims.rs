@@ -11,9 +11,10 @@ use ipnet::IpNet;
 use super::compile::Numbered;
 use super::domain::Domain;
 use super::error_kind::PolicyErrorKind;
+use super::marker::StunAttribute;
 use super::model::{Claim, Service};
 use super::net::PortRange;
-use super::plan::{NamePlan, RemotePlan};
+use super::plan::{NameKind, NamePlan, RemotePlan};
 
 /// Names in one policy, and addresses of services. The maps take as many again, for a new policy is
 /// written beside the old one.
@@ -59,17 +60,26 @@ impl Claims {
             Claim::Prefix,
             &mut clashes,
         );
-        must_fit("names", names.len())?;
+        let protocols = settle(services, |service| &service.alpn, Claim::Alpn, &mut clashes);
+        stun_clashes(services, &mut clashes);
+        must_fit("names", names.len() + protocols.len())?;
         must_fit("prefixes", remotes.len())?;
         let name_plan = |(name, service): (Domain, _)| NamePlan {
+            kind: NameKind::Host,
             suffix: name.as_str().to_owned(),
             service,
         };
+        let protocol_plan = |(suffix, service)| NamePlan {
+            kind: NameKind::Protocol,
+            suffix,
+            service,
+        };
+        let protocols = protocols.into_iter().map(protocol_plan);
         let remote_plan = |(net, service): (IpNet, _)| RemotePlan { net, service };
         Ok(Self {
             ports,
             remotes: remotes.into_iter().map(remote_plan).collect(),
-            names: names.into_iter().map(name_plan).collect(),
+            names: names.into_iter().map(name_plan).chain(protocols).collect(),
             clashes,
         })
     }
@@ -108,6 +118,29 @@ fn ports(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) -> Box<PortTable> 
         }
     }
     table
+}
+
+fn stun_clashes(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) {
+    let mut told = HashSet::new();
+    let mut earlier: Vec<(u16, &StunAttribute)> = Vec::new();
+    for (number, service) in services {
+        for stun in &service.stun {
+            let overlaps = |(_, other): &&(u16, &StunAttribute)| {
+                stun.first <= other.last && other.first <= stun.last
+            };
+            if let Some((winner, _)) = earlier.iter().find(overlaps)
+                && winner != number
+                && told.insert((*winner, *number))
+            {
+                clashes.push(Clash {
+                    winner: *winner,
+                    loser: *number,
+                    over: Claim::Stun(stun.clone()),
+                });
+            }
+        }
+        earlier.extend(service.stun.iter().map(|stun| (*number, stun)));
+    }
 }
 
 /// The owner of each thing that services list, by the thing.

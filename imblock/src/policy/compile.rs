@@ -18,6 +18,7 @@ use super::claims::Claims;
 use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::markers;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
@@ -50,6 +51,13 @@ pub(super) fn compile(
     let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
     let claims = Claims::of(&numbered).map_err(|kind| policy.error(kind))?;
+    let trusted = |service: &Service| {
+        let (id, category) = (service.id.as_str(), service.category);
+        let mut trust = policy.trust().iter();
+        trust.any(|selector| selector.matches(id, category, service.status))
+    };
+    let markers = markers::markers(&numbered, trusted).map_err(|kind| policy.error(kind))?;
+    let stun_attributes = markers::stun(&numbered, trusted);
     let ports = guarded(claims.ports, policy.protect(), surroundings);
     let cells = Cells::of(policy, &numbered);
     let prefixes = prefixes(policy, surroundings);
@@ -81,6 +89,8 @@ pub(super) fn compile(
         generics: generics(&numbered),
         calls: calls(&numbered),
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
+        markers,
+        stun_attributes,
         warnings: Vec::new(),
     };
     plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &claims.clashes);

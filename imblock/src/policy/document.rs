@@ -39,6 +39,8 @@ pub(super) struct PolicyDocument {
     pub(super) services: Vec<ServiceDocument>,
     pub(super) hops: Option<HopsDocument>,
     #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) trust: Vec<Placed<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) limits: LimitsDocument,
 }
 
@@ -102,7 +104,12 @@ pub(super) struct ServiceDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) prefixes: Vec<Placed<String>>,
     pub(super) calls: Option<bool>,
-    pub(super) markers: Option<Placed<Vec<MarkerDocument>>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) markers: Vec<Placed<MarkerDocument>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) alpn: Vec<Placed<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) stun: Vec<Placed<StunDocument>>,
 }
 
 /// An item of `collateral`: one of the first three keys, and what breaks.
@@ -115,32 +122,58 @@ pub(super) struct CollateralDocument {
     pub(super) breaks: String,
 }
 
-/// An item of `markers`. Its shape is checked; this version does not look at payloads.
+/// An item of `markers`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "read for its shape only until payloads are looked at"
-)]
 pub(super) struct MarkerDocument {
-    transport: String,
-    offset: u16,
-    bytes: String,
-    length: Option<LengthDocument>,
+    pub(super) transport: Placed<String>,
+    pub(super) from: Option<Placed<String>>,
+    pub(super) packet: Option<Placed<String>>,
+    pub(super) offset: Option<Placed<i64>>,
+    pub(super) bytes: Option<Placed<String>>,
+    pub(super) text: Option<Placed<String>>,
+    pub(super) nocase: Option<Placed<bool>>,
+    pub(super) length: Option<Placed<LengthDocument>>,
+    pub(super) payload: Option<Placed<String>>,
+    pub(super) last: Option<Placed<String>>,
+    pub(super) find: Option<Placed<FindDocument>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) ports: Vec<Placed<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) not_ports: Vec<Placed<String>>,
+    #[serde(rename = "in")]
+    pub(super) within: Option<Placed<String>>,
+    #[serde(rename = "use")]
+    pub(super) worth: Option<Placed<String>>,
 }
 
 /// `length` of a marker.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "read for its shape only until payloads are looked at"
-)]
-struct LengthDocument {
-    at: u16,
-    size: u8,
-    order: Option<String>,
-    plus: Option<i32>,
+pub(super) struct LengthDocument {
+    pub(super) at: Placed<i64>,
+    pub(super) size: Placed<i64>,
+    pub(super) order: Option<Placed<String>>,
+    pub(super) plus: Option<Placed<i64>>,
+    pub(super) fits: Option<bool>,
+}
+
+/// `find` of a marker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindDocument {
+    pub(super) bytes: Option<Placed<String>>,
+    pub(super) text: Option<Placed<String>>,
+    pub(super) from: Option<Placed<i64>>,
+    pub(super) within: Placed<i64>,
+    pub(super) nocase: Option<bool>,
+}
+
+/// An item of `stun`: a type or a range of types, alone or with what it is worth.
+#[derive(Debug)]
+pub(super) struct StunDocument {
+    pub(super) attribute: Placed<String>,
+    pub(super) worth: Option<Placed<String>>,
 }
 
 /// `hops`.
@@ -327,5 +360,53 @@ impl<'de> Deserialize<'de> for GroupsDocument {
         }
 
         from.deserialize_map(Groups)
+    }
+}
+
+impl<'de> Deserialize<'de> for StunDocument {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Weighed {
+            attribute: Placed<String>,
+            #[serde(rename = "use")]
+            worth: Option<Placed<String>>,
+        }
+
+        struct Stun;
+
+        impl<'de> Visitor<'de> for Stun {
+            type Value = StunDocument;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a STUN attribute type")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(StunDocument {
+                    attribute: Placed {
+                        value: text.to_owned(),
+                        at: Span::default(),
+                    },
+                    worth: None,
+                })
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                self.visit_str(&format!("{number:#06x}"))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                self.visit_str(&format!("{number:#06x}"))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let map = serde::de::value::MapAccessDeserializer::new(map);
+                let Weighed { attribute, worth } = Weighed::deserialize(map)?;
+                Ok(StunDocument { attribute, worth })
+            }
+        }
+
+        from.deserialize_any(Stun)
     }
 }

@@ -7,6 +7,7 @@ use imblock_common::hops::AFTER_MAX;
 use imblock_common::layout::NAME_MAX;
 
 use super::domain::DomainFault;
+use super::marker_fault::MarkerFault;
 use super::model::VERSION;
 use super::net::{PortFault, PrefixFault};
 use super::numbers::NumberError;
@@ -198,6 +199,9 @@ pub enum PolicyErrorKind {
         /// How many there can be.
         most: usize,
     },
+    /// A marker, a STUN attribute or a protocol that is none, or too many of them.
+    #[error(transparent)]
+    Marker(#[from] MarkerFault),
     /// No number is left for a service.
     #[error(transparent)]
     Number(#[from] NumberError),
@@ -253,6 +257,7 @@ impl PolicyErrorKind {
             }
             Self::TooMuchEvidence { .. } => "wider prefixes say the same in fewer lines".into(),
             Self::Selector(error) => error.help().into(),
+            Self::Marker(fault) => return fault.help(),
             Self::UnknownGroup { .. } => {
                 "groups are named under `groups:`; `everyone` is who is in none".into()
             }

@@ -2,12 +2,15 @@
 
 use imblock_common::Side;
 use imblock_common::layout::{Generics, HopRule};
+use imblock_common::layout::{Marker, Masked, NameKey, PortSpan};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
+use super::marker::MarkerFrom;
 use super::plan::{
-    InterfacePlan, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan, XdpAttachMode,
+    InterfacePlan, Limits, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan,
+    ServicePlan, StunPlan, XdpAttachMode,
 };
 
 /// What is hashed, and in which order. A change of either changes this.
@@ -33,6 +36,8 @@ impl Plan {
             generics,
             calls,
             hops,
+            markers,
+            stun_attributes,
             warnings: _,
         } = self;
         let mut hash = Hasher::default();
@@ -71,6 +76,10 @@ impl Plan {
                 hash.bytes(&word.to_be_bytes());
             },
         );
+        let MarkerPlans { tcp, udp } = markers;
+        hash.list(tcp, Hasher::marker);
+        hash.list(udp, Hasher::marker);
+        hash.list(stun_attributes, Hasher::stun);
         hash.0.finalize().into()
     }
 }
@@ -147,9 +156,89 @@ impl Hasher {
     }
 
     fn suffix(&mut self, name: &NamePlan) {
-        let NamePlan { suffix, service } = name;
+        let NamePlan {
+            kind,
+            suffix,
+            service,
+        } = name;
+        self.bytes(&[match kind {
+            NameKind::Host => NameKey::HOST,
+            NameKind::Protocol => NameKey::ALPN,
+        }]);
         self.text(suffix);
         self.bytes(&service.to_be_bytes());
+    }
+
+    fn marker(&mut self, marker: &MarkerPlan) {
+        let MarkerPlan {
+            head,
+            from,
+            first,
+            record,
+        } = marker;
+        for cell in head {
+            (0..=u8::MAX).for_each(|byte| self.bytes(&[u8::from(cell.contains(byte))]));
+        }
+        let from = match from {
+            MarkerFrom::Either => 0,
+            MarkerFrom::Client => 1,
+            MarkerFrom::Server => 2,
+        };
+        self.bytes(&[from, u8::from(*first)]);
+        let Marker {
+            pattern,
+            needle,
+            last,
+            ports,
+            length_plus,
+            length_at,
+            shortest,
+            longest,
+            find_from,
+            find_within,
+            service,
+            within,
+            flags,
+            length_size,
+            find_length,
+            reach,
+            reserved: _,
+        } = record;
+        for Masked { value, mask } in pattern.iter().chain(needle).chain([last]) {
+            self.bytes(&value.to_be_bytes());
+            self.bytes(&mask.to_be_bytes());
+        }
+        for PortSpan { first, more } in ports {
+            self.bytes(&first.to_be_bytes());
+            self.bytes(&more.to_be_bytes());
+        }
+        self.bytes(&length_plus.to_be_bytes());
+        for number in [
+            length_at,
+            shortest,
+            longest,
+            find_from,
+            find_within,
+            service,
+            within,
+            flags,
+        ] {
+            self.bytes(&number.to_be_bytes());
+        }
+        self.bytes(&[*length_size, *find_length, *reach]);
+    }
+
+    fn stun(&mut self, stun: &StunPlan) {
+        let StunPlan {
+            first,
+            last,
+            service,
+            certain,
+        } = stun;
+        for number in [first, last, service] {
+            self.bytes(&number.to_be_bytes());
+        }
+        self.bytes(&[u8::from(*certain)]);
     }
 
     fn net(&mut self, net: &IpNet) {

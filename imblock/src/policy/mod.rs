@@ -1,9 +1,10 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
 //! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
-//! are in `words`, `selector`, `net`, `domain` and `hops`) → `compile`, with `claims` and `advice` → `plan` (the exact tables), with
-//! `hash`. What goes wrong is an `error`, told by `report`. Only `document` knows YAML; nothing here
-//! touches the system but for reading the file.
+//! are in `words`, `selector`, `net`, `domain`, `marker`, `pattern` and `hops`) → `compile`, with
+//! `claims`, `markers` and `advice` → `plan` (the exact tables), with `hash`. What goes wrong is an
+//! `error`, told by `report`. Only `document` knows YAML; nothing here touches the system but for
+//! reading the file.
 
 mod advice;
 mod claims;
@@ -14,9 +15,13 @@ mod error;
 mod error_kind;
 mod hash;
 mod hops;
+mod marker;
+mod marker_fault;
+mod markers;
 mod model;
 mod net;
 pub mod numbers;
+mod pattern;
 pub mod plan;
 mod reader;
 mod report;
@@ -29,9 +34,15 @@ pub use domain::{DOMAIN_MAX, Domain, DomainFault};
 pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use hops::Hops;
+pub use marker::{
+    ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,
+    PayloadRange, PlainPorts, StunAttribute, TypedPattern, Worth,
+};
+pub use marker_fault::MarkerFault;
 pub use model::{Claim, Collateral, Group, Policy, Protect, Rule, Service, VERSION};
 pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;
+pub use pattern::{ByteSet, Pattern};
 pub use plan::{Plan, ports_by_service, select};
 pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};

@@ -16,6 +16,7 @@ use super::domain::Domain;
 use super::error::{PolicyError, PolicyErrors};
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::marker::{Marker, StunAttribute};
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits};
 use super::reader::Reader;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub(super) services: Vec<Service>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hops: Option<Hops>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) trust: Vec<Selector>,
     pub(super) limits: Limits,
     #[serde(skip)]
     pub(super) name_at: Span,
@@ -136,9 +139,15 @@ pub struct Service {
     /// What else is worth knowing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// Where `markers` stand, which this version does not use.
-    #[serde(skip)]
-    pub(super) markers_at: Option<Span>,
+    /// Payloads that tell it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
+    /// Application protocols (ALPN) that tell it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+    /// STUN attribute types that tell it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stun: Vec<StunAttribute>,
 }
 
 /// What else breaks when a service is dropped by some evidence of it.
@@ -161,6 +170,10 @@ pub enum Claim {
     Name(Domain),
     /// Remote addresses.
     Prefix(IpNet),
+    /// An application protocol.
+    Alpn(String),
+    /// A STUN attribute type.
+    Stun(StunAttribute),
 }
 
 impl fmt::Display for Claim {
@@ -169,6 +182,8 @@ impl fmt::Display for Claim {
             Self::Port(port) => port.fmt(f),
             Self::Name(name) => name.fmt(f),
             Self::Prefix(net) => net.fmt(f),
+            Self::Alpn(protocol) => write!(f, "the protocol {protocol}"),
+            Self::Stun(stun) => write!(f, "the STUN attribute {:#06x}", stun.first),
         }
     }
 }
@@ -223,6 +238,11 @@ impl Policy {
         self.hops
     }
 
+    /// The services whose uncertain evidence may drop.
+    pub fn trust(&self) -> &[Selector] {
+        &self.trust
+    }
+
     /// Sizes of the tables.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -257,6 +277,13 @@ impl Service {
         let document = document::service(source)?;
         let mut reader = Reader::new(source);
         let service = reader.service(document);
+        // A file of the catalogue may name any other.
+        let mut ids: Vec<&str> = crate::catalogue::SERVICES
+            .iter()
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        reader.within(service.as_slice(), &ids);
         PolicyErrors::none_or(reader.errors)?;
         service.ok_or_else(|| {
             // Unreachable: a service is only missing for an error.

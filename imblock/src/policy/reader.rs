@@ -12,12 +12,13 @@ use ipnet::IpNet;
 
 use super::document::{
     CollateralDocument, GroupsDocument, InterfaceDocument, LimitsDocument, PolicyDocument,
-    RuleDocument, ServiceDocument,
+    RuleDocument, ServiceDocument, StunDocument,
 };
 use super::domain::Domain;
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::marker::{self, Marker, StunAttribute};
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan, Limits};
@@ -112,6 +113,7 @@ impl<'a> Reader<'a> {
             rules,
             services,
             hops,
+            trust,
             limits,
         } = document;
         if version.value != VERSION {
@@ -119,6 +121,14 @@ impl<'a> Reader<'a> {
             self.fail(version.at, kind);
         }
         let services = self.services(services, catalogue);
+        let mut ids: Vec<&str> = [&services, catalogue]
+            .into_iter()
+            .flatten()
+            .map(|service| service.id.as_str())
+            .collect();
+        ids.sort_unstable();
+        self.within(&services, &ids);
+        let trust = self.words(&trust, |text| Ok(Selector::parse(text, &ids)?));
         let groups = self.groups(groups);
         Policy {
             source: Arc::clone(self.source),
@@ -140,6 +150,7 @@ impl<'a> Reader<'a> {
             name_at: name.at,
             limits: self.limits(&limits),
             groups,
+            trust: values(trust),
             services,
         }
     }
@@ -283,6 +294,13 @@ impl<'a> Reader<'a> {
         let collateral = collateral
             .filter_map(|document| self.collateral(document))
             .collect();
+        let markers = document.markers.iter();
+        let markers = markers
+            .filter_map(|document| self.marker(Marker::read(document)))
+            .collect();
+        let alpn = values(self.words(&document.alpn, marker::protocol));
+        let stun = document.stun.iter();
+        let stun = stun.filter_map(|document| self.stun(document)).collect();
         let default = self.optional(document.default.as_ref(), words::action);
         Some(Service {
             id: id?,
@@ -297,8 +315,42 @@ impl<'a> Reader<'a> {
             collateral,
             default,
             notes: document.notes,
-            markers_at: document.markers.map(|markers| markers.at),
+            markers,
+            alpn,
+            stun,
         })
+    }
+
+    /// What was read, or `None` and an error.
+    fn marker<T>(&mut self, read: Result<T, (Span, PolicyErrorKind)>) -> Option<T> {
+        if self.errors.len() >= ERRORS_MAX {
+            return None;
+        }
+        read.map_err(|(at, kind)| self.fail(at, kind)).ok()
+    }
+
+    fn stun(&mut self, document: &Placed<StunDocument>) -> Option<StunAttribute> {
+        let Placed { value, at } = document;
+        // A type alone has the place of its item.
+        let attribute = match value.worth {
+            None => &Placed {
+                value: value.attribute.value.clone(),
+                at: *at,
+            },
+            Some(_) => &value.attribute,
+        };
+        self.marker(StunAttribute::read(attribute, value.worth.as_ref()))
+    }
+
+    /// Looks whether the services whose flows markers look into exist; `ids` are sorted.
+    pub(super) fn within(&mut self, services: &[Service], ids: &[&str]) {
+        let markers = services.iter().flat_map(|service| &service.markers);
+        for within in markers.filter_map(|marker| marker.within.as_ref()) {
+            let id = within.value.as_str();
+            if let Err(unknown) = Selector::parse(id, ids) {
+                self.fail(within.at, unknown.into());
+            }
+        }
     }
 
     fn collateral(&mut self, document: Placed<CollateralDocument>) -> Option<Collateral> {

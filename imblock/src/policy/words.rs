@@ -219,7 +219,7 @@ pub(super) fn hop_action(text: &str) -> Result<Action, PolicyErrorKind> {
     one_of("action", text, &["count", "drop"], &actions)
 }
 
-fn one_of<T: Copy>(
+pub(super) fn one_of<T: Copy>(
     what: &'static str,
     text: &str,
     words: &'static [&'static str],

@@ -7,7 +7,7 @@ use imblock_common::layout::{
 use imblock_common::{Action, Transport};
 
 use crate::policy::Plan;
-use crate::policy::plan::{EVERYONE, Limits, PrefixPlan, ServicePlan};
+use crate::policy::plan::{EVERYONE, Limits, MarkerPlans, PrefixPlan, ServicePlan};
 
 pub(crate) const IRC: u16 = 1;
 pub(crate) const STUN: u16 = 2;
@@ -35,6 +35,8 @@ pub(crate) fn plan() -> Plan {
         generics: Generics { stun: STUN, rtp: 0 },
         calls: CallServices::default(),
         hops: HopRule::COUNT,
+        markers: MarkerPlans::default(),
+        stun_attributes: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -12,8 +12,8 @@ use imblock_common::flows::{
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
     ABI, ActionCell, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES, Half,
-    HopRule, HostEntry, HostRecord, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, SERVICES_MAX,
-    ServiceTotals, StunAttributes,
+    HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry,
+    PortTable, SERVICES_MAX, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
@@ -28,6 +28,7 @@ use memory::{SharedWords, shared_words};
 use prefixes::{Names, Prefixes};
 
 use crate::policy::Plan;
+use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::snapshot::{FrameCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
@@ -45,6 +46,8 @@ pub struct MemoryTables {
     host_prefixes: Prefixes<HostEntry>,
     remotes: Prefixes<u16>,
     names: Names,
+    /// By transport.
+    markers: [(Box<MarkerSets>, Vec<Marker>); 2],
     frames: Box<[Cell<u64>]>,
     /// Not a cell each: a kilobyte is too much to copy in and out for every frame.
     totals: RefCell<Vec<ServiceTotals>>,
@@ -98,6 +101,12 @@ impl MemoryTables {
                     .map(|remote| (remote.net, remote.service)),
             ),
             names: Names::of(&plan.names),
+            markers: [Transport::Tcp, Transport::Udp].map(|transport| {
+                let plans = plan.markers.of(transport);
+                let records = plans.iter().map(|plan| plan.record).collect();
+                (MarkerPlans::sets(plans), records)
+            }),
+            stun: stun_table(&plan.stun_attributes),
             frames: cells(View::ALL.len() * OUTCOME_SLOTS as usize, 0),
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
             hosts: cells(size(slots), HostSlot::default()),
@@ -106,7 +115,6 @@ impl MemoryTables {
             heads: RefCell::new(Vec::new()),
             flow_cells: cells(size(flow_cells / WAYS), Bucket::default()),
             flows: cells(size(flow_cells), FlowEntry::default()),
-            stun: Box::new(StunAttributes::zeroed()),
             generics: plan.generics,
             calls: plan.calls,
             hop_rule: plan.hops,
@@ -214,6 +222,31 @@ impl Tables for &MemoryTables {
         self.names.longest(key)
     }
 
+    fn marker_sets<R>(
+        self,
+        _half: Half,
+        transport: Transport,
+        visit: impl FnOnce(&MarkerSets) -> R,
+    ) -> Option<R> {
+        let (sets, _) = self.markers.get(transport as usize)?;
+        Some(visit(sets))
+    }
+
+    fn marker<R>(
+        self,
+        _half: Half,
+        transport: Transport,
+        number: u8,
+        visit: impl FnOnce(&Marker) -> R,
+    ) -> Option<R> {
+        let (_, records) = self.markers.get(transport as usize)?;
+        records.get(usize::from(number)).map(visit)
+    }
+
+    fn stun_attribute(self, _half: Half, attribute: u16) -> (u16, bool) {
+        self.stun.service(attribute)
+    }
+
     #[inline]
     fn flows(self) -> impl flows::Slots {
         self
@@ -240,10 +273,6 @@ impl Tables for &MemoryTables {
     fn action(self, _half: Half, group: u16, service: u16) -> Action {
         let cell = self.action_cell(group, service).map_or(0, Cell::get);
         ActionCell(cell).action()
-    }
-
-    fn stun_attribute(self, _half: Half, attribute: u16) -> (u16, bool) {
-        self.stun.service(attribute)
     }
 
     fn generic(self, _half: Half, generic: Generic) -> u16 {

@@ -1,7 +1,7 @@
 //! A small plan, made by hand.
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, ServicePlan};
+use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, ServicePlan};
 use imblock_common::layout::{
     ActionCell, ActionRow, CallServices, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX,
 };
@@ -26,6 +26,8 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        markers: MarkerPlans::default(),
+        stun_attributes: Vec::new(),
         generics: Generics::default(),
         calls: CallServices::default(),
         hops: HopRule::COUNT,

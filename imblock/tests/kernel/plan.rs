@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, NamePlan, PrefixPlan, RemotePlan, ServicePlan};
+use imblock::policy::plan::{
+    EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan, ServicePlan,
+};
 use imblock_common::layout::{
     ActionCell, ActionRow, CallServices, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
 };
@@ -57,6 +59,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         generics: world.generics,
         calls: calls(world),
         hops: HopRule::COUNT,
+        markers: MarkerPlans::default(),
+        stun_attributes: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -79,6 +83,7 @@ fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {
 
 fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
     NamePlan {
+        kind: NameKind::Host,
         suffix: (*suffix).to_owned(),
         service: *service,
     }

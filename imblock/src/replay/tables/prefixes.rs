@@ -73,30 +73,34 @@ fn mask(length: u8) -> u128 {
 /// Service numbers by name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// By the bytes of [`NameKey::backwards`] that the suffix takes.
-    suffixes: HashMap<Vec<u8>, u16>,
+    /// By kind, and the bytes of [`NameKey::backwards`] that matter.
+    known: HashMap<(u8, Vec<u8>), u16>,
 }
 
 impl Names {
     pub(super) fn of(names: &[NamePlan]) -> Self {
-        let suffixes = names.iter().filter_map(|name| {
-            let (bits, key) = NameKey::of_suffix(Half::of_generation(0), &name.suffix)?;
+        let known = names.iter().filter_map(|name| {
+            let (bits, key) = name.key(Half::of_generation(0))?;
             let length = usize::try_from((bits - NameKey::FIXED_BITS) / 8).ok()?;
-            Some((key.backwards.get(..length)?.to_vec(), name.service))
+            let matters = key.backwards.get(..length)?.to_vec();
+            Some(((key.kind, matters), name.service))
         });
         Self {
-            suffixes: suffixes.collect(),
+            known: known.collect(),
         }
     }
 
-    /// The service of the longest suffix. Suffixes end in a dot, so only such places are tried.
+    /// The service of the longest suffix. Suffixes end in a dot, so only such places are tried, and
+    /// the whole, which is what a protocol is told by.
     pub(super) fn longest(&self, key: &NameKey) -> u16 {
         let dots = (0..key.backwards.len())
             .rev()
             .filter(|at| key.backwards.get(*at) == Some(&b'.'));
         let suffixes = dots.filter_map(|at| key.backwards.get(..=at));
-        let found = suffixes
-            .filter_map(|suffix| self.suffixes.get(suffix))
+        let found = [&key.backwards[..]]
+            .into_iter()
+            .chain(suffixes)
+            .filter_map(|matters| self.known.get(&(key.kind, matters.to_vec())))
             .next();
         found.copied().unwrap_or(0)
     }
