@@ -110,10 +110,6 @@ impl Tables for Asked<'_> {
         None
     }
 
-    fn stun_attribute(self, _: Half, _: u16) -> (u16, bool) {
-        (0, true)
-    }
-
     fn action(self, _: Half, _: u16, _: u16) -> Action {
         Action::Allow
     }

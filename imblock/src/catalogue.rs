@@ -1,10 +1,11 @@
-//! What the binary carries: the catalogue of services, one file each, and the ready policies.
+//! What the binary carries: the catalogue of services, one file each, their families, and the ready
+//! policies.
 //!
-//! Invariant: every file under `policies/` is in one of the two lists (a test looks).
+//! Invariant: every file under `policies/` is carried (a test looks).
 
 use std::sync::{Arc, OnceLock};
 
-use crate::policy::{PolicyErrors, Service, Source};
+use crate::policy::{Family, PolicyErrors, Service, Source};
 
 /// Files of `policies/catalogue`, each the id and the text of one service, by id.
 macro_rules! catalogue {
@@ -37,6 +38,9 @@ pub const SERVICES: &[(&str, &str)] = catalogue![
     "xfire" "xmpp" "xmpp-bytestreams" "yahoo" "ymsg-ft" "zalo" "zephyr" "zoom" "zulip"
 ];
 
+/// The text of `policies/catalogue/families.yaml`.
+const FAMILIES: &str = include_str!("../../policies/catalogue/families.yaml");
+
 /// The text of a ready policy.
 pub fn ready_policy(name: &str) -> Option<&'static str> {
     let found = POLICIES.iter().find(|(known, _)| *known == name);
@@ -57,6 +61,20 @@ pub fn services() -> Result<&'static [Service], PolicyErrors> {
         .map(|(id, text)| read(id, text))
         .collect::<Result<_, _>>()?;
     Ok(CATALOGUE.get_or_init(|| services))
+}
+
+/// The families of services that selectors may name. They are read once.
+///
+/// # Errors
+/// A mistake in the file itself; the tests read it, so a released binary has none.
+pub fn families() -> Result<&'static [Family], PolicyErrors> {
+    static FAMILIES_READ: OnceLock<Vec<Family>> = OnceLock::new();
+    if let Some(families) = FAMILIES_READ.get() {
+        return Ok(families);
+    }
+    let name = "catalogue/families.yaml (built in)".to_owned();
+    let families = Family::read_all(&Arc::new(Source::new(name, FAMILIES.to_owned())))?;
+    Ok(FAMILIES_READ.get_or_init(|| families))
 }
 
 fn read(id: &str, text: &str) -> Result<Service, PolicyErrors> {

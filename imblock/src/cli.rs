@@ -116,7 +116,8 @@ pub enum Listen {
 /// `block`, `count`, `allow`.
 #[derive(Debug, Args)]
 pub struct ToggleArgs {
-    /// Service ids (see `imblock services`), `category:im`, `status:historic`, or `all`
+    /// Service ids (see `imblock services`), `family:meta`, `category:im`, `status:historic`, or
+    /// `all`
     #[arg(required = true, value_name = "SERVICE")]
     pub selectors: Vec<String>,
     /// Only for the hosts of this group of the policy
@@ -127,7 +128,7 @@ pub struct ToggleArgs {
 /// `reset`.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
-    /// Service ids, `category:im`, `status:historic`; everything if none is given
+    /// Service ids, `family:meta`, `category:im`, `status:historic`; everything if none is given
     #[arg(value_name = "SERVICE")]
     pub selectors: Vec<String>,
     /// Only for the hosts of this group of the policy
@@ -146,7 +147,8 @@ pub struct OutputArgs {
 /// `services`.
 #[derive(Debug, Args)]
 pub struct ServicesArgs {
-    /// Service ids, `category:im`, `status:historic`; all if none is given
+    /// Service ids, `family:meta`, `category:im`, `status:historic`; all if none is given, and all
+    /// that is known of one if one id is
     #[arg(value_name = "SERVICE")]
     pub selectors: Vec<String>,
     /// How to print

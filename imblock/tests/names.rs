@@ -289,7 +289,7 @@ fn more_names_than_the_tables_hold() {
         .unwrap()
         .compile(&mut numbers, &Surroundings::default());
     insta::assert_snapshot!(refused.unwrap_err().report(80, false), @r#"
-     × the services have 140846 names, and there is room for 131072
+     × the services have 140847 names, and there is room for 131072
       ╭─[office.yaml:2:7]
     2 │ name: a
       ·       ─

@@ -82,7 +82,10 @@ fn no_file_under_policies_is_forgotten() {
     };
     assert_eq!(carried(catalogue::POLICIES), names_of_files("policies"));
     assert_eq!(
-        carried(catalogue::SERVICES),
+        carried(catalogue::SERVICES)
+            .into_iter()
+            .chain(["families".to_owned()])
+            .collect::<BTreeSet<_>>(),
         names_of_files("policies/catalogue")
     );
 }
@@ -126,6 +129,8 @@ fn collateral_is_about_what_the_service_has() {
                     .all(|port| own.contains(&(range.transport(), port))),
                 Claim::Name(name) => service.names.contains(name),
                 Claim::Prefix(net) => service.prefixes.contains(net),
+                Claim::Alpn(protocol) => service.alpn.contains(protocol),
+                Claim::Stun(attribute) => service.stun.contains(attribute),
             };
             assert!(has, "{} of {}", collateral.of, service.id.as_str());
         }
@@ -455,8 +460,14 @@ fn selectors_of_the_command_line_choose_as_those_of_rules() {
             "ymsg-ft"
         ]
     );
+    assert_eq!(
+        ids("family:meta"),
+        ["instagram-direct", "messenger", "whatsapp"]
+    );
     let refusals = [
         "whatsap",
+        "family:mata",
+        "family:",
         "category:chat",
         "status:historical",
         "group:kids",
@@ -465,11 +476,51 @@ fn selectors_of_the_command_line_choose_as_those_of_rules() {
     let told = refusals.map(|selector| plan.select(selector).unwrap_err().to_string());
     insta::assert_snapshot!(told.join("\n"), @r#"
     unknown service `whatsap`; did you mean `whatsapp`?
+    unknown family `mata`; did you mean `meta`?
+    unknown family ``
     unknown category `chat`
     unknown status `historical`; did you mean `historic`?
     `group:kids` selects no services
     unknown service ``
     "#);
+}
+
+#[test]
+fn families_have_members_that_exist() {
+    let services = catalogue::services().unwrap();
+    let families = catalogue::families().unwrap();
+    let names: BTreeSet<&str> = families.iter().map(|family| family.name.as_str()).collect();
+    assert_eq!(names.len(), families.len(), "no family twice");
+    assert!(families.len() > 10, "{names:?}");
+    for family in families {
+        for member in &family.members {
+            assert!(
+                services.iter().any(|service| service.id == *member),
+                "{member:?}"
+            );
+        }
+        assert!(family.members.is_sorted_by(|a, b| a < b), "{family:?}");
+    }
+}
+
+#[test]
+fn a_rule_for_a_family_is_one_for_its_members() {
+    let rule = |services: &str| {
+        load(&format!(
+            "version: 1\nname: a\nrules: [{{ services: [{services}], action: drop }}]"
+        ))
+    };
+    let family = rule("'family:tencent'");
+    let plan = |policy: &Policy| {
+        let none = Surroundings::default();
+        policy
+            .compile(&mut ServiceNumbers::default(), &none)
+            .unwrap()
+            .actions
+    };
+    assert_eq!(plan(&family), plan(&rule("qq, wechat")));
+    // What is shown is what was typed.
+    assert!(family.to_string().contains("family:tencent"), "{family}");
 }
 
 #[test]
@@ -542,10 +593,11 @@ fn ten_thousand_rules_compile_at_once() {
 /// A rule by position: services and groups out of the lists below, and what to do.
 type SmallRule = (Vec<usize>, Option<Vec<usize>>, usize);
 
-const SELECTORS: [&str; 7] = [
+const SELECTORS: [&str; 8] = [
     "irc",
     "aim",
     "sip",
+    "family:oscar",
     "category:im",
     "category:p2p",
     "status:historic",
@@ -564,6 +616,7 @@ fn small_rules() -> impl Strategy<Value = Vec<SmallRule>> {
 fn naive(rules: &[SmallRule], default: Action, group: usize, service: &policy::Service) -> Action {
     let names = |selector: &str| match selector.split_once(':') {
         Some(("category", category)) => service.category.name() == category,
+        Some(("family", _)) => ["aim", "icq", "oscar-oft"].contains(&service.id.as_str()),
         Some((_, status)) => service.status.name() == status,
         None => selector == "all" || service.id.as_str() == selector,
     };

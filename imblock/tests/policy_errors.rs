@@ -179,8 +179,8 @@ limits: { hosts: 0, prefixes: 99999999999 }
      13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
         ·                                                 ────────
         ╰────
-      help: a selector is the id of a service, `category:im`, `status:historic` or
-            `all`
+      help: a selector is the id of a service, `family:meta`, `category:im`,
+            `status:historic` or `all`
 
       × unknown group `kid`; did you mean `kids`?
         ╭─[office.yaml:13:69]

@@ -10,7 +10,9 @@
 
 mod console;
 pub mod document;
+pub mod explain;
 pub mod hosts;
+mod marked;
 mod names;
 pub mod policy;
 pub mod services;

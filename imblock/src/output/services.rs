@@ -35,19 +35,19 @@ struct Services<'a> {
 
 /// What is known of one service.
 #[derive(Debug, Serialize)]
-struct ServiceEntry<'a> {
-    id: &'a str,
-    name: &'a str,
-    category: &'a str,
+pub(super) struct ServiceEntry<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) category: &'a str,
     /// `live` or `historic`.
-    status: &'static str,
+    pub(super) status: &'static str,
     /// What is done now, by group.
     actions: BTreeMap<&'a str, &'static str>,
     /// What the policy alone says, by group.
     policy: BTreeMap<&'a str, &'static str>,
-    ports: &'a [String],
-    passed: Count,
-    refused: Count,
+    pub(super) ports: &'a [String],
+    pub(super) passed: Count,
+    pub(super) refused: Count,
     /// The same actions in the order of groups, for the text.
     #[serde(skip)]
     by_group: Vec<GroupAction<'a>>,
@@ -92,7 +92,7 @@ pub fn render(
 }
 
 impl<'a> ServiceEntry<'a> {
-    fn new(facts: &'a ServiceFacts, status: &'a Status, snapshot: &Snapshot) -> Self {
+    pub(super) fn new(facts: &'a ServiceFacts, status: &'a Status, snapshot: &Snapshot) -> Self {
         let known = status.policy.services.iter().find(|s| s.id == facts.id);
         let number = known.map(|service| service.number);
         let counts = snapshot
@@ -109,7 +109,7 @@ impl<'a> ServiceEntry<'a> {
             id: &facts.id,
             name: &facts.name,
             category: &facts.category,
-            status: if facts.historic { "historic" } else { "live" },
+            status: facts.status(),
             actions: known.map(|s| named(&s.actions)).unwrap_or_default(),
             policy: known.map(|s| named(&s.policy)).unwrap_or_default(),
             ports: &facts.ports,
@@ -117,6 +117,30 @@ impl<'a> ServiceEntry<'a> {
             refused: counts.map(|c| c.refused().into()).unwrap_or_default(),
             by_group: known.map(|s| by_group(s, status)).unwrap_or_default(),
         }
+    }
+}
+
+impl<'a> ServiceEntry<'a> {
+    /// Where there is no instance: nothing is done with it, nothing was seen.
+    pub(super) fn unseen(facts: &'a ServiceFacts) -> Self {
+        Self {
+            id: &facts.id,
+            name: &facts.name,
+            category: &facts.category,
+            status: facts.status(),
+            actions: BTreeMap::new(),
+            policy: BTreeMap::new(),
+            ports: &facts.ports,
+            passed: Count::default(),
+            refused: Count::default(),
+            by_group: Vec::new(),
+        }
+    }
+}
+
+impl ServiceFacts {
+    const fn status(&self) -> &'static str {
+        if self.historic { "historic" } else { "live" }
     }
 }
 
@@ -188,6 +212,21 @@ impl Services<'_> {
 }
 
 impl ServiceEntry<'_> {
+    /// What is done, in a sentence: for everyone, then for the groups that fare otherwise.
+    pub(super) fn in_words(&self) -> String {
+        let everyone = self
+            .by_group
+            .first()
+            .map(GroupAction::word)
+            .unwrap_or_default();
+        let others = self.by_group.iter().skip(1);
+        let others = others.filter(|group| group.word() != everyone);
+        let others: Vec<String> = others
+            .map(|group| format!("; {} for {}", group.word(), group.group))
+            .collect();
+        format!("{everyone}{}", others.concat())
+    }
+
     /// What is done for hosts in no group.
     fn action_cell(&self) -> Cell {
         match self.by_group.first() {

@@ -65,6 +65,13 @@ pub(super) struct DefaultsDocument {
 #[derive(Debug, Default)]
 pub(super) struct GroupsDocument(pub(super) Vec<(Placed<String>, Vec<Placed<String>>)>);
 
+/// The file of families. A family is a name and a list, as a group is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FamiliesDocument {
+    pub(super) families: GroupsDocument,
+}
+
 /// `protect`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,6 +210,11 @@ pub(super) fn policy(source: &Arc<Source>) -> Result<PolicyDocument, PolicyError
 
 /// Reads one service, as in a file of the catalogue.
 pub(super) fn service(source: &Arc<Source>) -> Result<ServiceDocument, PolicyError> {
+    read(source)
+}
+
+/// Reads the families of the catalogue.
+pub(super) fn families(source: &Arc<Source>) -> Result<FamiliesDocument, PolicyError> {
     read(source)
 }
 

@@ -13,6 +13,7 @@ mod document;
 mod domain;
 mod error;
 mod error_kind;
+mod family;
 mod hash;
 mod hops;
 mod marker;
@@ -33,6 +34,7 @@ pub use compile::Surroundings;
 pub use domain::{DOMAIN_MAX, Domain, DomainFault};
 pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
+pub use family::Family;
 pub use hops::Hops;
 pub use marker::{
     ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,

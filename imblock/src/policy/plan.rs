@@ -254,7 +254,7 @@ impl Plan {
             .and_then(|n| u16::try_from(n).ok())
     }
 
-    /// The services that a selector names: an id, `category:im`, `status:historic` or `all`.
+    /// The services that a selector names; see [`Selector`].
     pub fn select(&self, selector: &str) -> Result<Vec<&ServicePlan>, SelectorError> {
         select(&self.services, selector)
     }
@@ -309,7 +309,7 @@ impl fmt::Display for XdpAttachMode {
     }
 }
 
-/// The services of a list that a selector names: an id, `category:im`, `status:historic` or `all`.
+/// The services of a list that a selector names; see [`Selector`].
 pub fn select<'a>(
     services: &'a [ServicePlan],
     selector: &str,

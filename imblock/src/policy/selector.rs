@@ -6,13 +6,17 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::family::Family;
 use super::words::{ALL, Category, ServiceId, Status, Suggestion};
+use crate::catalogue;
 
-/// What names services: an id, `category:im`, `status:historic` or `all`.
+/// What names services: an id, `family:meta`, `category:im`, `status:historic` or `all`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// One service.
     Service(ServiceId),
+    /// Those of a family.
+    Family(&'static Family),
     /// Those of a category.
     Category(Category),
     /// Those of a status.
@@ -30,6 +34,14 @@ impl Selector {
                 Ok(_) => Ok(Self::Service(ServiceId::known(text))),
                 Err(_) => Err(SelectorError::unknown_service(text, known)),
             },
+            Some(("family", word)) => {
+                // A mistake in the file of families is no mistake of who typed this.
+                let families = catalogue::families().unwrap_or_default();
+                let found = families.iter().find(|family| family.name.as_str() == word);
+                found
+                    .map(Self::Family)
+                    .ok_or_else(|| SelectorError::unknown_family(word, families))
+            }
             Some(("category", word)) => Category::parse(word)
                 .map(Self::Category)
                 .map_err(|_| SelectorError::unknown_category(word)),
@@ -44,6 +56,7 @@ impl Selector {
     pub fn matches(&self, id: &str, category: Category, status: Status) -> bool {
         match self {
             Self::Service(wanted) => wanted.as_str() == id,
+            Self::Family(family) => family.has(id),
             Self::Category(wanted) => *wanted == category,
             Self::Status(wanted) => *wanted == status,
             Self::All => true,
@@ -55,6 +68,7 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(id) => f.write_str(id.as_str()),
+            Self::Family(family) => write!(f, "family:{}", family.name.as_str()),
             Self::Category(category) => write!(f, "category:{}", category.name()),
             Self::Status(status) => write!(f, "status:{}", status.name()),
             Self::All => f.write_str(ALL),
@@ -79,6 +93,14 @@ pub enum SelectorError {
         /// The nearest id that exists.
         suggestion: Suggestion,
     },
+    /// No such family.
+    #[error("unknown family `{text}`{suggestion}")]
+    UnknownFamily {
+        /// What was typed.
+        text: String,
+        /// The nearest that exists.
+        suggestion: Suggestion,
+    },
     /// No such category.
     #[error("unknown category `{text}`{suggestion}")]
     UnknownCategory {
@@ -95,7 +117,7 @@ pub enum SelectorError {
         /// The nearest that exists.
         suggestion: Suggestion,
     },
-    /// Something before a colon that is neither `category` nor `status`.
+    /// Something before a colon that is none of `family`, `category`, `status`.
     #[error("`{0}` selects no services")]
     UnknownForm(String),
 }
@@ -105,6 +127,14 @@ impl SelectorError {
         Self::UnknownService {
             text: text.to_owned(),
             suggestion: Suggestion::of(text, known),
+        }
+    }
+
+    fn unknown_family(text: &str, families: &[Family]) -> Self {
+        let known: Vec<&str> = families.iter().map(|known| known.name.as_str()).collect();
+        Self::UnknownFamily {
+            text: text.to_owned(),
+            suggestion: Suggestion::of(text, &known),
         }
     }
 
@@ -128,10 +158,14 @@ impl SelectorError {
             Self::UnknownService { .. } => {
                 "`imblock services` lists what is known; a service of your own goes under `services:`"
             }
+            Self::UnknownFamily { .. } => {
+                "families are of an owner (meta, google), a protocol (oscar) or a client (pidgin); \
+                 docs/POLICY.md lists them"
+            }
             Self::UnknownCategory { .. } => "the categories are im, voip, p2p, file-transfer",
             Self::UnknownStatus { .. } => "the status is live or historic",
             Self::UnknownForm(_) => {
-                "a selector is the id of a service, `category:im`, `status:historic` or `all`"
+                "a selector is the id of a service, `family:meta`, `category:im`, `status:historic` or `all`"
             }
         }
     }

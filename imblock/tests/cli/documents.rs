@@ -137,6 +137,23 @@ fn check_unit(name: &str, unit: &str, value: &Value) {
 }
 
 #[test]
+fn an_explained_service_is_what_the_page_says() {
+    // Without an instance; `live_documents…` has the rest of the document.
+    let explained = |service: &str| {
+        imblock(&["--instance", "not-there", "services", service, "--json"])
+            .exits(0)
+            .json()
+    };
+    let zoom = explained("zoom");
+    assert_eq!(zoom["services"][0]["id"], "zoom");
+    assert_eq!(
+        zoom["services"][0]["about"]["ready_policies"]["audit"],
+        "count"
+    );
+    hold("imblock services SERVICE --json", &[zoom, explained("aim")]);
+}
+
+#[test]
 fn live_documents_are_what_the_page_says() {
     let Some(site) = Site::with_hosts_or_skip("live_documents_are_what_the_page_says") else {
         return;
@@ -184,6 +201,11 @@ fn live_documents_are_what_the_page_says() {
     hold("imblock status --json", &[status]);
     let services = show(&["services", "--json"]);
     hold("imblock services --json", &[services]);
+    let telegram = show(&["services", "telegram", "--json"]);
+    hold(
+        "imblock services SERVICE --json",
+        &[telegram, show(&["services", "zoom", "--json"])],
+    );
     let hosts = show(&["hosts", "--json"]);
     let alice = site.network.alice.v4.to_string();
     assert_eq!(
