@@ -20,9 +20,9 @@ const HEADERS: usize = 42;
 fn plan(markers: &[&str]) -> Result<Plan, String> {
     let mut text = "version: 1\nname: test\nservices:\n".to_owned();
     for (letter, marker) in ('a'..='z').zip(markers) {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  - {{ id: own-{letter}, name: {letter}, category: im, markers: [{marker}] }}\n"
+            "  - {{ id: own-{letter}, name: {letter}, category: im, markers: [{marker}] }}"
         );
     }
     compile(text)
@@ -494,19 +494,19 @@ impl Spec {
         );
         if let Some((at, size, little, plus, fits)) = self.length {
             let order = if little { "little" } else { "big" };
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 ", length: {{ at: {at}, size: {size}, order: {order}, plus: {plus}, fits: {fits} }}"
             );
         }
         if let Some((least, most)) = self.payload {
-            let _ = write!(text, ", payload: {least}..{most}");
+            let _ = writeln!(text, ", payload: {least}..{most}");
         }
         if !self.last.is_empty() {
-            let _ = write!(text, ", last: '{}'", yaml(&self.last));
+            let _ = writeln!(text, ", last: '{}'", yaml(&self.last));
         }
         if let Some((needle, from, within)) = &self.find {
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 ", find: {{ bytes: '{}', from: {from}, within: {within} }}",
                 yaml(needle)
@@ -519,7 +519,7 @@ impl Spec {
                 .map(|(first, last)| format!("{first}-{last}"))
                 .collect();
             let key = if self.not { "not_ports" } else { "ports" };
-            let _ = write!(text, ", {key}: [{}]", ports.join(", "));
+            let _ = writeln!(text, ", {key}: [{}]", ports.join(", "));
         }
         match self.from {
             Some(Sender::Client) => text.push_str(", from: client"),
