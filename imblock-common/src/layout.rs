@@ -524,8 +524,11 @@ impl NameKey {
     fn of(half: Half, kind: u8, name: &str) -> Option<(u32, Self)> {
         let mut key = Self::nameless(half, kind);
         let letters = name.bytes().rev().map(|letter| letter.to_ascii_lowercase());
+        // A name that begins with a star goes on within a label: nothing ends there.
+        let ends = (!name.starts_with('*')).then_some(b'.');
+        let letters = letters.filter(|letter| *letter != b'*');
         let mut length = 0;
-        for letter in letters.chain([b'.']) {
+        for letter in letters.chain(ends) {
             *key.backwards.get_mut(length)? = letter;
             length += 1;
         }

@@ -63,6 +63,11 @@ pub trait Tables: Memory {
     fn hop_step(self, about: &Sighting) -> Reply {
         context::hop(about, self)
     }
+    /// See [`context::named`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn named_step(self, about: &Sighting) {
+        context::named(about, self);
+    }
     /// See [`context::note`]. A function of its own in the kernel.
     #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {

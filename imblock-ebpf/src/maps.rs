@@ -183,6 +183,11 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
+    fn named_step(self, about: &Sighting) {
+        steps::named_step(about);
+    }
+
+    #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         steps::note_step(about, told.0);
     }

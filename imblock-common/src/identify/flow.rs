@@ -66,6 +66,8 @@ fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables:
     }
     if reply.is(Answer::Meanwhile) {
         reply = tables.caller_step(about, reply);
+    } else if reply.is(Answer::Other) {
+        tables.named_step(about);
     }
     reply
 }
@@ -105,6 +107,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         port::finding(about.remote_port())
     } else if state.service() != 0 {
         state.reply()
+    } else if reply.is(Answer::More) {
+        Reply::NOTHING
     } else {
         weak(about, track.cell.initiator(), tables)
     };
@@ -160,14 +164,15 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
 }
 
 /// What port and address tell, when nothing better does. The service is the one that is called:
-/// of a flow that the remote end began, neither its port nor its address tells anything.
+/// of a flow that the remote end began, neither its port nor its address tells anything. An address
+/// may be that of other services, too, so the handshake passes, and the first payload may name one.
 #[inline(always)]
 fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     if initiator == Initiator::Remote {
         return Reply::NOTHING;
     }
     let by_port = port::finding(about.remote_port());
-    if by_port.is_nothing() {
+    if by_port.is_nothing() && about.speaks() {
         prefix::finding(&about.key.remote(), about.policy(), tables)
     } else {
         by_port

@@ -3,6 +3,7 @@
 //! Invariant: the same policy, numbers and surroundings give the same plan, and a policy that does
 //! not compile leaves the numbers as they were.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -47,7 +48,19 @@ pub(super) fn compile(
 ) -> Result<Plan, PolicyErrors> {
     let mut numbers_after = numbers.clone();
     // The order of precedence where two claim the same.
-    let services: Vec<&Service> = policy.services().iter().chain(catalogue).collect();
+    let services: Vec<Cow<'_, Service>> = policy
+        .services()
+        .iter()
+        .chain(catalogue)
+        .map(|service| {
+            if service.opt_in && !policy.names(&service.id) {
+                Cow::Owned(service.unheard())
+            } else {
+                Cow::Borrowed(service)
+            }
+        })
+        .collect();
+    let services: Vec<&Service> = services.iter().map(AsRef::as_ref).collect();
     let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
     let claims = Claims::of(&numbered).map_err(|kind| policy.error(kind))?;
