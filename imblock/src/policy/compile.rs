@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, Generics, HopRule, HostEntry, PortEntry, PortTable,
-    SERVICES_MAX,
+    ActionCell, ActionRow, Generics, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ServiceSet,
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
@@ -22,7 +22,7 @@ use super::hops::Hops;
 use super::markers;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
-use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
+use super::plan::{CellOrigin, EVERYONE, MarkerPlans, PrefixPlan, ServicePlan};
 use super::selector::Selector;
 use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
@@ -101,6 +101,7 @@ pub(super) fn compile(
         names: claims.names,
         generics: generics(&numbered),
         calls: calls(&numbered),
+        carriers: carriers(&markers),
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
         markers,
         stun_attributes,
@@ -157,9 +158,23 @@ fn generics(numbered: &[Numbered<'_>]) -> Generics {
     }
 }
 
+/// The services in whose flows others travel.
+fn carriers(markers: &MarkerPlans) -> ServiceSet {
+    let mut carriers = ServiceSet::default();
+    let inner = markers
+        .tcp
+        .iter()
+        .chain(&markers.udp)
+        .map(|plan| plan.record.within);
+    inner
+        .filter(|carrier| *carrier != 0)
+        .for_each(|carrier| carriers.insert(carrier));
+    carriers
+}
+
 /// The services that can be called with.
-fn calls(numbered: &[Numbered<'_>]) -> CallServices {
-    let mut calls = CallServices::default();
+fn calls(numbered: &[Numbered<'_>]) -> ServiceSet {
+    let mut calls = ServiceSet::default();
     let known = numbered.iter().filter(|(_, service)| service.calls);
     known.for_each(|(number, _)| calls.insert(*number));
     calls
