@@ -253,6 +253,7 @@ impl Reply {
     const GATHERING: u64 = 1 << 41;
     const SENDER_SHIFT: u32 = 42;
     const NEWS: u64 = 1 << 44;
+    const TOLD: u64 = 1 << 45;
 
     /// That the payload must be looked at, and what is known of its flow.
     #[inline(always)]
@@ -278,6 +279,19 @@ impl Reply {
     #[inline(always)]
     pub(crate) const fn is_news(self) -> bool {
         self.0 & Self::NEWS != 0
+    }
+
+    /// Of [`Answer::Look`]: that the flow was told, and only what travels in it may be found.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn inside(self) -> Self {
+        Self(self.0 | Self::TOLD)
+    }
+
+    /// Of [`Answer::Look`]: whether the flow was told.
+    #[inline(always)]
+    pub(crate) const fn is_inside(self) -> bool {
+        self.0 & Self::TOLD != 0
     }
 
     /// Of [`Answer::Look`]: who sent the packet.

@@ -10,7 +10,7 @@ mod stun;
 
 use bytemuck::{Pod, Zeroable};
 
-pub use calls::{CallServices, Generic, Generics};
+pub use calls::{Generic, Generics, ServiceSet};
 pub use hops::HopRule;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
@@ -59,8 +59,10 @@ pub mod maps {
     pub const NAMES: &str = "NAMES";
     /// One [`super::Generics`] a half.
     pub const GENERICS: &str = "GENERICS";
-    /// One [`super::CallServices`] a half.
+    /// One [`super::ServiceSet`] a half: those that can be called with.
     pub const CALLS: &str = "CALLS";
+    /// One [`super::ServiceSet`] a half: those in whose flows others travel.
+    pub const CARRIERS: &str = "CARRIERS";
     /// One [`super::HopRule`] a half.
     pub const HOP_RULES: &str = "HOP_RULES";
     /// One [`super::MarkerSets`] a half and transport.
@@ -94,7 +96,7 @@ pub mod maps {
     pub const HOPS: &str = "HOPS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 25] = [
+    pub const ALL: [&str; 26] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -106,6 +108,7 @@ pub mod maps {
         STUN,
         GENERICS,
         CALLS,
+        CARRIERS,
         HOP_RULES,
         MARKER_SETS,
         MARKERS,
@@ -524,8 +527,11 @@ impl NameKey {
     fn of(half: Half, kind: u8, name: &str) -> Option<(u32, Self)> {
         let mut key = Self::nameless(half, kind);
         let letters = name.bytes().rev().map(|letter| letter.to_ascii_lowercase());
+        // A name that begins with a star goes on within a label: nothing ends there.
+        let ends = (!name.starts_with('*')).then_some(b'.');
+        let letters = letters.filter(|letter| *letter != b'*');
         let mut length = 0;
-        for letter in letters.chain([b'.']) {
+        for letter in letters.chain(ends) {
             *key.backwards.get_mut(length)? = letter;
             length += 1;
         }

@@ -56,7 +56,39 @@ impl Note {
 /// Notes that a host talked to a service, 1 to 511, now.
 #[inline(always)]
 pub fn note<B: Buckets>(buckets: B, shape: Shape, host: &Addr, service: u16, now_seconds: u32) {
-    let place = Place::of_host(shape, host);
+    write(buckets, Place::of_host(shape, host), service, now_seconds);
+}
+
+/// Notes that a host called a server by a name of no service, now.
+#[inline(always)]
+pub fn named<B: Buckets>(buckets: B, shape: Shape, host: &Addr, server: &Addr, now_seconds: u32) {
+    write(
+        buckets,
+        Place::of_pair(shape, host, server),
+        NAMED,
+        now_seconds,
+    );
+}
+
+/// Stands where a note of a host has its service, in one of a host and a server.
+const NAMED: u16 = 511;
+
+/// Whether a host called a server by a name of no service within so many seconds.
+#[inline(always)]
+pub fn was_named<B: Buckets>(
+    buckets: B,
+    shape: Shape,
+    host: &Addr,
+    server: &Addr,
+    now_seconds: u32,
+    within_seconds: u32,
+) -> bool {
+    let place = Place::of_pair(shape, host, server);
+    latest(buckets, place, now_seconds, within_seconds) == NAMED
+}
+
+#[inline(always)]
+fn write<B: Buckets>(buckets: B, place: Place, service: u16, now_seconds: u32) {
     let note = Note::new(place, service, now_seconds);
     let Some(bucket) = buckets.bucket(place.bucket) else {
         return;
@@ -96,7 +128,16 @@ pub fn lately<B: Buckets>(
     now_seconds: u32,
     within_seconds: u32,
 ) -> u16 {
-    let place = Place::of_host(shape, host);
+    latest(
+        buckets,
+        Place::of_host(shape, host),
+        now_seconds,
+        within_seconds,
+    )
+}
+
+#[inline(always)]
+fn latest<B: Buckets>(buckets: B, place: Place, now_seconds: u32, within_seconds: u32) -> u16 {
     let Some(bucket) = buckets.bucket(place.bucket) else {
         return 0;
     };

@@ -63,6 +63,11 @@ pub trait Tables: Memory {
     fn hop_step(self, about: &Sighting) -> Reply {
         context::hop(about, self)
     }
+    /// See [`context::named`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn named_step(self, about: &Sighting) {
+        context::named(about, self);
+    }
     /// See [`context::note`]. A function of its own in the kernel.
     #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
@@ -90,6 +95,8 @@ pub trait Tables: Memory {
     fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool);
     /// The service that stands for a protocol; 0 for none.
     fn generic(self, half: Half, generic: Generic) -> u16;
+    /// Whether packets of another service travel in a service's flows: offers of files, in chat.
+    fn carries(self, half: Half, service: u16) -> bool;
     /// Whether a service can be called with.
     fn calls(self, half: Half, service: u16) -> bool;
     /// When a host is on its way through the ports of a server.

@@ -122,6 +122,10 @@ impl Tables for Asked<'_> {
         0
     }
 
+    fn carries(self, _: Half, _: u16) -> bool {
+        false
+    }
+
     fn calls(self, _: Half, _: u16) -> bool {
         false
     }

@@ -14,7 +14,7 @@ use imblock_common::buckets::{self, Buckets, Shape, WORDS};
 use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
+    ActionCell, ActionRow, ServiceSet, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
     PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes, Marker,
     MarkerSets,
@@ -52,7 +52,9 @@ static NAMES: LpmTrie<NameKey, u32, PREFIXES> = LpmTrie::new();
 #[btf_map]
 static GENERICS: Array<Generics, HALVES> = Array::new();
 #[btf_map]
-static CALLS: Array<CallServices, HALVES> = Array::new();
+static CALLS: Array<ServiceSet, HALVES> = Array::new();
+#[btf_map]
+static CARRIERS: Array<ServiceSet, HALVES> = Array::new();
 #[btf_map]
 static HOP_RULES: Array<HopRule, HALVES> = Array::new();
 #[btf_map]
@@ -183,6 +185,11 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
+    fn named_step(self, about: &Sighting) {
+        steps::named_step(about);
+    }
+
+    #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         steps::note_step(about, told.0);
     }
@@ -236,6 +243,13 @@ impl Tables for KernelMaps {
         GENERICS
             .get(half.index())
             .map_or(0, |generics| generics.service(generic))
+    }
+
+    #[inline(always)]
+    fn carries(self, half: Half, service: u16) -> bool {
+        CARRIERS
+            .get(half.index())
+            .is_some_and(|known| known.contains(service))
     }
 
     #[inline(always)]

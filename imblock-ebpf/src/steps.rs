@@ -158,6 +158,18 @@ pub extern "C" fn hop_step(about: *const Sighting) -> u64 {
     }
 }
 
+/// See [`context::named`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn named_step(about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    if let Some(about) = unsafe { about.as_ref() } {
+        context::named(about, KernelMaps);
+    }
+    0
+}
+
 /// See [`context::note`].
 #[unsafe(no_mangle)]
 #[inline(never)]

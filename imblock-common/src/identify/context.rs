@@ -10,7 +10,8 @@ use crate::{Action, Sighting, Tables, recent};
 const RECENT_SECONDS: u32 = 30;
 
 /// Whose call it may be that is set up (STUN) or goes on (RTP) without a name: whose address is
-/// called, else what the host talked to just before, which is only likely. `reply` if neither tells.
+/// called, else what the host talked to just before, which is only likely. `reply` if neither tells,
+/// and nothing if the host has just named that server, and it is no service's.
 #[inline(always)]
 pub fn caller<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let by_prefix = prefix::finding(&about.key.remote(), about.policy(), tables);
@@ -19,12 +20,28 @@ pub fn caller<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     }
     let (recent, shape) = tables.recent();
     let now = tables.seconds();
+    let (host, server) = (about.key.local(), about.key.remote());
+    if recent::was_named(recent, shape, &host, &server, now, NAMED_SECONDS) {
+        return Reply::NOTHING;
+    }
     match recent::lately(recent, shape, &about.key.local(), now, RECENT_SECONDS) {
         0 => reply,
         service => Finding::meanwhile(service, Evidence::Recent)
             .reply()
             .likely(),
     }
+}
+
+/// For so long, a server is what the host named when it last called it.
+const NAMED_SECONDS: u32 = 300;
+
+/// Notes that a host called a server by a name of no service: what it says to that server besides is
+/// no messenger's call.
+#[inline(always)]
+pub fn named<T: Tables>(about: &Sighting, tables: T) {
+    let (recent, shape) = tables.recent();
+    let (host, server) = (about.key.local(), about.key.remote());
+    recent::named(recent, shape, &host, &server, tables.seconds());
 }
 
 /// Notes what a host talks to, if calls are made with it. A guess is no talk.

@@ -42,6 +42,9 @@ fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables:
         within: known.service(),
         half: policy.half,
     };
+    if known.is_inside() {
+        return packet.ask(Question::Marker, &scene, tables);
+    }
     let sent = scene.direction == Direction::Sent;
     let mut reply = Reply::NOTHING;
     if !(sent && known.is_gathering()) {
@@ -66,6 +69,8 @@ fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables:
     }
     if reply.is(Answer::Meanwhile) {
         reply = tables.caller_step(about, reply);
+    } else if reply.is(Answer::Other) {
+        tables.named_step(about);
     }
     reply
 }
@@ -83,32 +88,37 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     } else {
         FlowState::WATCHED
     };
+    // Forgotten, as all that is handed on here: the verifier walks the rest once.
+    let state = FlowState(tables.flows().forget(state.0));
     let direction = about.direction();
     let count = track.cell.payloads(direction);
     let is_young = count < EARLY;
-    if reply.is(Answer::Look)
-        && about.speaks()
-        && !state.is_settled()
-        && (is_young || about.asks_for_names())
-    {
+    if reply.is(Answer::Look) && about.speaks() {
         let sender = sender(track.cell.initiator(), direction);
-        return Reply::look(
-            state.service(),
-            sender,
-            count == 0,
-            track.cell.is_gathering(),
-        );
+        let (service, gathering) = (state.service(), track.cell.is_gathering());
+        let look = Reply::look(service, sender, count == 0, gathering);
+        if !state.is_settled() && (is_young || about.asks_for_names()) {
+            return look;
+        }
+        if state.service() != 0 && tables.carries(about.policy().half, service) {
+            return look.inside();
+        }
     }
-    let told = if reply.names_service() {
+    // A flow that was told is what it is; only what travels in it may be another service's.
+    let told = if reply.is(Answer::Packet) || reply.names_service() && !state.is_settled() {
         reply
     } else if reply.is(Answer::Other) || state.is_other() {
         port::finding(about.remote_port())
     } else if state.service() != 0 {
         state.reply()
+    } else if reply.is(Answer::More) {
+        Reply::NOTHING
     } else {
         weak(about, track.cell.initiator(), tables)
     };
+    let told = Reply(tables.flows().forget(told.0));
     let learned = learned(about, reply, told, state, tables);
+    let learned = FlowState(tables.flows().forget(learned.0));
     track.write_down(about, reply, learned, is_young, hash, shape, tables);
     let told = if track.cell != track.cell.seen_at(shape.now) || learned != FlowState::WATCHED {
         told.news()
@@ -160,14 +170,15 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
 }
 
 /// What port and address tell, when nothing better does. The service is the one that is called:
-/// of a flow that the remote end began, neither its port nor its address tells anything.
+/// of a flow that the remote end began, neither its port nor its address tells anything. An address
+/// may be that of other services, too, so the handshake passes, and the first payload may name one.
 #[inline(always)]
 fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     if initiator == Initiator::Remote {
         return Reply::NOTHING;
     }
     let by_port = port::finding(about.remote_port());
-    if by_port.is_nothing() {
+    if by_port.is_nothing() && about.speaks() {
         prefix::finding(&about.key.remote(), about.policy(), tables)
     } else {
         by_port
@@ -214,7 +225,9 @@ fn learned<T: Tables>(
     state: FlowState,
     tables: T,
 ) -> FlowState {
-    if reply.is(Answer::Flow) && reply.is_certain() {
+    if state.is_settled() {
+        FlowState::WATCHED
+    } else if reply.is(Answer::Flow) && reply.is_certain() {
         FlowState::told(reply)
     } else if reply.is(Answer::Flow) || reply.is(Answer::Meanwhile) {
         FlowState::told(reply).weak()

@@ -1,5 +1,4 @@
-//! What tells calls: services that have a number although no evidence names them, services that
-//! can be called with, and STUN attributes that one of them alone uses.
+//! Services by what can be asked of them: those that stand for a protocol, and sets of services.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -36,16 +35,16 @@ impl Generics {
     }
 }
 
-/// Which services can be called with: a bit a service number. One entry a half.
+/// Some of the services: a bit a service number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
-pub struct CallServices(pub [u64; CallServices::WORDS]);
+pub struct ServiceSet(pub [u64; ServiceSet::WORDS]);
 
-impl CallServices {
+impl ServiceSet {
     /// [`SERVICES_MAX`] bits.
     pub const WORDS: usize = SERVICES_MAX / 64;
 
-    /// Whether calls are known of a service. Only the lowest nine bits of its number count.
+    /// Whether a service is among them. Only the lowest nine bits of its number count.
     #[inline(always)]
     pub fn contains(&self, service: u16) -> bool {
         let word = self.0.get(usize::from(service >> 6) & (Self::WORDS - 1));
@@ -65,5 +64,5 @@ impl CallServices {
 
 const _: () = {
     assert!(size_of::<Generics>() == 4);
-    assert!(size_of::<CallServices>() == 64);
+    assert!(size_of::<ServiceSet>() == 64);
 };

@@ -240,6 +240,10 @@ impl Tables for &World {
         self.generics.service(generic)
     }
 
+    fn carries(self, _: Half, _: u16) -> bool {
+        false
+    }
+
     fn calls(self, _: Half, service: u16) -> bool {
         self.calls.contains(&service)
     }

@@ -2,8 +2,8 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, CallServices, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord,
-    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceTotals,
+    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, Marker,
+    MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet, ServiceTotals,
     StunAttributes, maps,
 };
 
@@ -24,7 +24,8 @@ pub struct Maps {
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
     pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
     pub(super) generics: Array<MapData, Wire<Generics>>,
-    pub(super) calls: Array<MapData, Wire<CallServices>>,
+    pub(super) calls: Array<MapData, Wire<ServiceSet>>,
+    pub(super) carriers: Array<MapData, Wire<ServiceSet>>,
     pub(super) hop_rules: Array<MapData, Wire<HopRule>>,
     pub(super) marker_sets: Array<MapData, Wire<MarkerSets>>,
     pub(super) markers: Array<MapData, Wire<Marker>>,
@@ -66,6 +67,7 @@ impl Maps {
             names: typed(maps::NAMES, map(maps::NAMES)?)?,
             generics: typed(maps::GENERICS, map(maps::GENERICS)?)?,
             calls: typed(maps::CALLS, map(maps::CALLS)?)?,
+            carriers: typed(maps::CARRIERS, map(maps::CARRIERS)?)?,
             hop_rules: typed(maps::HOP_RULES, map(maps::HOP_RULES)?)?,
             marker_sets: typed(maps::MARKER_SETS, map(maps::MARKER_SETS)?)?,
             markers: typed(maps::MARKERS, map(maps::MARKERS)?)?,

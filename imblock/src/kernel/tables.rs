@@ -248,6 +248,12 @@ impl Maps {
                 maps::CALLS,
                 "write the services that can be called with",
             ))?;
+        self.carriers
+            .set(index, Wire(plan.carriers), 0)
+            .map_err(KernelError::map(
+                maps::CARRIERS,
+                "write the services in which others travel",
+            ))?;
         self.hop_rules
             .set(index, Wire(plan.hops), 0)
             .map_err(KernelError::map(maps::HOP_RULES, "write the rule for hops"))

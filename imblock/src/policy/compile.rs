@@ -3,12 +3,13 @@
 //! Invariant: the same policy, numbers and surroundings give the same plan, and a policy that does
 //! not compile leaves the numbers as they were.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, Generics, HopRule, HostEntry, PortEntry, PortTable,
-    SERVICES_MAX,
+    ActionCell, ActionRow, Generics, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ServiceSet,
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
@@ -21,7 +22,7 @@ use super::hops::Hops;
 use super::markers;
 use super::model::{Group, Policy, Protect, Rule, Service};
 use super::net;
-use super::plan::{CellOrigin, EVERYONE, PrefixPlan, ServicePlan};
+use super::plan::{CellOrigin, EVERYONE, MarkerPlans, PrefixPlan, ServicePlan};
 use super::selector::Selector;
 use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
@@ -47,7 +48,19 @@ pub(super) fn compile(
 ) -> Result<Plan, PolicyErrors> {
     let mut numbers_after = numbers.clone();
     // The order of precedence where two claim the same.
-    let services: Vec<&Service> = policy.services().iter().chain(catalogue).collect();
+    let services: Vec<Cow<'_, Service>> = policy
+        .services()
+        .iter()
+        .chain(catalogue)
+        .map(|service| {
+            if service.opt_in && !policy.names(&service.id) {
+                Cow::Owned(service.unheard())
+            } else {
+                Cow::Borrowed(service)
+            }
+        })
+        .collect();
+    let services: Vec<&Service> = services.iter().map(AsRef::as_ref).collect();
     let numbered = number(&services, &mut numbers_after).map_err(|kind| policy.error(kind))?;
 
     let claims = Claims::of(&numbered).map_err(|kind| policy.error(kind))?;
@@ -88,6 +101,7 @@ pub(super) fn compile(
         names: claims.names,
         generics: generics(&numbered),
         calls: calls(&numbered),
+        carriers: carriers(&markers),
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
         markers,
         stun_attributes,
@@ -144,9 +158,23 @@ fn generics(numbered: &[Numbered<'_>]) -> Generics {
     }
 }
 
+/// The services in whose flows others travel.
+fn carriers(markers: &MarkerPlans) -> ServiceSet {
+    let mut carriers = ServiceSet::default();
+    let inner = markers
+        .tcp
+        .iter()
+        .chain(&markers.udp)
+        .map(|plan| plan.record.within);
+    inner
+        .filter(|carrier| *carrier != 0)
+        .for_each(|carrier| carriers.insert(carrier));
+    carriers
+}
+
 /// The services that can be called with.
-fn calls(numbered: &[Numbered<'_>]) -> CallServices {
-    let mut calls = CallServices::default();
+fn calls(numbered: &[Numbered<'_>]) -> ServiceSet {
+    let mut calls = ServiceSet::default();
     let known = numbered.iter().filter(|(_, service)| service.calls);
     known.for_each(|(number, _)| calls.insert(*number));
     calls

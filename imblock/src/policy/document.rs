@@ -111,6 +111,7 @@ pub(super) struct ServiceDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) prefixes: Vec<Placed<String>>,
     pub(super) calls: Option<bool>,
+    pub(super) opt_in: Option<bool>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) markers: Vec<Placed<MarkerDocument>>,
     #[serde(default, deserialize_with = "or_nothing")]

@@ -16,7 +16,8 @@ use super::error_kind::PolicyErrorKind;
 /// the name service allows, is longer.
 pub const DOMAIN_MAX: usize = NameKey::LENGTH - 1;
 
-/// A domain name that stands for itself and every name below it: `whatsapp.com`.
+/// A domain name that stands for itself and every name below it: `whatsapp.com`. With a star in front,
+/// the rest of a label: `*-teams.cloudapp.net` is `a-teams.cloudapp.net`, and what is below that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(String);
 
@@ -41,6 +42,7 @@ impl Domain {
 /// What is wrong with a name: first what people mean well, then what is no name at all.
 fn fault_of(text: &str) -> Option<DomainFault> {
     let bare = text.trim_start_matches("*.").trim_matches('.');
+    let rest = text.strip_prefix('*').unwrap_or(text);
     if text.is_empty() {
         Some(DomainFault::Empty)
     } else if text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok() {
@@ -55,11 +57,11 @@ fn fault_of(text: &str) -> Option<DomainFault> {
         Some(DomainFault::Wildcard)
     } else if text != bare && !bare.is_empty() {
         Some(DomainFault::OuterDot)
-    } else if let Some(bad) = text.chars().find(|c| !is_of_a_label(*c) && *c != '.') {
+    } else if let Some(bad) = rest.chars().find(|c| !is_of_a_label(*c) && *c != '.') {
         Some(DomainFault::BadCharacter(bad))
     } else if text.len() > DOMAIN_MAX {
         Some(DomainFault::TooLong)
-    } else if text.split('.').any(str::is_empty) {
+    } else if rest.split('.').any(str::is_empty) {
         Some(DomainFault::EmptyLabel)
     } else {
         None

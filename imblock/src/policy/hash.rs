@@ -35,6 +35,7 @@ impl Plan {
             names,
             generics,
             calls,
+            carriers,
             hops,
             markers,
             stun_attributes,
@@ -64,6 +65,7 @@ impl Plan {
             hash.bytes(&service.to_be_bytes());
         });
         hash.list(&calls.0, |hash, word| hash.bytes(&word.to_be_bytes()));
+        hash.list(&carriers.0, |hash, word| hash.bytes(&word.to_be_bytes()));
         let HopRule {
             within_seconds,
             shut_seconds,

@@ -127,6 +127,9 @@ pub struct Service {
     /// Whether it can be called with: STUN and RTP soon after its traffic are its own.
     #[serde(skip_serializing_if = "is_false")]
     pub calls: bool,
+    /// Whether it is told only where a rule names it: what tells it carries too much else.
+    #[serde(skip_serializing_if = "is_false")]
+    pub opt_in: bool,
     /// What else these ports, names and addresses carry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collateral: Vec<Collateral>,
@@ -148,6 +151,21 @@ pub struct Service {
     /// STUN attribute types that tell it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stun: Vec<StunAttribute>,
+}
+
+impl Service {
+    /// The same, told by nothing.
+    pub(super) fn unheard(&self) -> Self {
+        Self {
+            ports: Vec::new(),
+            names: Vec::new(),
+            prefixes: Vec::new(),
+            markers: Vec::new(),
+            alpn: Vec::new(),
+            stun: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// What else breaks when a service is dropped by some evidence of it.
@@ -226,6 +244,12 @@ impl Policy {
     /// The rules in the order of the text.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether a rule names a service by itself, and not only among others of its kind.
+    pub(super) fn names(&self, service: &ServiceId) -> bool {
+        let mut selectors = self.rules.iter().flat_map(|rule| &rule.services);
+        selectors.any(|selector| matches!(selector, Selector::Service(id) if id == service))
     }
 
     /// The policy's own services, without those of the catalogue.

@@ -6,8 +6,8 @@ use std::fmt;
 
 use bytemuck::Zeroable as _;
 use imblock_common::layout::{
-    ActionRow, CallServices, Control, Generics, Half, HopRule, HostEntry, MARKER_HEAD, Marker,
-    NameKey, PortEntry, PortTable, StunAttributes,
+    ActionRow, Control, Generics, Half, HopRule, HostEntry, MARKER_HEAD, Marker, NameKey,
+    PortEntry, PortTable, ServiceSet, StunAttributes,
 };
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
@@ -51,7 +51,9 @@ pub struct Plan {
     /// Services that stand for a protocol.
     pub generics: Generics,
     /// Services that can be called with.
-    pub calls: CallServices,
+    pub calls: ServiceSet,
+    /// Services in whose flows others travel.
+    pub carriers: ServiceSet,
     /// When a host is on its way through the ports of a server, and what is done about it.
     pub hops: HopRule,
     /// Payloads that tell a service.

@@ -312,6 +312,7 @@ impl<'a> Reader<'a> {
             names,
             prefixes,
             calls: document.calls.unwrap_or(false),
+            opt_in: document.opt_in.unwrap_or(false),
             collateral,
             default,
             notes: document.notes,

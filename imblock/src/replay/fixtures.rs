@@ -1,8 +1,8 @@
 //! Small plans for unit tests.
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, Generics, HopRule, HostEntry, PortEntry, PortTable,
-    SERVICES_MAX,
+    ActionCell, ActionRow, Generics, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ServiceSet,
 };
 use imblock_common::{Action, Transport};
 
@@ -33,7 +33,8 @@ pub(crate) fn plan() -> Plan {
         names: Vec::new(),
         prefixes: Vec::new(),
         generics: Generics { stun: STUN, rtp: 0 },
-        calls: CallServices::default(),
+        calls: ServiceSet::default(),
+        carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),

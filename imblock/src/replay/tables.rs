@@ -11,9 +11,9 @@ use imblock_common::flows::{
 };
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, CallServices, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES, Half,
-    HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry,
-    PortTable, SERVICES_MAX, ServiceTotals, StunAttributes,
+    ABI, ActionCell, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES, Half, HopRule,
+    HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable,
+    SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
@@ -60,7 +60,8 @@ pub struct MemoryTables {
     flows: Box<[Cell<FlowEntry>]>,
     stun: Box<StunAttributes>,
     generics: Generics,
-    calls: CallServices,
+    calls: ServiceSet,
+    carriers: ServiceSet,
     hop_rule: HopRule,
     recent: SharedWords,
     hops: SharedWords,
@@ -117,6 +118,7 @@ impl MemoryTables {
             flows: cells(size(flow_cells), FlowEntry::default()),
             generics: plan.generics,
             calls: plan.calls,
+            carriers: plan.carriers,
             hop_rule: plan.hops,
             recent: shared_words(recent::BUCKETS),
             hops: shared_words(hops::BUCKETS),
@@ -277,6 +279,10 @@ impl Tables for &MemoryTables {
 
     fn generic(self, _half: Half, generic: Generic) -> u16 {
         self.generics.service(generic)
+    }
+
+    fn carries(self, _half: Half, service: u16) -> bool {
+        self.carriers.contains(service)
     }
 
     fn calls(self, _half: Half, service: u16) -> bool {

@@ -3,7 +3,7 @@
 use imblock::policy::Plan;
 use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, ServicePlan};
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX,
+    ActionCell, ActionRow, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
 };
 use imblock_common::{Action, Transport};
 
@@ -29,7 +29,8 @@ pub(crate) fn plan() -> Plan {
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
         generics: Generics::default(),
-        calls: CallServices::default(),
+        calls: ServiceSet::default(),
+        carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
         warnings: Vec::new(),
     };

@@ -8,7 +8,7 @@ use imblock::policy::plan::{
     EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan, ServicePlan,
 };
 use imblock_common::layout::{
-    ActionCell, ActionRow, CallServices, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
+    ActionCell, ActionRow, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
 };
 use imblock_common::testkit::{Random, World};
 use imblock_common::{Action, Transport};
@@ -58,6 +58,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         prefixes: prefixes(world),
         generics: world.generics,
         calls: calls(world),
+        carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
@@ -65,8 +66,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
     }
 }
 
-fn calls(world: &World) -> CallServices {
-    let mut calls = CallServices::default();
+fn calls(world: &World) -> ServiceSet {
+    let mut calls = ServiceSet::default();
     world
         .calls
         .iter()

@@ -55,6 +55,11 @@ impl Conversation {
             theirs += 1;
             frames.push(frame(End::Client, flags::ACK, (ours, theirs), &[]));
         }
+        let first = self.said.first().map(|(from, _)| *from);
+        if self.transport != Transport::Tcp && first == Some(End::Server) {
+            // Who a datagram is from is known only if somebody was asked for it.
+            frames.push(frame(End::Client, 0, (0, 0), b"?"));
+        }
         for (from, payload) in &self.said {
             let length = u32::try_from(payload.len()).unwrap();
             let both = flags::PSH | flags::ACK;

@@ -135,7 +135,12 @@ fn conversations() -> Vec<Said> {
 
 /// Everything is counted, nothing dropped.
 fn plan() -> Plan {
-    let text = "version: 1\nname: markers\nlimits: { hosts: 4096 }\n".to_owned();
+    // Some services are told only where a rule names them.
+    let services = catalogue::services().unwrap();
+    let asked = services.iter().filter(|service| service.opt_in);
+    let asked: Vec<&str> = asked.map(|service| service.id.as_str()).collect();
+    let rule = format!("{{ services: [{}], action: count }}", asked.join(", "));
+    let text = format!("version: 1\nname: markers\nlimits: {{ hosts: 4096 }}\nrules: [{rule}]\n");
     policy::parse(Source::new("markers.yaml".to_owned(), text))
         .and_then(|policy| policy.compile(&mut ServiceNumbers::default(), &Surroundings::default()))
         .unwrap_or_else(|errors| panic!("{}", errors.report(100, false)))

@@ -1,6 +1,6 @@
 //! Longest-prefix tables in memory: addresses, and names backwards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use imblock_common::layout::{Half, NameKey};
 use imblock_common::{Addr, Family};
@@ -73,8 +73,10 @@ fn mask(length: u8) -> u128 {
 /// Service numbers by name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// By kind, and the bytes of [`NameKey::backwards`] that matter.
+    /// By the kind of key, and the bytes of [`NameKey::backwards`] that matter.
     known: HashMap<(u8, Vec<u8>), u16>,
+    /// How many bytes matter in some key: the most first.
+    lengths: Vec<usize>,
 }
 
 impl Names {
@@ -85,21 +87,21 @@ impl Names {
             let matters = key.backwards.get(..length)?.to_vec();
             Some(((key.kind, matters), name.service))
         });
+        let known: HashMap<_, _> = known.collect();
+        let lengths: BTreeSet<_> = known.keys().map(|(_, matters)| matters.len()).collect();
         Self {
-            known: known.collect(),
+            known,
+            lengths: lengths.into_iter().rev().collect(),
         }
     }
 
-    /// The service of the longest suffix. Suffixes end in a dot, so only such places are tried, and
-    /// the whole, which is what a protocol is told by.
+    /// The service of the longest suffix.
     pub(super) fn longest(&self, key: &NameKey) -> u16 {
-        let dots = (0..key.backwards.len())
-            .rev()
-            .filter(|at| key.backwards.get(*at) == Some(&b'.'));
-        let suffixes = dots.filter_map(|at| key.backwards.get(..=at));
-        let found = [&key.backwards[..]]
-            .into_iter()
-            .chain(suffixes)
+        let suffixes = self
+            .lengths
+            .iter()
+            .filter_map(|length| key.backwards.get(..*length));
+        let found = suffixes
             .filter_map(|matters| self.known.get(&(key.kind, matters.to_vec())))
             .next();
         found.copied().unwrap_or(0)
