@@ -4,7 +4,7 @@
 //! Invariant: whatever the packet, the markers that it is held against take no more steps than it is
 //! given, so that the tables tell exactly what the markers say.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use imblock_common::Transport;
 use imblock_common::content::Sender;
@@ -296,7 +296,8 @@ fn too_many_at_once(plans: &[MarkerPlan]) -> Option<MarkerSet> {
         .0
         .iter()
         .map(|row| {
-            let different: HashSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| set.0).collect();
+            let different: BTreeSet<[u64; MARKERS_MAX / 64]> =
+                row.iter().map(|set| set.0).collect();
             different.into_iter().map(MarkerSet).collect()
         })
         .collect();
@@ -337,7 +338,7 @@ fn heavy(
     if *tries == 0 {
         return Some(left);
     }
-    let parts: HashSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| left.and(set).0).collect();
+    let parts: BTreeSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| left.and(set).0).collect();
     parts
         .into_iter()
         .find_map(|part| heavy(MarkerSet(part), rows, steps, tries))
