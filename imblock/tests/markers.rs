@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-use imblock::policy::{self, Plan, ServiceNumbers, Source, Surroundings};
+use imblock::catalogue;
+use imblock::policy::{self, Plan, Service, ServiceNumbers, Source, Surroundings};
 use imblock::replay::MemoryTables;
 use imblock_common::content::{Answer, Payload, Reply, Scene, Sender};
 use imblock_common::identify::marker;
@@ -31,18 +33,22 @@ fn plan(markers: &[&str]) -> Result<Plan, String> {
 fn compile(text: String) -> Result<Plan, String> {
     let source = Source::new("test.yaml".to_owned(), text);
     let policy = policy::parse(source).map_err(|errors| errors.to_string())?;
-    let compiled = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
-    let mut plan = compiled.map_err(|errors| errors.to_string())?;
-    let own: Vec<u16> = plan
-        .services
-        .iter()
-        .filter(|service| service.id.starts_with("own-"))
-        .map(|service| service.number)
-        .collect();
-    let is_own = |of: u16| own.contains(&of);
-    plan.markers.tcp.retain(|plan| is_own(plan.record.service));
-    plan.markers.udp.retain(|plan| is_own(plan.record.service));
-    Ok(plan)
+    let (catalogue, none) = (catalogue(), Surroundings::default());
+    let plan = policy.compile_with(catalogue, &mut ServiceNumbers::default(), &none);
+    plan.map_err(|errors| errors.to_string())
+}
+
+/// The catalogue without its markers, which would take their room and their steps.
+fn catalogue() -> &'static [Service] {
+    static SERVICES: LazyLock<Vec<Service>> = LazyLock::new(|| {
+        let mut services = catalogue::services().unwrap().to_vec();
+        for service in &mut services {
+            service.markers.clear();
+            service.stun.clear();
+        }
+        services
+    });
+    &SERVICES
 }
 
 /// A payload in its flow.
