@@ -94,9 +94,11 @@ pub mod maps {
     pub const RECENT: &str = "RECENT";
     /// Buckets of [`crate::hops`].
     pub const HOPS: &str = "HOPS";
+    /// Buckets of [`crate::parts`].
+    pub const PARTS: &str = "PARTS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 26] = [
+    pub const ALL: [&str; 27] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -123,6 +125,7 @@ pub mod maps {
         FRAMES,
         RECENT,
         HOPS,
+        PARTS,
     ];
 }
 

@@ -25,6 +25,7 @@ pub mod layout;
 pub mod orient;
 pub mod packet;
 pub mod parse;
+pub mod parts;
 pub mod recent;
 pub mod record;
 mod sighting;
@@ -93,8 +94,24 @@ pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement 
         if verdict == Verdict::Dropped && about.begins() {
             identify::context::refused(about, told, tables);
         }
+        // The others of its datagram fare as the first one does, the guard's hand included.
+        if about.is_first_part() && verdict != Verdict::Guarded {
+            identify::context::first_part(about, told, tables);
+        }
         Judgement::identified(about, told, verdict)
     } else {
-        Judgement::unjudged(Outcome::Unidentified)
+        Judgement::unjudged(unidentified(about, told))
+    }
+}
+
+/// What a packet is called of which no service was told.
+#[inline(always)]
+pub fn unidentified(about: &Sighting, told: Reply) -> Outcome {
+    if about.is_later_part() {
+        Outcome::LaterFragment
+    } else if told.is_midstream() {
+        Outcome::Midstream
+    } else {
+        Outcome::Unidentified
     }
 }

@@ -17,7 +17,7 @@ pub enum Outcome {
     OtherTransport = 2,
     /// [`Unparsed::NotIp`].
     NotIp = 3,
-    /// [`Unparsed::LaterFragment`].
+    /// A fragment other than the first, of whose datagram nothing was told.
     LaterFragment = 4,
     /// [`Unparsed::Truncated`].
     Truncated = 5,
@@ -25,11 +25,13 @@ pub enum Outcome {
     BadHeader = 6,
     /// [`Unparsed::TooDeep`].
     TooDeep = 7,
+    /// TCP of no known service, in a connection that nobody saw begin.
+    Midstream = 8,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the slots.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Identified,
         Self::Unidentified,
         Self::OtherTransport,
@@ -38,6 +40,7 @@ impl Outcome {
         Self::Truncated,
         Self::BadHeader,
         Self::TooDeep,
+        Self::Midstream,
     ];
 
     /// The word for it in output and metrics.
@@ -51,6 +54,7 @@ impl Outcome {
             Self::Truncated => "truncated",
             Self::BadHeader => "bad_header",
             Self::TooDeep => "too_deep",
+            Self::Midstream => "midstream",
         }
     }
 

@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::content::Payload;
 use crate::flows::FlowKey;
 use crate::layout::{Half, PortEntry};
-use crate::parse::{Body, DNS_PORT};
+use crate::parse::{Body, DNS_PORT, Part};
 use crate::record::Extent;
 use crate::tables::LivePolicy;
 use crate::{Direction, Ends, Segment, Side, Transport};
@@ -31,13 +31,16 @@ pub struct Sighting {
     policy_flags: u32,
     /// [`LivePolicy::half`].
     half: u32,
-    reserved: u32,
+    /// [`Segment::identification`].
+    pub(crate) identification: u32,
 }
 
 impl Sighting {
     const BEGINS: u32 = 1;
     const RECEIVED: u32 = 2;
     const WAN: u32 = 4;
+    const FIRST_PART: u32 = 8;
+    const LATER_PART: u32 = 16;
 
     /// A packet between two ends.
     #[inline(always)]
@@ -57,17 +60,38 @@ impl Sighting {
             Side::Lan => 0,
             Side::Wan => Self::WAN,
         };
+        let part = match segment.part {
+            Part::Whole => 0,
+            Part::First => Self::FIRST_PART,
+            Part::Later => Self::LATER_PART,
+        };
         Self {
             key: FlowKey::new(ends, segment.transport),
             payload_at: body.at as u32,
             payload_end: segment.end as u32,
             sequence: body.sequence,
-            about: begins | received | side,
-            remote_port: remote_port.0 as u32,
+            about: begins | received | side | part,
+            // What has no ports has nothing of a port's.
+            remote_port: match segment.part {
+                Part::Later => 0,
+                _ => remote_port.0 as u32,
+            },
             policy_flags: policy.flags,
             half: policy.half.index(),
-            reserved: 0,
+            identification: segment.identification,
         }
+    }
+
+    /// Whether this is the first fragment of a datagram.
+    #[inline(always)]
+    pub(crate) const fn is_first_part(&self) -> bool {
+        self.about & Self::FIRST_PART != 0
+    }
+
+    /// Whether this is another fragment of a datagram: it has no ports.
+    #[inline(always)]
+    pub const fn is_later_part(&self) -> bool {
+        self.about & Self::LATER_PART != 0
     }
 
     #[inline(always)]

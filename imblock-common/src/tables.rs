@@ -68,6 +68,11 @@ pub trait Tables: Memory {
     fn named_step(self, about: &Sighting) {
         context::named(about, self);
     }
+    /// See [`context::later_part`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn later_part_step(self, about: &Sighting) -> Reply {
+        context::later_part(about, self)
+    }
     /// See [`context::note`]. A function of its own in the kernel.
     #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
@@ -125,6 +130,8 @@ pub trait Memory: Copy {
     fn recent(self) -> (impl Buckets, Shape);
     /// What hosts were refused, see [`crate::hops`]; and the size of that table.
     fn hops(self) -> (impl Buckets, Shape);
+    /// What first fragments were told to be, see [`crate::parts`]; and the size of that table.
+    fn parts(self) -> (impl Buckets, Shape);
     /// The clock in seconds, from any beginning.
     fn seconds(self) -> u32;
 }

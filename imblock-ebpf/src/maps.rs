@@ -23,7 +23,7 @@ use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
     Action, Addr, Counters, Evidence, Memory, Reply, Sighting, Tables, Transport, Verdict, View,
-    hops, recent,
+    hops, parts, recent,
 };
 
 use crate::steps;
@@ -87,6 +87,9 @@ static OVERFLOW: PerCpuArray<HostRecord, SERVICES_MAX> = PerCpuArray::new();
 static FRAMES: PerCpuArray<u64, { View::ALL.len() * OUTCOME_SLOTS as usize }> = PerCpuArray::new();
 
 /// In pages of its own, as `HOSTS`: a bucket is a cache line.
+#[btf_map]
+static PARTS: Array<[u64; WORDS], { parts::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 #[btf_map]
 static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
@@ -190,6 +193,11 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
+    fn later_part_step(self, about: &Sighting) -> Reply {
+        Reply(steps::later_part_step(about))
+    }
+
+    #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         steps::note_step(about, told.0);
     }
@@ -269,6 +277,11 @@ impl Memory for KernelMaps {
     #[inline(always)]
     fn recent(self) -> (impl Buckets, Shape) {
         (SharedTable(&RECENT), shape(recent::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn parts(self) -> (impl Buckets, Shape) {
+        (SharedTable(&PARTS), shape(parts::BUCKETS))
     }
 
     #[inline(always)]

@@ -158,6 +158,18 @@ pub extern "C" fn hop_step(about: *const Sighting) -> u64 {
     }
 }
 
+/// See [`context::later_part`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn later_part_step(about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => context::later_part(about, KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
 /// See [`context::named`].
 #[unsafe(no_mangle)]
 #[inline(never)]

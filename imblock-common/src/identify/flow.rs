@@ -117,6 +117,7 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         weak(about, track.cell.initiator(), tables)
     };
     let told = Reply(tables.flows().forget(told.0));
+    let nobody_saw = track.cell.initiator() == Initiator::Unknown;
     let learned = learned(about, reply, told, state, tables);
     let learned = FlowState(tables.flows().forget(learned.0));
     track.write_down(about, reply, learned, is_young, hash, shape, tables);
@@ -128,6 +129,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     if is_young && about.remote_port().is_contested() && told.evidence_is(Evidence::Port) {
         // Several services share the port: what is said first decides.
         told.likely()
+    } else if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
+        told.midstream()
     } else {
         told
     }

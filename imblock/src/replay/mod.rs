@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use imblock_common::packet::CapturedFrame;
+use imblock_common::parse::Part;
 use imblock_common::{Counters, Hook, Outcome, Side, View, judge, record};
 use ipnet::IpNet;
 
@@ -184,6 +185,8 @@ impl<'a> Replay<'a> {
     ) -> Result<(), CaptureError> {
         let mut capture = Capture::new(name, source)?;
         self.summary.captures += 1;
+        // Another place and another time, whose flows may have the same addresses.
+        self.tables.forget_flows();
         let result = self.frames(&mut capture, observer);
         if let Some(cut) = capture.cut() {
             self.summary.cut += 1;
@@ -235,16 +238,19 @@ impl<'a> Replay<'a> {
         };
         match link.parse(packet) {
             Err(unparsed) => tables.frame(Outcome::from(unparsed).slot(SENT), 1),
+            // Without ports it belongs to no flow that a report could show.
+            Ok(segment) if segment.part == Part::Later => {
+                let view = self.rules.client(packet, &segment).view();
+                let judgement = judge(packet, &segment, view, tables);
+                record::record(&judgement, packet, view, tables);
+            }
             Ok(segment) => self.flows.packet(
                 &segment,
                 frame.wire_length,
                 frame.timestamp,
                 || self.rules.client(packet, &segment),
                 |client| {
-                    let view = match client {
-                        Client::Source => SENT,
-                        Client::Destination => RECEIVED,
-                    };
+                    let view = client.view();
                     let judgement = judge(packet, &segment, view, tables);
                     record::record(&judgement, packet, view, tables);
                     judgement
@@ -260,6 +266,16 @@ impl<'a> Replay<'a> {
         // The clocks of several captures are not one.
         self.summary.snapshot.taken_at = 0;
         self.summary
+    }
+}
+
+impl Client {
+    /// Where a packet is seen of which this end is the client: at the LAN of a router.
+    const fn view(self) -> View {
+        match self {
+            Self::Source => SENT,
+            Self::Destination => RECEIVED,
+        }
     }
 }
 

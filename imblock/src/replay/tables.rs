@@ -18,7 +18,8 @@ use imblock_common::layout::{
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View, hops, recent,
+    Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View, hops, parts,
+    recent,
 };
 
 mod memory;
@@ -64,6 +65,7 @@ pub struct MemoryTables {
     carriers: ServiceSet,
     hop_rule: HopRule,
     recent: SharedWords,
+    parts: SharedWords,
     hops: SharedWords,
 }
 
@@ -121,6 +123,7 @@ impl MemoryTables {
             carriers: plan.carriers,
             hop_rule: plan.hops,
             recent: shared_words(recent::BUCKETS),
+            parts: shared_words(parts::BUCKETS),
             hops: shared_words(hops::BUCKETS),
         }
     }
@@ -143,6 +146,20 @@ impl MemoryTables {
     /// Sets the clock, in nanoseconds from any beginning.
     pub fn set_now(&self, now: u64) {
         self.now.set(now);
+    }
+
+    /// Forgets what was learned of flows and hosts; what was counted stays.
+    pub fn forget_flows(&self) {
+        for bucket in &self.flow_cells {
+            bucket.set(Bucket::default());
+        }
+        for entry in &self.flows {
+            entry.set(FlowEntry::default());
+        }
+        self.heads.borrow_mut().clear();
+        for words in [&self.recent, &self.hops, &self.parts] {
+            words.iter().flatten().for_each(|word| word.set(0));
+        }
     }
 
     /// All counters. `taken_at` is the clock.
