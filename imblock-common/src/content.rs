@@ -253,6 +253,7 @@ impl Reply {
     const GATHERING: u64 = 1 << 41;
     const SENDER_SHIFT: u32 = 42;
     const NEWS: u64 = 1 << 44;
+    const REFUSED: u64 = 1 << 45;
 
     /// That the payload must be looked at, and what is known of its flow.
     #[inline(always)]
@@ -278,6 +279,25 @@ impl Reply {
     #[inline(always)]
     pub(crate) const fn is_news(self) -> bool {
         self.0 & Self::NEWS != 0
+    }
+
+    /// The same, of a packet that the policy refuses whatever service it belongs to.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn refused(self) -> Self {
+        Self(self.0 | Self::REFUSED)
+    }
+
+    /// Whether the policy refuses the packet whatever service it belongs to.
+    #[inline(always)]
+    pub(crate) const fn is_refused(self) -> bool {
+        self.0 & Self::REFUSED != 0
+    }
+
+    /// Whether there is something to decide.
+    #[inline(always)]
+    pub const fn needs_verdict(self) -> bool {
+        self.names_service() || self.is_refused()
     }
 
     /// Of [`Answer::Look`]: who sent the packet.

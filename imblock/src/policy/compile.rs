@@ -89,6 +89,7 @@ pub(super) fn compile(
         generics: generics(&numbered),
         calls: calls(&numbered),
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
+        quic: policy.quic(),
         markers,
         stun_attributes,
         warnings: Vec::new(),

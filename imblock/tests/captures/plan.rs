@@ -1,7 +1,7 @@
 //! A small plan, made by hand.
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, ServicePlan};
+use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, QuicMode, ServicePlan};
 use imblock_common::layout::{
     ActionCell, ActionRow, CallServices, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX,
 };
@@ -31,6 +31,7 @@ pub(crate) fn plan() -> Plan {
         generics: Generics::default(),
         calls: CallServices::default(),
         hops: HopRule::COUNT,
+        quic: QuicMode::Inspect,
         warnings: Vec::new(),
     };
     for (number, (id, category, transport, port, action)) in (1..).zip(services) {

@@ -59,6 +59,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         generics: world.generics,
         calls: calls(world),
         hops: HopRule::COUNT,
+        quic: QuicMode::Inspect,
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
         warnings: Vec::new(),
