@@ -255,6 +255,7 @@ impl Reply {
     const NEWS: u64 = 1 << 44;
     const TOLD: u64 = 1 << 45;
     const MIDSTREAM: u64 = 1 << 46;
+    const REFUSED: u64 = 1 << 47;
 
     /// That the payload must be looked at, and what is known of its flow.
     #[inline(always)]
@@ -293,6 +294,25 @@ impl Reply {
     #[inline(always)]
     pub(crate) const fn is_inside(self) -> bool {
         self.0 & Self::TOLD != 0
+    }
+
+    /// The same, of a packet that the policy refuses whatever service it belongs to.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn refused(self) -> Self {
+        Self(self.0 | Self::REFUSED)
+    }
+
+    /// Whether the policy refuses the packet whatever service it belongs to.
+    #[inline(always)]
+    pub(crate) const fn is_refused(self) -> bool {
+        self.0 & Self::REFUSED != 0
+    }
+
+    /// Whether there is something to decide.
+    #[inline(always)]
+    pub const fn needs_verdict(self) -> bool {
+        self.names_service() || self.is_refused()
     }
 
     /// Of [`Answer::Look`]: who sent the packet.

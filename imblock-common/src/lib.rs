@@ -89,8 +89,15 @@ pub fn sight<P: Packet, T: Tables>(
 /// What becomes of a packet of which this was told.
 #[inline(always)]
 pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
+    let verdict = if told.names_service() {
+        decide::decide(about, told, tables)
+    } else {
+        Verdict::Allowed
+    };
+    if told.is_refused() && verdict.passes() && !decide::guarded(about, tables) {
+        return Judgement::quic_refused();
+    }
     if told.names_service() {
-        let verdict = decide::decide(about, told, tables);
         if verdict == Verdict::Dropped && about.begins() {
             identify::context::refused(about, told, tables);
         }

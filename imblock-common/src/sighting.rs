@@ -8,7 +8,8 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::content::Payload;
 use crate::flows::FlowKey;
-use crate::layout::{Half, PortEntry};
+use crate::layout::{Control, Half, PortEntry};
+use crate::parse::quic::INITIAL_MIN;
 use crate::parse::{Body, DNS_PORT, Part};
 use crate::record::Extent;
 use crate::tables::LivePolicy;
@@ -127,7 +128,8 @@ impl Sighting {
     }
 
     #[inline(always)]
-    pub(crate) const fn payload(&self) -> Payload {
+    /// Where the payload lies; at 0 if that can't be told.
+    pub const fn payload(&self) -> Payload {
         Payload {
             at: self.payload_at as usize,
             end: self.payload_end as usize,
@@ -157,6 +159,23 @@ impl Sighting {
     #[inline(always)]
     pub(crate) fn asks_for_names(&self) -> bool {
         self.key.transport() == Transport::Udp && self.key.remote_port() == DNS_PORT
+    }
+
+    /// Whether it may be one of the first packets of a QUIC client, as far as sizes tell, and the policy
+    /// wants to know.
+    #[inline(always)]
+    pub(crate) const fn may_begin_quic(&self) -> bool {
+        let wanted = Control::INSPECTS_QUIC | Control::BLOCKS_QUIC;
+        self.policy_flags & wanted != 0
+            && matches!(self.key.transport(), Transport::Udp)
+            && matches!(self.direction(), Direction::Sent)
+            && self.payload().length() >= INITIAL_MIN
+    }
+
+    /// The packet's flow.
+    #[inline(always)]
+    pub const fn flow(&self) -> &FlowKey {
+        &self.key
     }
 
     /// DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 8415 section 7.2): both ports are of the

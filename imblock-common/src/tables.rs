@@ -12,7 +12,7 @@ use crate::layout::{
     PortEntry,
 };
 use crate::stream::Head;
-use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
+use crate::{Action, Addr, Bytes, Evidence, Reply, Sighting, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
 /// mix of two policies.
@@ -78,6 +78,10 @@ pub trait Tables: Memory {
     fn note_step(self, about: &Sighting, told: Reply) {
         context::note(about, told, self);
     }
+    /// Hands a datagram to the controller, in homes that have memory of their own for it; see
+    /// [`crate::Packet::hand_over`].
+    #[inline(always)]
+    fn hand_over<B: Bytes>(self, _bytes: B, _about: &Sighting, _entry: u32) {}
     /// Hands `visit` the sets that say which markers fit a packet; `None` when there are none.
     fn marker_sets<R>(
         self,

@@ -91,7 +91,7 @@ fn passes<P: Packet>(
         Ok(segment) => {
             let about = sight(packet, &segment, view, KernelMaps);
             let told = identify(packet, &about, KernelMaps);
-            if told.names_service() {
+            if told.needs_verdict() {
                 return conclude(&about, told);
             }
             unidentified(&about, told)

@@ -15,7 +15,13 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
     let known = tables.flow_step(about, Reply::UNASKED);
     let told = if known.is(Answer::Look) {
         let reply = look(packet, about, known, tables);
-        tables.flow_step(about, reply)
+        let told = tables.flow_step(about, reply);
+        let unknown = reply.is_nothing() && !known.is_inside();
+        if unknown && about.may_begin_quic() && packet.quic(about, tables) {
+            told.refused()
+        } else {
+            told
+        }
     } else if about.calls() && !known.names_service() {
         tables.hop_step(about)
     } else {

@@ -7,6 +7,7 @@ pub(crate) mod name;
 mod port;
 mod prefix;
 mod question;
+pub mod quic;
 pub mod rtp;
 pub mod stun;
 

@@ -9,6 +9,7 @@ pub(crate) mod http;
 mod ipv4;
 mod ipv6;
 mod link;
+pub mod quic;
 pub(crate) mod socks;
 pub(crate) mod stun;
 pub mod tls;
