@@ -16,7 +16,8 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
     let told = if known.is(Answer::Look) {
         let reply = look(packet, about, known, tables);
         let told = tables.flow_step(about, reply);
-        if reply.is_nothing() && about.may_begin_quic() && packet.quic(about, tables) {
+        let unknown = reply.is_nothing() && !known.is_inside();
+        if unknown && about.may_begin_quic() && packet.quic(about, tables) {
             told.refused()
         } else {
             told

@@ -15,7 +15,7 @@ pub(super) async fn answer(maps: Maps, mut handshakes: Handshakes) -> io::Result
     let started = Instant::now();
     let mut inspector = Inspector::default();
     let mut complained = false;
-    let mut ready = handshakes.awaited()?;
+    let mut ready = handshakes.watched()?;
     loop {
         let mut guard = ready.readable_mut().await?;
         let handshakes = guard.get_inner_mut();

@@ -12,6 +12,7 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Map, MapData, MapError, RingBuf};
 use imblock_common::flows::{FlowKey, FlowState};
 use imblock_common::layout::{Half, InitialFate, InitialRecord, NameKey, maps};
+
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -75,14 +76,6 @@ impl Maps {
 }
 
 impl Handshakes {
-    /// The same, to be waited for in a tokio runtime.
-    #[expect(unsafe_code, reason = "tokio wants it promised whose descriptor it is")]
-    pub fn awaited(self) -> io::Result<AsyncFd<Self>> {
-        // SAFETY: the descriptor is the ring's, which this value owns, never replaces, and closes
-        // when it is dropped.
-        Ok(unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }?)
-    }
-
     /// The oldest datagram that nobody has read yet.
     #[expect(clippy::should_implement_trait, reason = "it goes on after a `None`")]
     pub fn next(&mut self) -> Option<HandedOver> {
@@ -99,6 +92,15 @@ impl Handshakes {
                 datagram: record.datagram.get(..length)?.to_vec(),
             });
         }
+    }
+
+    /// The same, to be waited for: readable when a datagram is there. In a runtime of tokio.
+    #[expect(unsafe_code, reason = "a promise that the descriptor stays open")]
+    pub fn watched(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: `as_raw_fd` is always the map's descriptor, which is open for as long as the ring
+        // lives, and nobody takes the ring out.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        Ok(watched?)
     }
 
     /// Writes down what a flow is: its next packet is judged by that. Whether it is written, and not

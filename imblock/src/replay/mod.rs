@@ -191,6 +191,7 @@ impl<'a> Replay<'a> {
         self.summary.captures += 1;
         // Another place and another time, whose flows may have the same addresses.
         self.tables.forget_flows();
+        self.inspector = Inspector::default();
         let result = self.frames(&mut capture, observer);
         if let Some(cut) = capture.cut() {
             self.summary.cut += 1;
