@@ -77,6 +77,12 @@ impl Place {
         Self::at(shape, hash)
     }
 
+    /// Of something that a host and a server have in common, and that a number tells.
+    #[inline(always)]
+    pub(crate) const fn of_part(shape: Shape, host: &Addr, server: &Addr, number: u64) -> Self {
+        Self::at(shape, mix(Self::of_pair(shape, host, server).hash, number))
+    }
+
     #[inline(always)]
     const fn at(shape: Shape, hash: u64) -> Self {
         let hash = mix(hash, 0);

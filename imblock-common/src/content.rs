@@ -254,6 +254,8 @@ impl Reply {
     const SENDER_SHIFT: u32 = 42;
     const NEWS: u64 = 1 << 44;
     const TOLD: u64 = 1 << 45;
+    const MIDSTREAM: u64 = 1 << 46;
+    const REFUSED: u64 = 1 << 47;
 
     /// That the payload must be looked at, and what is known of its flow.
     #[inline(always)]
@@ -294,6 +296,25 @@ impl Reply {
         self.0 & Self::TOLD != 0
     }
 
+    /// The same, of a packet that the policy refuses whatever service it belongs to.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn refused(self) -> Self {
+        Self(self.0 | Self::REFUSED)
+    }
+
+    /// Whether the policy refuses the packet whatever service it belongs to.
+    #[inline(always)]
+    pub(crate) const fn is_refused(self) -> bool {
+        self.0 & Self::REFUSED != 0
+    }
+
+    /// Whether there is something to decide.
+    #[inline(always)]
+    pub const fn needs_verdict(self) -> bool {
+        self.names_service() || self.is_refused()
+    }
+
     /// Of [`Answer::Look`]: who sent the packet.
     #[inline(always)]
     pub(crate) const fn sender(self) -> Sender {
@@ -332,6 +353,42 @@ impl Reply {
     #[inline(always)]
     pub(crate) const fn flow(bits: u64) -> Self {
         Self(bits & (Self::WHAT | Self::LIKELY) | (Answer::Flow as u64) << Self::ANSWER_SHIFT)
+    }
+
+    /// Service (nine bits), evidence (five) and likelihood in fifteen bits; 0 for no service.
+    #[inline(always)]
+    pub(crate) const fn brief(self) -> u16 {
+        let evidence = (self.0 >> Self::EVIDENCE_SHIFT & 0x1f) as u16;
+        let likely = if self.is_certain() { 0 } else { 1 << 14 };
+        self.service() | evidence << 9 | likely
+    }
+
+    /// From [`Reply::brief`].
+    #[inline(always)]
+    pub(crate) const fn of_brief(brief: u16) -> Self {
+        if brief & 0x1ff == 0 {
+            return Self::NOTHING;
+        }
+        let evidence = (brief as u64 >> 9 & 0x1f) << Self::EVIDENCE_SHIFT;
+        let likely = if brief & 1 << 14 == 0 {
+            0
+        } else {
+            Self::LIKELY
+        };
+        Self::flow((brief & 0x1ff) as u64 | evidence | likely)
+    }
+
+    /// That nobody saw the flow begin, which may be why nothing was told.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn midstream(self) -> Self {
+        Self(self.0 | Self::MIDSTREAM)
+    }
+
+    /// Whether nobody saw the flow begin.
+    #[inline(always)]
+    pub const fn is_midstream(self) -> bool {
+        self.0 & Self::MIDSTREAM != 0
     }
 
     /// Whether the evidence may drop.

@@ -109,7 +109,7 @@ pub(crate) fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Ver
 /// Whether a packet may not be dropped whatever the rules say. Everything that is neither TCP nor
 /// UDP (ARP, neighbour discovery, ICMP) never comes this far.
 #[inline(always)]
-fn guarded<T: Tables>(about: &Sighting, tables: T) -> bool {
+pub(crate) fn guarded<T: Tables>(about: &Sighting, tables: T) -> bool {
     let remote_port = about.remote_port();
     if about.is_dhcp() || remote_port.is_protected() {
         return true;

@@ -317,7 +317,6 @@ pub struct FlowState(pub u64);
 impl FlowState {
     const WEAK: u64 = 1 << 33;
     const OTHER: u64 = 1 << 34;
-    const ASKED: u64 = 1 << 35;
 
     /// Nothing yet: the flow is watched.
     pub const WATCHED: Self = Self(0);
@@ -345,19 +344,6 @@ impl FlowState {
     #[must_use]
     pub const fn weak(self) -> Self {
         Self(self.0 | Self::WEAK)
-    }
-
-    /// The same, the controller having been asked about it.
-    #[inline(always)]
-    #[must_use]
-    pub const fn asked(self) -> Self {
-        Self(self.0 | Self::ASKED)
-    }
-
-    /// Whether the controller was asked about it.
-    #[inline(always)]
-    pub const fn was_asked(self) -> bool {
-        self.0 & Self::ASKED != 0
     }
 
     /// The service; 0 for none.
@@ -578,6 +564,19 @@ pub fn watch<S: Slots>(
         match direction {
             Direction::Sent => *sent = trace,
             Direction::Received => *received = trace,
+        }
+    });
+}
+
+/// Gives a flow an entry to which somebody else may write what it is; one that it has stays as it is.
+#[inline(always)]
+pub fn attend<S: Slots>(slots: S, number: u32, key: &FlowKey) {
+    let _ = slots.entry(number, |entry| {
+        if entry.key != *key {
+            entry.state = FlowState::WATCHED.0;
+            compiler_fence(Ordering::SeqCst);
+            entry.key = *key;
+            entry.rtp = [RtpTrace::default(); 2];
         }
     });
 }

@@ -4,6 +4,7 @@
 //! is asserted, and a change of meaning or layout raises [`ABI`].
 
 mod calls;
+mod handshake;
 mod hops;
 mod marker;
 mod stun;
@@ -11,6 +12,7 @@ mod stun;
 use bytemuck::{Pod, Zeroable};
 
 pub use calls::{Generic, Generics, ServiceSet};
+pub use handshake::{DATAGRAM_MAX, INITIALS_SIZE, InitialFate, InitialRecord};
 pub use hops::HopRule;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
@@ -22,7 +24,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 4;
+pub const ABI: u32 = 5;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -94,9 +96,16 @@ pub mod maps {
     pub const RECENT: &str = "RECENT";
     /// Buckets of [`crate::hops`].
     pub const HOPS: &str = "HOPS";
+    /// Buckets of [`crate::parts`].
+    pub const PARTS: &str = "PARTS";
+
+    /// A ring of [`super::InitialRecord`]s.
+    pub const INITIALS: &str = "QUIC_INITIALS";
+    /// One counter an [`super::InitialFate`] and CPU.
+    pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 26] = [
+    pub const ALL: [&str; 29] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -123,6 +132,9 @@ pub mod maps {
         FRAMES,
         RECENT,
         HOPS,
+        PARTS,
+        INITIALS,
+        INITIAL_COUNTS,
     ];
 }
 
@@ -209,8 +221,17 @@ impl Control {
     /// Some service has markers: payloads must be looked at.
     pub const HAS_MARKERS: u32 = 16;
 
+    /// The names in QUIC handshakes are wanted: the controller is asked.
+    pub const INSPECTS_QUIC: u32 = 32;
+    /// QUIC handshakes are refused.
+    pub const BLOCKS_QUIC: u32 = 64;
+
     /// Questions that need the flow table.
-    pub const LOOKS_INTO_FLOWS: u32 = Self::HAS_NAMES | Self::HAS_REMOTES | Self::HAS_MARKERS;
+    pub const LOOKS_INTO_FLOWS: u32 = Self::HAS_NAMES
+        | Self::HAS_REMOTES
+        | Self::HAS_MARKERS
+        | Self::INSPECTS_QUIC
+        | Self::BLOCKS_QUIC;
 
     /// The flow table's clock at a tick.
     #[inline(always)]
@@ -528,6 +549,16 @@ impl NameKey {
     /// it is empty or too long. Letters count in lower case here too: protocols differ by more.
     pub fn of_alpn(half: Half, protocol: &str) -> Option<(u32, Self)> {
         Self::of(half, Self::ALPN, protocol)
+    }
+
+    /// The key under which a whole name is looked up: its end, as far as it is looked at.
+    pub fn of_name(half: Half, kind: u8, name: &str) -> Self {
+        let mut key = Self::nameless(half, kind);
+        let letters = name.bytes().rev().map(|letter| letter.to_ascii_lowercase());
+        for (place, letter) in key.backwards.iter_mut().zip(letters.chain([b'.'])) {
+            *place = letter;
+        }
+        key
     }
 
     fn of(half: Half, kind: u8, name: &str) -> Option<(u32, Self)> {

@@ -25,6 +25,7 @@ pub mod layout;
 pub mod orient;
 pub mod packet;
 pub mod parse;
+pub mod parts;
 pub mod recent;
 pub mod record;
 mod sighting;
@@ -88,13 +89,36 @@ pub fn sight<P: Packet, T: Tables>(
 /// What becomes of a packet of which this was told.
 #[inline(always)]
 pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
+    let verdict = if told.names_service() {
+        decide::decide(about, told, tables)
+    } else {
+        Verdict::Allowed
+    };
+    if told.is_refused() && verdict.passes() && !decide::guarded(about, tables) {
+        return Judgement::quic_refused();
+    }
     if told.names_service() {
-        let verdict = decide::decide(about, told, tables);
         if verdict == Verdict::Dropped && about.begins() {
             identify::context::refused(about, told, tables);
         }
+        // The others of its datagram fare as the first one does, the guard's hand included.
+        if about.is_first_part() && verdict != Verdict::Guarded {
+            identify::context::first_part(about, told, tables);
+        }
         Judgement::identified(about, told, verdict)
     } else {
-        Judgement::unjudged(Outcome::Unidentified)
+        Judgement::unjudged(unidentified(about, told))
+    }
+}
+
+/// What a packet is called of which no service was told.
+#[inline(always)]
+pub fn unidentified(about: &Sighting, told: Reply) -> Outcome {
+    if about.is_later_part() {
+        Outcome::LaterFragment
+    } else if told.is_midstream() {
+        Outcome::Midstream
+    } else {
+        Outcome::Unidentified
     }
 }

@@ -1,9 +1,9 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
-use crate::Tables;
 use crate::content::{Finding, Payload, Reply, Scene};
-use crate::identify::{Question, marker, rtp};
+use crate::identify::{Question, marker, quic, rtp};
 use crate::stream::{self, Head, HeadBytes, Piece, Source};
+use crate::{Sighting, Tables};
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
@@ -65,6 +65,18 @@ pub trait Packet: Source {
         tables: T,
     ) -> u64 {
         marker::judge(self, scene, number, searched, tables)
+    }
+
+    /// See [`quic::refuses`]. In the kernel, a function of its own.
+    #[inline(always)]
+    fn quic<T: Tables>(self, about: &Sighting, tables: T) -> bool {
+        quic::refuses(self, about, tables)
+    }
+
+    /// Hands the datagram to the controller. `entry` is the number of the flow's entry.
+    #[inline(always)]
+    fn hand_over<T: Tables>(self, about: &Sighting, entry: u32, tables: T) {
+        tables.hand_over(self, about, entry);
     }
 
     /// Gathers a segment of a hello that goes on in another one. In the kernel, a function of its

@@ -17,7 +17,7 @@ pub enum Outcome {
     OtherTransport = 2,
     /// [`Unparsed::NotIp`].
     NotIp = 3,
-    /// [`Unparsed::LaterFragment`].
+    /// A fragment other than the first, of whose datagram nothing was told.
     LaterFragment = 4,
     /// [`Unparsed::Truncated`].
     Truncated = 5,
@@ -25,11 +25,15 @@ pub enum Outcome {
     BadHeader = 6,
     /// [`Unparsed::TooDeep`].
     TooDeep = 7,
+    /// TCP of no known service, in a connection that nobody saw begin.
+    Midstream = 8,
+    /// The beginning of a QUIC connection, which the policy refuses.
+    QuicRefused = 9,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the slots.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Identified,
         Self::Unidentified,
         Self::OtherTransport,
@@ -38,6 +42,8 @@ impl Outcome {
         Self::Truncated,
         Self::BadHeader,
         Self::TooDeep,
+        Self::Midstream,
+        Self::QuicRefused,
     ];
 
     /// The word for it in output and metrics.
@@ -51,6 +57,8 @@ impl Outcome {
             Self::Truncated => "truncated",
             Self::BadHeader => "bad_header",
             Self::TooDeep => "too_deep",
+            Self::Midstream => "midstream",
+            Self::QuicRefused => "quic_refused",
         }
     }
 
@@ -84,7 +92,8 @@ impl From<Unparsed> for Outcome {
 pub struct Judgement {
     /// How far the frame came.
     pub outcome: Outcome,
-    /// What becomes of it. [`Verdict::Allowed`] unless the outcome is [`Outcome::Identified`].
+    /// What becomes of it. [`Verdict::Allowed`] unless the outcome is [`Outcome::Identified`], or
+    /// [`Outcome::QuicRefused`], which is dropped.
     pub verdict: Verdict,
     /// Service number, 1 to 511; 0 for a frame that was not identified.
     pub service: u16,
@@ -119,6 +128,15 @@ impl Judgement {
             direction: Direction::Sent,
             local: Addr::v4([0; 4]),
             extent: Extent { headers: 0, end: 0 },
+        }
+    }
+
+    /// Of a packet that begins a QUIC connection, where the policy refuses these.
+    #[inline(always)]
+    pub(crate) const fn quic_refused() -> Self {
+        Self {
+            verdict: Verdict::Dropped,
+            ..Self::unjudged(Outcome::QuicRefused)
         }
     }
 

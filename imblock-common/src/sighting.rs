@@ -8,8 +8,9 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::content::Payload;
 use crate::flows::FlowKey;
-use crate::layout::{Half, PortEntry};
-use crate::parse::{Body, DNS_PORT};
+use crate::layout::{Control, Half, PortEntry};
+use crate::parse::quic::INITIAL_MIN;
+use crate::parse::{Body, DNS_PORT, Part};
 use crate::record::Extent;
 use crate::tables::LivePolicy;
 use crate::{Direction, Ends, Segment, Side, Transport};
@@ -31,13 +32,16 @@ pub struct Sighting {
     policy_flags: u32,
     /// [`LivePolicy::half`].
     half: u32,
-    reserved: u32,
+    /// [`Segment::identification`].
+    pub(crate) identification: u32,
 }
 
 impl Sighting {
     const BEGINS: u32 = 1;
     const RECEIVED: u32 = 2;
     const WAN: u32 = 4;
+    const FIRST_PART: u32 = 8;
+    const LATER_PART: u32 = 16;
 
     /// A packet between two ends.
     #[inline(always)]
@@ -58,17 +62,38 @@ impl Sighting {
             Side::Lan => 0,
             Side::Wan => Self::WAN,
         };
+        let part = match segment.part {
+            Part::Whole => 0,
+            Part::First => Self::FIRST_PART,
+            Part::Later => Self::LATER_PART,
+        };
         Self {
             key: FlowKey::new(ends, segment.transport),
             payload_at: body.at as u32,
             payload_end: segment.end as u32,
             sequence: body.sequence,
-            about: begins | received | side,
-            remote_port: remote_port.0 as u32,
+            about: begins | received | side | part,
+            // What has no ports has nothing of a port's.
+            remote_port: match segment.part {
+                Part::Later => 0,
+                _ => remote_port.0 as u32,
+            },
             policy_flags: policy.flags,
             half: policy.half.index(),
-            reserved: 0,
+            identification: segment.identification,
         }
+    }
+
+    /// Whether this is the first fragment of a datagram.
+    #[inline(always)]
+    pub(crate) const fn is_first_part(&self) -> bool {
+        self.about & Self::FIRST_PART != 0
+    }
+
+    /// Whether this is another fragment of a datagram: it has no ports.
+    #[inline(always)]
+    pub const fn is_later_part(&self) -> bool {
+        self.about & Self::LATER_PART != 0
     }
 
     #[inline(always)]
@@ -104,7 +129,8 @@ impl Sighting {
     }
 
     #[inline(always)]
-    pub(crate) const fn payload(&self) -> Payload {
+    /// Where the payload lies; at 0 if that can't be told.
+    pub const fn payload(&self) -> Payload {
         Payload {
             at: self.payload_at as usize,
             end: self.payload_end as usize,
@@ -134,6 +160,23 @@ impl Sighting {
     #[inline(always)]
     pub(crate) fn asks_for_names(&self) -> bool {
         self.key.transport() == Transport::Udp && self.key.remote_port() == DNS_PORT
+    }
+
+    /// Whether it may be one of the first packets of a QUIC client, as far as sizes tell, and the policy
+    /// wants to know.
+    #[inline(always)]
+    pub(crate) const fn may_begin_quic(&self) -> bool {
+        let wanted = Control::INSPECTS_QUIC | Control::BLOCKS_QUIC;
+        self.policy_flags & wanted != 0
+            && matches!(self.key.transport(), Transport::Udp)
+            && matches!(self.direction(), Direction::Sent)
+            && self.payload().length() >= INITIAL_MIN
+    }
+
+    /// The packet's flow.
+    #[inline(always)]
+    pub const fn flow(&self) -> &FlowKey {
+        &self.key
     }
 
     /// DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 8415 section 7.2): both ports are of the

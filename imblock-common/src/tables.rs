@@ -12,7 +12,7 @@ use crate::layout::{
     PortEntry,
 };
 use crate::stream::Head;
-use crate::{Action, Addr, Evidence, Reply, Sighting, Transport, Verdict};
+use crate::{Action, Addr, Bytes, Evidence, Reply, Sighting, Transport, Verdict};
 
 /// The live policy, chosen once for a packet and used to its end, so that no packet is judged by a
 /// mix of two policies.
@@ -68,11 +68,20 @@ pub trait Tables: Memory {
     fn named_step(self, about: &Sighting) {
         context::named(about, self);
     }
+    /// See [`context::later_part`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn later_part_step(self, about: &Sighting) -> Reply {
+        context::later_part(about, self)
+    }
     /// See [`context::note`]. A function of its own in the kernel.
     #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         context::note(about, told, self);
     }
+    /// Hands a datagram to the controller, in homes that have memory of their own for it; see
+    /// [`crate::Packet::hand_over`].
+    #[inline(always)]
+    fn hand_over<B: Bytes>(self, _bytes: B, _about: &Sighting, _entry: u32) {}
     /// Hands `visit` the sets that say which markers fit a packet; `None` when there are none.
     fn marker_sets<R>(
         self,
@@ -125,6 +134,8 @@ pub trait Memory: Copy {
     fn recent(self) -> (impl Buckets, Shape);
     /// What hosts were refused, see [`crate::hops`]; and the size of that table.
     fn hops(self) -> (impl Buckets, Shape);
+    /// What first fragments were told to be, see [`crate::parts`]; and the size of that table.
+    fn parts(self) -> (impl Buckets, Shape);
     /// The clock in seconds, from any beginning.
     fn seconds(self) -> u32;
 }

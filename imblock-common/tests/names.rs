@@ -58,6 +58,10 @@ impl Memory for Asked<'_> {
         (NoBuckets, NoBuckets::SHAPE)
     }
 
+    fn parts(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
     fn seconds(self) -> u32 {
         0
     }

@@ -16,7 +16,7 @@ use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::identify::identify;
 use imblock_common::{
-    Hook, Judgement, Outcome, Packet, Reply, Side, Sighting, View, parse, record, sight,
+    Hook, Judgement, Packet, Reply, Side, Sighting, View, parse, record, sight, unidentified,
 };
 
 use maps::KernelMaps;
@@ -91,10 +91,10 @@ fn passes<P: Packet>(
         Ok(segment) => {
             let about = sight(packet, &segment, view, KernelMaps);
             let told = identify(packet, &about, KernelMaps);
-            if told.names_service() {
+            if told.needs_verdict() {
                 return conclude(&about, told);
             }
-            Outcome::Unidentified
+            unidentified(&about, told)
         }
         Err(unparsed) => unparsed.into(),
     };

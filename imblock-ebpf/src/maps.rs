@@ -5,7 +5,7 @@
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
-use aya_ebpf::btf_maps::{Array, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
 };
@@ -17,15 +17,16 @@ use imblock_common::layout::{
     ActionCell, ActionRow, ServiceSet, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
     PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes, Marker,
-    MarkerSets,
+    MarkerSets, DATAGRAM_MAX, INITIALS_SIZE, InitialFate, InitialRecord,
 };
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
     Action, Addr, Counters, Evidence, Memory, Reply, Sighting, Tables, Transport, Verdict, View,
-    hops, recent,
+    hops, parts, recent,
 };
 
+use crate::reader::forget_word;
 use crate::steps;
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
@@ -88,11 +89,65 @@ static FRAMES: PerCpuArray<u64, { View::ALL.len() * OUTCOME_SLOTS as usize }> = 
 
 /// In pages of its own, as `HOSTS`: a bucket is a cache line.
 #[btf_map]
+static PARTS: Array<[u64; WORDS], { parts::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+#[btf_map]
 static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 #[btf_map]
 static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
+
+/// What the controller reads.
+#[btf_map]
+static QUIC_INITIALS: RingBuf<InitialRecord, { INITIALS_SIZE as usize }> = RingBuf::new();
+#[btf_map]
+static QUIC_COUNTS: PerCpuArray<u64, { InitialFate::ALL.len() }> = PerCpuArray::new();
+
+/// Hands a datagram to the controller. `load` copies so many bytes of it to the place, of which there
+/// are as many; `false` if they can't be read.
+#[inline(always)]
+pub fn hand_over(
+    about: &Sighting,
+    entry: u32,
+    load: impl FnOnce(u32, *mut [u8; DATAGRAM_MAX], u32) -> bool,
+) {
+    let Some(mut record) = QUIC_INITIALS.reserve(0) else {
+        count_initial(InitialFate::Lost);
+        return;
+    };
+    let payload = about.payload();
+    let length = payload.length().min(DATAGRAM_MAX) as u32;
+    // A length of 1 to `DATAGRAM_MAX`, in a form from which the verifier learns that it is; see
+    // `reader::piece`.
+    let length = (forget_word(length).wrapping_sub(1) & (DATAGRAM_MAX as u32 - 1)) + 1;
+    let place = record.as_mut_ptr();
+    // SAFETY: the record was reserved for this, and nobody else has it before it is submitted. Its
+    // fields have no invalid values.
+    let datagram = unsafe {
+        (*place).flow = *about.flow();
+        (*place).entry = entry;
+        (*place).length = length;
+        &raw mut (*place).datagram
+    };
+    if load(payload.at as u32, datagram, length) {
+        record.submit(0);
+        count_initial(InitialFate::HandedOver);
+    } else {
+        record.discard(0);
+    }
+}
+
+const _: () = assert!(DATAGRAM_MAX.is_power_of_two());
+
+#[inline(always)]
+fn count_initial(fate: InitialFate) {
+    if let Some(count) = QUIC_COUNTS.get_ptr_mut(fate as u32) {
+        // SAFETY: the slot belongs to this CPU, and nothing interrupts the program on it to run
+        // another one.
+        unsafe { *count = (*count).wrapping_add(1) };
+    }
+}
 
 /// The maps above, as the classifier sees them.
 #[derive(Clone, Copy)]
@@ -190,6 +245,11 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
+    fn later_part_step(self, about: &Sighting) -> Reply {
+        Reply(steps::later_part_step(about))
+    }
+
+    #[inline(always)]
     fn note_step(self, about: &Sighting, told: Reply) {
         steps::note_step(about, told.0);
     }
@@ -269,6 +329,11 @@ impl Memory for KernelMaps {
     #[inline(always)]
     fn recent(self) -> (impl Buckets, Shape) {
         (SharedTable(&RECENT), shape(recent::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn parts(self) -> (impl Buckets, Shape) {
+        (SharedTable(&PARTS), shape(parts::BUCKETS))
     }
 
     #[inline(always)]

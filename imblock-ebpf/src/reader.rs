@@ -13,9 +13,9 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
-use imblock_common::{Bytes, Packet, Tables};
+use imblock_common::{Bytes, Packet, Sighting, Tables};
 
-use crate::steps;
+use crate::{maps, steps};
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 
 /// Linear packet memory, from its first byte to behind its last.
@@ -52,7 +52,7 @@ impl Linear {
 /// through it, and whatever the way, what a pointer is moved by is traced back to where it was
 /// computed.)
 #[inline(always)]
-fn forget_word(number: u32) -> u32 {
+pub fn forget_word(number: u32) -> u32 {
     let mut word = u64::from(number);
     let mut slot = core::mem::MaybeUninit::<u64>::uninit();
     // SAFETY: the word is written to the slot and half of it read back.
@@ -164,6 +164,20 @@ impl Source for XdpPacket<'_> {
 
 impl Packet for XdpPacket<'_> {
     #[inline(always)]
+    fn quic<T: Tables>(self, about: &Sighting, _tables: T) -> bool {
+        steps::quic_xdp(self.ctx, about)
+    }
+
+    #[inline(always)]
+    fn hand_over<T: Tables>(self, about: &Sighting, entry: u32, _tables: T) {
+        let ctx = self.ctx.as_ptr();
+        maps::hand_over(about, entry, |at, to, length| {
+            // SAFETY: `to` has room for `length` bytes; the helper checks the rest.
+            unsafe { bpf_xdp_load_bytes(ctx.cast(), at, to.cast(), length) == 0 }
+        });
+    }
+
+    #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
         steps::gather_xdp(self.ctx, piece)
     }
@@ -268,6 +282,20 @@ impl Source for SkbPacket<'_> {
 }
 
 impl Packet for SkbPacket<'_> {
+    #[inline(always)]
+    fn quic<T: Tables>(self, about: &Sighting, _tables: T) -> bool {
+        steps::quic_skb(self.ctx, about)
+    }
+
+    #[inline(always)]
+    fn hand_over<T: Tables>(self, about: &Sighting, entry: u32, _tables: T) {
+        let ctx = self.ctx.as_ptr();
+        maps::hand_over(about, entry, |at, to, length| {
+            // SAFETY: `to` has room for `length` bytes; the helper checks the rest.
+            unsafe { bpf_skb_load_bytes(ctx.cast(), at, to.cast(), length) == 0 }
+        });
+    }
+
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
         steps::gather_skb(self.ctx, piece)

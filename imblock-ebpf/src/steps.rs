@@ -10,7 +10,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::rtp::{self, RtpHeader};
-use imblock_common::identify::{Question, context, flow, marker};
+use imblock_common::identify::{Question, context, flow, marker, quic};
 use imblock_common::stream::{self, Head, Piece};
 use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
 
@@ -67,6 +67,18 @@ pub fn rtp_of_xdp(ctx: &XdpContext, payload: Payload) -> u64 {
 #[inline(always)]
 pub fn rtp_of_skb(ctx: &TcContext, payload: Payload) -> u64 {
     skb_rtp(ctx.as_ptr().cast(), payload.at as u64, payload.end as u64)
+}
+
+/// See [`quic::refuses`], of a frame at XDP.
+#[inline(always)]
+pub fn quic_xdp(ctx: &XdpContext, about: &Sighting) -> bool {
+    xdp_quic(ctx.as_ptr().cast(), about) != 0
+}
+
+/// See [`quic::refuses`], of a frame at TC egress.
+#[inline(always)]
+pub fn quic_skb(ctx: &TcContext, about: &Sighting) -> bool {
+    skb_quic(ctx.as_ptr().cast(), about) != 0
 }
 
 /// Gathers a segment at XDP.
@@ -158,6 +170,18 @@ pub extern "C" fn hop_step(about: *const Sighting) -> u64 {
     }
 }
 
+/// See [`context::later_part`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn later_part_step(about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => context::later_part(about, KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
+}
+
 /// See [`context::named`].
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -183,6 +207,26 @@ pub extern "C" fn note_step(about: *const Sighting, told: u64) -> u64 {
         },
         None => Reply::NOTHING.0,
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_quic(ctx: *mut xdp_md, about: *const Sighting) -> u32 {
+    // SAFETY: as above.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return 0;
+    };
+    quic::refuses(XdpPacket::new(&XdpContext::new(ctx)), about, KernelMaps) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn skb_quic(ctx: *mut __sk_buff, about: *const Sighting) -> u32 {
+    // SAFETY: as above.
+    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
+        return 0;
+    };
+    quic::refuses(SkbPacket::new(&TcContext::new(ctx)), about, KernelMaps) as u32
 }
 
 #[unsafe(no_mangle)]

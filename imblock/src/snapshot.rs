@@ -17,9 +17,20 @@ pub struct Snapshot {
     pub hosts: Vec<HostCounts>,
     /// Non-zero frame counters.
     pub frames: Vec<FrameCounts>,
+    /// Beginnings of QUIC connections that were to be read.
+    pub initials: InitialCounts,
     /// The monotonic clock when this was read, in nanoseconds: what [`HostRecord::active_since`] is
     /// held against. 0 where there is no such clock (a replay).
     pub taken_at: u64,
+}
+
+/// What became of the beginnings of QUIC connections, in datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InitialCounts {
+    /// They were handed to the controller.
+    pub handed_over: u64,
+    /// There was no room: no controller reads, or not fast enough.
+    pub lost: u64,
 }
 
 /// The totals of one service, all CPUs together.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use imblock::catalogue;
 use imblock::policy::plan::{EVERYONE, Plan, ports_by_service};
 use imblock::policy::{self, Claim, Policy, PolicySource, ServiceNumbers, Source, Surroundings};
-use imblock_common::layout::{ActionCell, HopRule, HostEntry};
+use imblock_common::layout::{ActionCell, Control, HopRule, HostEntry};
 use imblock_common::{Action, Transport};
 use proptest::prelude::*;
 
@@ -376,6 +376,21 @@ fn hops_are_counted_unless_the_policy_says_more() {
 }
 
 #[test]
+fn quic_is_inspected_where_there_are_names_unless_the_policy_says_otherwise() {
+    let quic = |text: &str| {
+        let plan = compile(&format!("version: 1\nname: a\n{text}"));
+        plan.flags() & (Control::INSPECTS_QUIC | Control::BLOCKS_QUIC)
+    };
+    assert_eq!(quic(""), Control::INSPECTS_QUIC);
+    assert_eq!(quic("quic: inspect\n"), Control::INSPECTS_QUIC);
+    assert_eq!(quic("quic: block\n"), Control::BLOCKS_QUIC);
+    assert_eq!(quic("quic: allow\n"), 0);
+    let mut nameless = compile("version: 1\nname: a\n");
+    nameless.names.clear();
+    assert_eq!(nameless.flags() & Control::INSPECTS_QUIC, 0);
+}
+
+#[test]
 fn a_policy_prints_as_one_that_means_the_same() {
     let text = "
 version: 1
@@ -388,6 +403,7 @@ rules:
   - { services: [irc, 'category:p2p', 'status:live', all], groups: [kids, '7'], action: allow }
 services: [{ id: acme, name: Acme, category: voip, calls: true, status: historic, ended: '2020', ports: [tcp/7], names: [Chat.Acme.example], prefixes: [10.7.0.0/16, '2001:db8::/32'], collateral: [{ port: tcp/7, breaks: echo }, { name: chat.acme.example, breaks: web }, { prefix: 10.7.0.0/16, breaks: mail }] }]
 hops: { action: drop, within: 90s, for: 1h, after: 16 }
+quic: block
 limits: { hosts: 1, prefixes: 1000 }
 ";
     let ready = catalogue::POLICIES.iter().map(|(_, text)| *text);
@@ -420,6 +436,8 @@ fn the_hash_tells_plans_apart() {
         "hops: { within: 31s }",
         "hops: { for: 1h }",
         "hops: { after: 3 }",
+        "quic: allow",
+        "quic: block",
         "limits: { hosts: 7 }",
         "services: [{ id: acme, name: Acme, category: im }]",
         "services: [{ id: acme, name: Acme, category: voip }]",
@@ -436,6 +454,7 @@ fn the_hash_tells_plans_apart() {
     assert_eq!(hash("# x\nlimits: {}"), hash(""));
     let standard = "hops: { action: count, within: 30s, for: 5m, after: 2 }";
     assert_eq!(hash(standard), hash(""));
+    assert_eq!(hash("quic: inspect"), hash(""));
     assert_eq!(compile("name: a\nversion: 1").hash(), hash(""));
 }
 

@@ -218,7 +218,7 @@ ruels: []
       · ─────
       ╰────
      help: the keys here are version, name, interfaces, defaults, groups,
-           protect, rules, services, hops, trust, limits
+           protect, rules, services, hops, quic, trust, limits
     "#);
 }
 
@@ -528,6 +528,14 @@ services:
       ·           ──────
       ╰────
     "#);
+}
+
+#[test]
+fn quic_that_is_none() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+quic: blok
+"#), @"");
 }
 
 #[test]

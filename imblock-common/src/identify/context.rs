@@ -4,7 +4,7 @@
 use super::{Evidence, prefix};
 use crate::content::{Finding, Reply};
 use crate::hops::{self, Attempt, Pair};
-use crate::{Action, Sighting, Tables, recent};
+use crate::{Action, Sighting, Tables, parts, recent};
 
 /// For so long, a call may be one of what the host has just talked to.
 const RECENT_SECONDS: u32 = 30;
@@ -76,6 +76,20 @@ pub fn hop<T: Tables>(about: &Sighting, tables: T) -> Reply {
         }
         Attempt::Unknown | Attempt::SamePort => Reply::NOTHING,
     }
+}
+
+/// Notes what the first fragment of a datagram was told to be.
+#[inline(always)]
+pub fn first_part<T: Tables>(about: &Sighting, told: Reply, tables: T) {
+    let (parts, shape) = tables.parts();
+    parts::note(parts, shape, about, told, tables.seconds());
+}
+
+/// What the first fragment of this one's datagram was told to be.
+#[inline(always)]
+pub fn later_part<T: Tables>(about: &Sighting, tables: T) -> Reply {
+    let (parts, shape) = tables.parts();
+    parts::told(parts, shape, about, tables.seconds())
 }
 
 /// Notes that a host was refused a connection: a messenger will try another port of the server.

@@ -15,7 +15,13 @@ pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables
     let known = tables.flow_step(about, Reply::UNASKED);
     let told = if known.is(Answer::Look) {
         let reply = look(packet, about, known, tables);
-        tables.flow_step(about, reply)
+        let told = tables.flow_step(about, reply);
+        let unknown = reply.is_nothing() && !known.is_inside();
+        if unknown && about.may_begin_quic() && packet.quic(about, tables) {
+            told.refused()
+        } else {
+            told
+        }
     } else if about.calls() && !known.names_service() {
         tables.hop_step(about)
     } else {
@@ -117,6 +123,7 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         weak(about, track.cell.initiator(), tables)
     };
     let told = Reply(tables.flows().forget(told.0));
+    let nobody_saw = track.cell.initiator() == Initiator::Unknown;
     let learned = learned(about, reply, told, state, tables);
     let learned = FlowState(tables.flows().forget(learned.0));
     track.write_down(about, reply, learned, is_young, hash, shape, tables);
@@ -128,6 +135,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     if is_young && about.remote_port().is_contested() && told.evidence_is(Evidence::Port) {
         // Several services share the port: what is said first decides.
         told.likely()
+    } else if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
+        told.midstream()
     } else {
         told
     }

@@ -7,6 +7,7 @@ pub(crate) mod name;
 mod port;
 mod prefix;
 mod question;
+pub mod quic;
 pub mod rtp;
 pub mod stun;
 
@@ -110,6 +111,9 @@ impl Evidence {
 /// a flat table. What is dearer has its gate in front.
 #[inline(always)]
 pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+    if about.is_later_part() {
+        return Reply(packet.forget(tables.later_part_step(about).0));
+    }
     let remote_port = about.remote_port();
     let by_port = port::finding(remote_port);
     // Who calls a listed port is told before anything is written down, and a port that can't be

@@ -1,6 +1,6 @@
 //! IPv6, RFC 8200, with its chain of extension headers.
 
-use super::{NetworkHeader, Unparsed};
+use super::{NetworkHeader, Part, Unparsed};
 use crate::{Addr, Bytes};
 
 /// How many extension headers are followed. RFC 8200 section 4.1 recommends an order with at most
@@ -34,20 +34,32 @@ pub(super) fn header<B: Bytes>(packet: B, at: usize) -> Result<NetworkHeader, Un
     if start[0] >> 4 != 6 {
         return Err(Unparsed::BadHeader);
     }
-    let (protocol, next_at) = extensions(packet, start[6], at + HEADER)?;
+    let chain = extensions(packet, start[6], at + HEADER)?;
     Ok(NetworkHeader {
         source: Addr::v6(source),
         destination: Addr::v6(destination),
-        protocol,
-        next_at,
+        protocol: chain.protocol,
+        next_at: chain.at,
         end: at + HEADER + usize::from(u16::from_be_bytes([start[4], start[5]])),
+        part: chain.part,
+        identification: chain.identification,
     })
 }
 
-/// The protocol behind the extension headers, and its offset.
+/// What extension headers lead to.
+struct Chain {
+    protocol: u8,
+    at: usize,
+    part: Part,
+    identification: u32,
+}
+
+/// Follows the extension headers. Behind the fragment header of a later fragment comes what is in
+/// the middle of the datagram, so there the way ends.
 #[inline(always)]
-fn extensions<B: Bytes>(packet: B, first: u8, at: usize) -> Result<(u8, usize), Unparsed> {
+fn extensions<B: Bytes>(packet: B, first: u8, at: usize) -> Result<Chain, Unparsed> {
     let (mut protocol, mut at) = (first, at);
+    let (mut part, mut identification) = (Part::Whole, 0);
     let mut followed = 0;
     while is_extension(protocol) {
         if followed == EXTENSIONS_MAX {
@@ -59,10 +71,18 @@ fn extensions<B: Bytes>(packet: B, first: u8, at: usize) -> Result<(u8, usize), 
         let [following, units, high, low] = start;
         at += match protocol {
             next::FRAGMENT => {
-                // The upper 13 bits are the offset (RFC 8200 section 4.5).
-                if u16::from_be_bytes([high, low]) >> 3 != 0 {
-                    return Err(Unparsed::LaterFragment);
-                }
+                let whole = packet.read::<8>(at).ok_or(Unparsed::Truncated)?;
+                let [.., i0, i1, i2, i3] = whole;
+                identification = u32::from_be_bytes([i0, i1, i2, i3]);
+                let fragment = u16::from_be_bytes([high, low]);
+                // The upper 13 bits are the offset, the lowest says that there is more.
+                part = if fragment >> 3 != 0 {
+                    Part::Later
+                } else if fragment & 1 != 0 {
+                    Part::First
+                } else {
+                    Part::Whole
+                };
                 8
             }
             // In units of four bytes, less two (RFC 4302 section 2.2).
@@ -73,8 +93,16 @@ fn extensions<B: Bytes>(packet: B, first: u8, at: usize) -> Result<(u8, usize), 
         at = packet.settle(at).ok_or(Unparsed::Truncated)?;
         protocol = following;
         followed += 1;
+        if part == Part::Later {
+            break;
+        }
     }
-    Ok((protocol, at))
+    Ok(Chain {
+        protocol,
+        at,
+        part,
+        identification,
+    })
 }
 
 #[inline(always)]

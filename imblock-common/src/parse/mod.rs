@@ -9,6 +9,7 @@ pub(crate) mod http;
 mod ipv4;
 mod ipv6;
 mod link;
+pub mod quic;
 pub(crate) mod socks;
 pub(crate) mod stun;
 pub mod tls;
@@ -56,6 +57,23 @@ pub struct Segment {
     pub transport_at: usize,
     /// Offset in the frame at which the IP packet ends, by its own word: it may lie.
     pub end: usize,
+    /// Which part of the datagram this is. A later one has no ports: both are 0.
+    pub part: Part,
+    /// What all parts of the datagram have in common besides addresses and protocol; 0 for a whole
+    /// one.
+    pub identification: u32,
+}
+
+/// Which part of a datagram a packet carries (RFC 791 section 3.2, RFC 8200 section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Part {
+    /// All of it.
+    Whole = 0,
+    /// Its first fragment.
+    First = 1,
+    /// Another fragment.
+    Later = 2,
 }
 
 /// Why a frame was not parsed down to its ports. Such a frame passes and is counted under its name.
@@ -65,7 +83,7 @@ pub enum Unparsed {
     Truncated,
     /// Not IPv4 or IPv6: ARP, LLDP, spanning tree, PPPoE discovery and the like.
     NotIp,
-    /// A fragment other than the first: it carries no ports.
+    /// A fragment other than the first, of neither TCP nor UDP.
     LaterFragment,
     /// A header contradicts itself: a wrong version, a header length below the minimum.
     BadHeader,
@@ -105,4 +123,6 @@ struct NetworkHeader {
     next_at: usize,
     /// Offset at which the packet ends, by its own word.
     end: usize,
+    part: Part,
+    identification: u32,
 }

@@ -1,6 +1,6 @@
 //! TCP (RFC 9293) and UDP (RFC 768): the ports, and where the payload begins.
 
-use super::{NetworkHeader, Segment, Transport, Unparsed};
+use super::{NetworkHeader, Part, Segment, Transport, Unparsed};
 use crate::Bytes;
 
 const PROTOCOL_TCP: u8 = 6;
@@ -14,8 +14,22 @@ pub(super) fn ports<B: Bytes>(packet: B, network: &NetworkHeader) -> Result<Segm
     let transport = match network.protocol {
         PROTOCOL_TCP => Transport::Tcp,
         PROTOCOL_UDP => Transport::Udp,
+        _ if network.part == Part::Later => return Err(Unparsed::LaterFragment),
         _ => return Err(Unparsed::OtherTransport),
     };
+    if network.part == Part::Later {
+        return Ok(Segment {
+            source: network.source,
+            destination: network.destination,
+            source_port: 0,
+            destination_port: 0,
+            transport,
+            transport_at: network.next_at,
+            end: network.end,
+            part: network.part,
+            identification: network.identification,
+        });
+    }
     let [s0, s1, d0, d1] = packet
         .read::<4>(network.next_at)
         .ok_or(Unparsed::Truncated)?;
@@ -27,6 +41,8 @@ pub(super) fn ports<B: Bytes>(packet: B, network: &NetworkHeader) -> Result<Segm
         transport,
         transport_at: network.next_at,
         end: network.end,
+        part: network.part,
+        identification: network.identification,
     })
 }
 
@@ -56,6 +72,9 @@ impl Segment {
             sequence: 0,
             begins: false,
         };
+        if self.part == Part::Later {
+            return nothing;
+        }
         if self.transport == Transport::Udp {
             return Body {
                 at: self.transport_at + UDP_HEADER,

@@ -160,6 +160,10 @@ impl Memory for &World {
         (NoBuckets, NoBuckets::SHAPE)
     }
 
+    fn parts(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
     fn seconds(self) -> u32 {
         0
     }

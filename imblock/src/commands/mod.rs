@@ -4,6 +4,7 @@ mod attach;
 mod error;
 mod generate;
 mod hosts;
+mod inspect;
 mod policy;
 pub mod replay;
 mod run;

@@ -60,6 +60,7 @@ async fn serve(
     listener: Option<TcpListener>,
     mut signals: Signals,
 ) -> Result<(), CommandError> {
+    let inspector = inspector(target)?;
     let (told, wait) = tokio::sync::oneshot::channel::<()>();
     let server = listener
         .map(|listener| metrics(target, args, listener, wait))
@@ -75,6 +76,7 @@ async fn serve(
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let _ = told.send(());
+    inspector.abort();
     match server {
         Some(server) => server
             .await
@@ -112,6 +114,19 @@ fn metrics(
     Ok(tokio::spawn(telemetry::serve(
         listener, source, options, stop,
     )))
+}
+
+/// Answers the QUIC handshakes that the programs hand over.
+fn inspector(target: &Target) -> Result<tokio::task::JoinHandle<()>, CommandError> {
+    let mut maps = target.open()?.maps;
+    let handshakes = maps.take_handshakes()?;
+    Ok(tokio::spawn(async move {
+        // Maps that were just opened have them.
+        let Some(handshakes) = handshakes else { return };
+        if let Err(source) = super::inspect::answer(maps, handshakes).await {
+            complain(&system("read QUIC handshakes")(source));
+        }
+    }))
 }
 
 /// On SIGHUP: the policy file again. A wrong one changes nothing.

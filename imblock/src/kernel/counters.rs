@@ -19,6 +19,7 @@ impl Maps {
             services: self.service_counts()?,
             hosts: self.host_counts(),
             frames: self.frame_counts()?,
+            initials: self.initial_counts()?,
             taken_at: monotonic_now(),
         })
     }

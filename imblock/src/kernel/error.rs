@@ -134,8 +134,8 @@ pub enum KernelError {
         /// What the kernel said.
         source: Box<MapError>,
     },
-    /// The host table could not be mapped.
-    #[error("could not map the host table into memory ({source})")]
+    /// A table could not be mapped.
+    #[error("could not map a table of the programs into memory ({source})")]
     MapMemory {
         /// What the kernel said.
         source: rustix::io::Errno,

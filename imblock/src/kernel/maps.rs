@@ -38,11 +38,14 @@ pub struct Maps {
     /// although nobody else asks for it.
     _host_slots: Map,
     /// As above.
-    _unread: [Map; 2],
+    _unread: [Map; 3],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
-    _flows: Map,
+    pub(super) flows: Map,
+    /// Until the controller takes it.
+    pub(super) initials: Option<Map>,
+    pub(super) initial_counts: PerCpuArray<MapData, u64>,
     _heads: Map,
     pub(super) room_for_prefixes: u32,
 }
@@ -77,11 +80,13 @@ impl Maps {
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
             _host_slots: host_slots,
-            _unread: [map(maps::RECENT)?, map(maps::HOPS)?],
+            _unread: [map(maps::RECENT)?, map(maps::HOPS)?, map(maps::PARTS)?],
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             _flow_cells: map(maps::FLOW_CELLS)?,
-            _flows: map(maps::FLOWS)?,
+            flows: map(maps::FLOWS)?,
+            initials: Some(map(maps::INITIALS)?),
+            initial_counts: typed(maps::INITIAL_COUNTS, map(maps::INITIAL_COUNTS)?)?,
             _heads: map(maps::HEADS)?,
             room_for_prefixes,
         })
@@ -145,7 +150,7 @@ fn mapped(map: &Map) -> Result<MappedSlots, KernelError> {
     MappedSlots::map(data.fd(), slots).map_err(|source| KernelError::MapMemory { source })
 }
 
-fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelError> {
+pub(super) fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelError> {
     let data = match map {
         Map::Array(data) | Map::LpmTrie(data) => data,
         _ => return Err(KernelError::Missing(name)),

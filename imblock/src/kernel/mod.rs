@@ -8,6 +8,7 @@ mod attach;
 mod counters;
 mod error;
 mod features;
+mod handshakes;
 mod instance;
 #[expect(
     unsafe_code,
@@ -29,6 +30,7 @@ mod wire;
 pub use attach::Attachment;
 pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
+pub use handshakes::Handshakes;
 pub use instance::Instance;
 pub use maps::Maps;
 pub use netlink::own_addresses;

@@ -7,7 +7,9 @@ use imblock_common::layout::{Counts, HostRecord};
 use imblock_common::{Action, Evidence, Hook, Outcome, Side, Verdict, View};
 
 use crate::policy::plan::{InterfacePlan, Limits, XdpAttachMode};
-use crate::snapshot::{FrameCounts, HostCounts, ServiceCell, ServiceCounts, Snapshot};
+use crate::snapshot::{
+    FrameCounts, HostCounts, InitialCounts, ServiceCell, ServiceCounts, Snapshot,
+};
 use crate::status::{InterfaceStatus, OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -91,6 +93,10 @@ pub(crate) fn snapshot() -> Snapshot {
                 12,
             ),
         ],
+        initials: InitialCounts {
+            handed_over: 41,
+            lost: 3,
+        },
         frames: vec![
             FrameCounts {
                 view: view(Side::Wan, Hook::Ingress),

@@ -22,6 +22,7 @@ struct Report<'a> {
     overrides: Vec<Override<'a>>,
     limits: Limits,
     hosts_in_use: u32,
+    quic: Quic,
     frames: Vec<Frames>,
     /// Packets of hosts that found no room; `hosts` has them by service.
     #[serde(skip)]
@@ -66,6 +67,13 @@ struct Frames {
     view: &'static str,
     outcome: &'static str,
     packets: u64,
+}
+
+/// Datagrams with QUIC handshakes.
+#[derive(Debug, Serialize)]
+struct Quic {
+    handed_over: u64,
+    lost: u64,
 }
 
 /// Writes the state of an instance.
@@ -120,6 +128,10 @@ impl<'a> Report<'a> {
                 .collect(),
             limits: status.limits,
             hosts_in_use: status.hosts_in_use,
+            quic: Quic {
+                handed_over: snapshot.initials.handed_over,
+                lost: snapshot.initials.lost,
+            },
             frames: frames
                 .into_iter()
                 .map(|frames| Frames {
@@ -149,6 +161,14 @@ impl<'a> Report<'a> {
         let pairs = plural(u64::from(self.hosts_in_use), "pair", "pairs");
         let line = format!("{pairs} of host and service in the tables; room for {room}");
         fact(to, "hosts", &line)?;
+        if self.quic.lost > 0 {
+            let datagrams = plural(self.quic.lost, "datagram", "datagrams");
+            let line = format!(
+                "{YELLOW}{datagrams} of handshakes not read{YELLOW:#}: only `imblock run` reads \
+                 the names in QUIC"
+            );
+            fact(to, "quic", &line)?;
+        }
         if self.overflow > 0 {
             let packets = plural(self.overflow, "packet", "packets");
             let line = format!(

@@ -110,6 +110,7 @@ pub(super) fn compile(
         calls: calls(&numbered),
         carriers: carriers(&markers),
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
+        quic: policy.quic(),
         markers,
         stun_attributes,
         warnings: Vec::new(),

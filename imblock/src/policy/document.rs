@@ -38,6 +38,7 @@ pub(super) struct PolicyDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) services: Vec<ServiceDocument>,
     pub(super) hops: Option<HopsDocument>,
+    pub(super) quic: Option<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) trust: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 use super::marker::MarkerFrom;
 use super::plan::{
-    InterfacePlan, Limits, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan,
-    ServicePlan, StunPlan, XdpAttachMode,
+    InterfacePlan, Limits, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode,
+    RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
 };
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 3";
+const ENCODING: &str = "imblock plan 4";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -37,6 +37,7 @@ impl Plan {
             calls,
             carriers,
             hops,
+            quic,
             markers,
             stun_attributes,
             warnings: _,
@@ -78,6 +79,11 @@ impl Plan {
                 hash.bytes(&word.to_be_bytes());
             },
         );
+        hash.bytes(&[match quic {
+            QuicMode::Allow => 0,
+            QuicMode::Block => 1,
+            QuicMode::Inspect => 2,
+        }]);
         let MarkerPlans { tcp, udp } = markers;
         hash.list(tcp, Hasher::marker);
         hash.list(udp, Hasher::marker);

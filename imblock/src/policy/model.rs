@@ -18,7 +18,7 @@ use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
 use super::marker::{Marker, StunAttribute};
 use super::net::PortRange;
-use super::plan::{InterfacePlan, Limits};
+use super::plan::{InterfacePlan, Limits, QuicMode};
 use super::reader::Reader;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
@@ -49,6 +49,7 @@ pub struct Policy {
     pub(super) services: Vec<Service>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hops: Option<Hops>,
+    pub(super) quic: QuicMode,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) trust: Vec<Selector>,
     pub(super) limits: Limits,
@@ -260,6 +261,11 @@ impl Policy {
     /// What is done about hosts that go from port to port.
     pub fn hops(&self) -> Option<Hops> {
         self.hops
+    }
+
+    /// What is done about QUIC.
+    pub fn quic(&self) -> QuicMode {
+        self.quic
     }
 
     /// The services whose uncertain evidence may drop.

@@ -56,6 +56,8 @@ pub struct Plan {
     pub carriers: ServiceSet,
     /// When a host is on its way through the ports of a server, and what is done about it.
     pub hops: HopRule,
+    /// What is done about QUIC.
+    pub quic: QuicMode,
     /// Payloads that tell a service.
     pub markers: MarkerPlans,
     /// STUN attribute types that tell a service. Where two overlap the first counts.
@@ -89,6 +91,19 @@ pub enum XdpAttachMode {
     Native,
     /// In the stack.
     Generic,
+}
+
+/// What is done about QUIC, whose handshakes are encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuicMode {
+    /// Nothing.
+    Allow,
+    /// Handshakes are refused: clients come back over TCP, where names can be read at once.
+    Block,
+    /// The controller reads the names in handshakes.
+    #[default]
+    Inspect,
 }
 
 /// Sizes of the tables that hosts fill. They are set when the maps are made.
@@ -239,6 +254,12 @@ impl Plan {
         }
         if !self.markers.tcp.is_empty() || !self.markers.udp.is_empty() {
             flags |= Control::HAS_MARKERS;
+        }
+        match self.quic {
+            QuicMode::Block => flags |= Control::BLOCKS_QUIC,
+            // Without names there is nothing to look for.
+            QuicMode::Inspect if !self.names.is_empty() => flags |= Control::INSPECTS_QUIC,
+            QuicMode::Inspect | QuicMode::Allow => {}
         }
         flags
     }

@@ -113,6 +113,7 @@ impl<'a> Reader<'a> {
             rules,
             services,
             hops,
+            quic,
             trust,
             limits,
         } = document;
@@ -146,6 +147,9 @@ impl<'a> Reader<'a> {
             },
             rules: self.rules(&rules, &groups, &[&services, catalogue]),
             hops: hops.map(|hops| Hops::read(self, &hops)),
+            quic: self
+                .optional(quic.as_ref(), words::quic)
+                .unwrap_or_default(),
             limits_at: limits_place(&limits),
             name_at: name.at,
             limits: self.limits(&limits),

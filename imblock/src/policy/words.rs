@@ -9,7 +9,7 @@ use imblock_common::{Action, Side};
 use serde::{Serialize, Serializer};
 
 use super::error_kind::PolicyErrorKind;
-use super::plan::{EVERYONE, XdpAttachMode, action_from_name};
+use super::plan::{EVERYONE, QuicMode, XdpAttachMode, action_from_name};
 
 /// What names every service in a selector.
 pub(super) const ALL: &str = "all";
@@ -217,6 +217,12 @@ pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
 pub(super) fn hop_action(text: &str) -> Result<Action, PolicyErrorKind> {
     let actions = [Action::Count, Action::Drop];
     one_of("action", text, &["count", "drop"], &actions)
+}
+
+/// What is done about QUIC.
+pub(super) fn quic(text: &str) -> Result<QuicMode, PolicyErrorKind> {
+    let modes = [QuicMode::Allow, QuicMode::Block, QuicMode::Inspect];
+    one_of("quic", text, &["allow", "block", "inspect"], &modes)
 }
 
 pub(super) fn one_of<T: Copy>(

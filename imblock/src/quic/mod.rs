@@ -3,7 +3,7 @@
 //! Initial packets are protected by keys that anybody can derive from them (RFC 9001 section 5.2),
 //! but with a cipher that the kernel program can't run, so they are opened here. A datagram goes
 //! `header` (which packets it holds) → `keys` (opened) → `frames` (pieces of the handshake) →
-//! `crypto_stream` (in order) → [`Connection`] → [`client_hello`] (the name).
+//! `crypto_stream` (in order) → [`Connection`] → [`client_hello`] (the name) → [`Inspector`] (whose it is).
 //!
 //! Invariant: no datagram panics, and whatever arrives, a [`Connection`] keeps at most
 //! [`HANDSHAKE_MAX`] bytes of each of [`ATTEMPTS_MAX`] handshakes.
@@ -15,6 +15,7 @@ mod cursor;
 mod frames;
 mod header;
 mod hello;
+mod inspector;
 mod keys;
 mod version;
 
@@ -22,6 +23,7 @@ pub use connection::{ATTEMPTS_MAX, Connection, NotRead, Progress};
 pub use connections::{Connections, Outcome};
 pub use crypto_stream::{HANDSHAKE_MAX, PIECES_MAX};
 pub use hello::{ALPN_MAX, ClientHello, Named, client_hello, client_hello_name};
+pub use inspector::{HandedOver, Inspector};
 
 #[cfg(test)]
 #[expect(

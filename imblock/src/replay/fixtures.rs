@@ -7,7 +7,7 @@ use imblock_common::layout::{
 use imblock_common::{Action, Transport};
 
 use crate::policy::Plan;
-use crate::policy::plan::{EVERYONE, Limits, MarkerPlans, PrefixPlan, ServicePlan};
+use crate::policy::plan::{EVERYONE, Limits, MarkerPlans, PrefixPlan, QuicMode, ServicePlan};
 
 pub(crate) const IRC: u16 = 1;
 pub(crate) const STUN: u16 = 2;
@@ -36,6 +36,7 @@ pub(crate) fn plan() -> Plan {
         calls: ServiceSet::default(),
         carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
+        quic: QuicMode::Inspect,
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
         warnings: Vec::new(),

@@ -20,14 +20,17 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use imblock_common::flows::FlowState;
 use imblock_common::packet::CapturedFrame;
-use imblock_common::{Counters, Hook, Outcome, Side, View, judge, record};
+use imblock_common::parse::Part;
+use imblock_common::{Counters, Hook, Outcome, Reply, Side, View, decide, judge, record, sight};
 use ipnet::IpNet;
 
 pub use report::Format;
 pub use tables::MemoryTables;
 
 use crate::policy::Plan;
+use crate::quic::Inspector;
 use crate::snapshot::Snapshot;
 use capture::{Capture, CaptureError, Cut, Frame};
 use client::{Client, ClientRules};
@@ -150,6 +153,7 @@ const RECEIVED: View = View {
 /// A replay at work.
 struct Replay<'a> {
     tables: MemoryTables,
+    inspector: Inspector,
     rules: ClientRules<'a>,
     flows: FlowTable,
     summary: ReplaySummary,
@@ -159,6 +163,7 @@ impl<'a> Replay<'a> {
     fn new(request: &'a ReplayRequest, plan: &'a Plan) -> Self {
         Self {
             tables: MemoryTables::new(plan),
+            inspector: Inspector::default(),
             rules: ClientRules::new(&request.local, plan),
             flows: FlowTable::with_capacity(FLOWS_MAX),
             summary: ReplaySummary::default(),
@@ -184,6 +189,9 @@ impl<'a> Replay<'a> {
     ) -> Result<(), CaptureError> {
         let mut capture = Capture::new(name, source)?;
         self.summary.captures += 1;
+        // Another place and another time, whose flows may have the same addresses.
+        self.tables.forget_flows();
+        self.inspector = Inspector::default();
         let result = self.frames(&mut capture, observer);
         if let Some(cut) = capture.cut() {
             self.summary.cut += 1;
@@ -220,7 +228,9 @@ impl<'a> Replay<'a> {
         self.summary.frames += 1;
         self.summary.bytes += u64::from(frame.wire_length);
         let tables = &self.tables;
-        tables.set_now(clock.advance(frame.timestamp));
+        let now = clock.advance(frame.timestamp);
+        tables.set_now(now);
+        let inspector = &mut self.inspector;
         let Some(link) = LinkLayer::from_link_type(frame.link_type) else {
             *self
                 .summary
@@ -235,19 +245,27 @@ impl<'a> Replay<'a> {
         };
         match link.parse(packet) {
             Err(unparsed) => tables.frame(Outcome::from(unparsed).slot(SENT), 1),
+            // Without ports it belongs to no flow that a report could show.
+            Ok(segment) if segment.part == Part::Later => {
+                let view = self.rules.client(packet, &segment).view();
+                let judgement = judge(packet, &segment, view, tables);
+                record::record(&judgement, packet, view, tables);
+            }
             Ok(segment) => self.flows.packet(
                 &segment,
                 frame.wire_length,
                 frame.timestamp,
                 || self.rules.client(packet, &segment),
                 |client| {
-                    let view = match client {
-                        Client::Source => SENT,
-                        Client::Destination => RECEIVED,
-                    };
+                    let view = client.view();
                     let judgement = judge(packet, &segment, view, tables);
                     record::record(&judgement, packet, view, tables);
-                    judgement
+                    // The controller's part, as if it answered at once: the flow's next packet is
+                    // judged by that, and the flow is listed as what it is even if none comes.
+                    let told = answer(inspector, tables, Duration::from_nanos(now));
+                    told.map_or(judgement, |reply| {
+                        decide(&sight(packet, &segment, view, tables), reply, tables)
+                    })
                 },
             ),
         }
@@ -261,6 +279,32 @@ impl<'a> Replay<'a> {
         self.summary.snapshot.taken_at = 0;
         self.summary
     }
+}
+
+impl Client {
+    /// Where a packet is seen of which this end is the client: at the LAN of a router.
+    const fn view(self) -> View {
+        match self {
+            Self::Source => SENT,
+            Self::Destination => RECEIVED,
+        }
+    }
+}
+
+/// Reads what was handed over, and writes down what it says of its flow. The service, if there is one.
+fn answer(inspector: &mut Inspector, tables: &MemoryTables, now: Duration) -> Option<Reply> {
+    let mut told = None;
+    for handed in tables.take_handed_over() {
+        let state = inspector.read(&handed, now, |kind, name| {
+            tables.service_of_name(kind, name)
+        });
+        let settled = state.filter(|state| tables.settle(&handed.flow, handed.entry, *state));
+        told = settled
+            .map(FlowState::reply)
+            .filter(|reply| reply.names_service())
+            .or(told);
+    }
+    told
 }
 
 /// The time in a capture. It does not go back where a frame is out of order, or a second of a host

@@ -7,18 +7,19 @@ use std::cell::{Cell, RefCell};
 
 use bytemuck::Zeroable;
 use imblock_common::flows::{
-    self, Bucket, FLOW_IDLE, FlowEntry, WAYS, cells_for, flow_clock_shift,
+    self, Bucket, FLOW_IDLE, FlowEntry, FlowKey, FlowState, WAYS, cells_for, flow_clock_shift,
 };
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES, Half, HopRule,
-    HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable,
-    SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    ABI, ActionCell, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES, Half,
+    HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry,
+    PortTable, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Counters, Evidence, Outcome, Tables, Transport, Verdict, View, hops, recent,
+    Action, Addr, Bytes, Counters, Evidence, Outcome, Sighting, Tables, Transport, Verdict, View,
+    hops, parts, recent,
 };
 
 mod memory;
@@ -29,7 +30,10 @@ use prefixes::{Names, Prefixes};
 
 use crate::policy::Plan;
 use crate::policy::plan::{MarkerPlans, stun_table};
-use crate::snapshot::{FrameCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
+use crate::quic::HandedOver;
+use crate::snapshot::{
+    FrameCounts, InitialCounts, ServiceCell, ServiceCounts, Snapshot, host_counts,
+};
 
 /// A plan that can judge packets and count them.
 ///
@@ -63,7 +67,10 @@ pub struct MemoryTables {
     calls: ServiceSet,
     carriers: ServiceSet,
     hop_rule: HopRule,
+    handed_over: RefCell<Vec<HandedOver>>,
+    initials: Cell<u64>,
     recent: SharedWords,
+    parts: SharedWords,
     hops: SharedWords,
 }
 
@@ -120,7 +127,10 @@ impl MemoryTables {
             calls: plan.calls,
             carriers: plan.carriers,
             hop_rule: plan.hops,
+            handed_over: RefCell::new(Vec::new()),
+            initials: Cell::new(0),
             recent: shared_words(recent::BUCKETS),
+            parts: shared_words(parts::BUCKETS),
             hops: shared_words(hops::BUCKETS),
         }
     }
@@ -145,14 +155,55 @@ impl MemoryTables {
         self.now.set(now);
     }
 
+    /// Forgets what was learned of flows and hosts; what was counted stays.
+    pub fn forget_flows(&self) {
+        for bucket in &self.flow_cells {
+            bucket.set(Bucket::default());
+        }
+        for entry in &self.flows {
+            entry.set(FlowEntry::default());
+        }
+        self.heads.borrow_mut().clear();
+        for words in [&self.recent, &self.hops, &self.parts] {
+            words.iter().flatten().for_each(|word| word.set(0));
+        }
+    }
+
     /// All counters. `taken_at` is the clock.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             services: self.service_counts(),
             hosts: host_counts(self.hosts.iter().map(Cell::get)),
             frames: self.frame_counts(),
+            initials: InitialCounts {
+                handed_over: self.initials.get(),
+                lost: 0,
+            },
             taken_at: self.now.get(),
         }
+    }
+
+    /// The beginnings of QUIC connections that were handed over since this was asked last.
+    pub fn take_handed_over(&self) -> Vec<HandedOver> {
+        self.handed_over.take()
+    }
+
+    /// The service of a name of a kind ([`NameKey::HOST`], [`NameKey::ALPN`]); 0 for none.
+    pub fn service_of_name(&self, kind: u8, name: &str) -> u16 {
+        Tables::name(self, &NameKey::of_name(HALF, kind, name))
+    }
+
+    /// Writes down what a flow is, unless its entry is another flow's by now, or settled. Whether it
+    /// is written.
+    pub fn settle(&self, flow: &FlowKey, entry: u32, state: FlowState) -> bool {
+        let settled = flows::Slots::entry(self, entry, |entry| {
+            let open = entry.key == *flow && !FlowState(entry.state).is_settled();
+            if open {
+                entry.state = state.0;
+            }
+            open
+        });
+        settled.unwrap_or(false)
     }
 
     fn service_counts(&self) -> Vec<ServiceCounts> {
@@ -247,6 +298,21 @@ impl Tables for &MemoryTables {
 
     fn stun_attribute(self, _half: Half, attribute: u16) -> (u16, bool) {
         self.stun.service(attribute)
+    }
+
+    fn hand_over<B: Bytes>(self, bytes: B, about: &Sighting, entry: u32) {
+        let payload = about.payload();
+        let places = (payload.at..payload.end).take(DATAGRAM_MAX);
+        let datagram: Option<Vec<u8>> =
+            places.map(|at| bytes.read(at).map(|[byte]| byte)).collect();
+        // What a capture has cut off can't be read in the kernel either.
+        let Some(datagram) = datagram else { return };
+        self.initials.set(self.initials.get() + 1);
+        self.handed_over.borrow_mut().push(HandedOver {
+            flow: *about.flow(),
+            entry,
+            datagram,
+        });
     }
 
     #[inline]

@@ -44,6 +44,11 @@ const FRAMES: Family = Family {
     unit: None,
     help: "Packets by where they were seen and how far they came; each program counts all that it sees, so a packet that crosses two interfaces counts twice",
 };
+const QUIC: Family = Family {
+    name: "imblock_quic_handshakes",
+    unit: Some(Quantity::Packets),
+    help: "Datagrams with QUIC handshakes, by whether the controller was handed them or they were lost for want of room",
+};
 const OVERFLOW: Family = Family {
     name: "imblock_overflow",
     unit: Some(Quantity::Packets),
@@ -184,7 +189,13 @@ impl Scrape {
             let view = ("view", view_name(frames.view));
             ([view, ("outcome", frames.outcome.name())], frames.packets)
         });
-        FRAMES.counters(to, samples)
+        FRAMES.counters(to, samples)?;
+        let initials = self.snapshot.initials;
+        let fates = [
+            ([("fate", "handed_over")], initials.handed_over),
+            ([("fate", "lost")], initials.lost),
+        ];
+        QUIC.counters(to, fates)
     }
 
     fn policy(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ mod formats;
 mod hellos;
 mod links;
 mod plan;
+mod quic;
 mod replays;
 mod rtp;
 mod shared;

@@ -1,7 +1,7 @@
 //! A small plan, made by hand.
 
 use imblock::policy::Plan;
-use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, ServicePlan};
+use imblock::policy::plan::{EVERYONE, Limits, MarkerPlans, QuicMode, ServicePlan};
 use imblock_common::layout::{
     ActionCell, ActionRow, Generics, HopRule, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
 };
@@ -32,6 +32,7 @@ pub(crate) fn plan() -> Plan {
         calls: ServiceSet::default(),
         carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
+        quic: QuicMode::Inspect,
         warnings: Vec::new(),
     };
     for (number, (id, category, transport, port, action)) in (1..).zip(services) {

@@ -9,4 +9,5 @@ mod differential;
 mod fixtures;
 mod flip;
 mod plan;
+mod quic;
 mod twins;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use imblock::policy::Plan;
 use imblock::policy::plan::{
-    EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan, ServicePlan,
+    EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode, RemotePlan,
+    ServicePlan,
 };
 use imblock_common::layout::{
     ActionCell, ActionRow, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
@@ -60,6 +61,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         calls: calls(world),
         carriers: ServiceSet::default(),
         hops: HopRule::COUNT,
+        quic: QuicMode::Inspect,
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
         warnings: Vec::new(),

@@ -134,5 +134,6 @@ fn a_key_is_the_name_wherever_it_lies() {
         let key = key(padded.as_slice(), half, NameKey::HOST, host);
         let expected = NameKey::of_suffix(half, name);
         assert_eq!(key, expected.map(|(_, key)| key), "{name}");
+        assert_eq!(key, Some(NameKey::of_name(half, NameKey::HOST, name)));
     }
 }

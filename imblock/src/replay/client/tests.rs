@@ -1,5 +1,7 @@
 //! Each rule, and that the earlier one wins.
 
+use imblock_common::parse::Part;
+
 use super::*;
 use crate::replay::fixtures::plan;
 
@@ -27,6 +29,8 @@ fn client(local: &[&str], from: Socket, to: Socket, flags: Option<u8>) -> Client
         },
         transport_at: 0,
         end: 0,
+        part: Part::Whole,
+        identification: 0,
     };
     let mut header = [0; 20];
     if let Some(byte) = header.get_mut(TCP_FLAGS_AT) {
@@ -125,6 +129,8 @@ fn a_tcp_header_without_flags_is_no_handshake() {
         transport: Transport::Tcp,
         transport_at: 0,
         end: 0,
+        part: Part::Whole,
+        identification: 0,
     };
     let cut: &[u8] = &[0; 4];
     let client = ClientRules::new(&[], &plan).client(cut, &segment);

@@ -1,5 +1,6 @@
 //! Flows: one for both directions, bounded in number.
 
+use imblock_common::parse::Part;
 use imblock_common::{Direction, Extent};
 
 use super::*;
@@ -16,6 +17,8 @@ fn segment(from: ([u8; 4], u16), to: ([u8; 4], u16), transport: Transport) -> Se
         transport,
         transport_at: 34,
         end: 0,
+        part: Part::Whole,
+        identification: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use imblock_common::buckets::{self, Buckets, Shape, WORDS};
-use imblock_common::{Memory, hops, recent};
+use imblock_common::{Memory, hops, parts, recent};
 
 use super::{MemoryTables, SECOND};
 
@@ -14,6 +14,10 @@ impl Memory for &MemoryTables {
 
     fn hops(self) -> (impl Buckets, Shape) {
         (Shared(&self.hops), shape(hops::BUCKETS))
+    }
+
+    fn parts(self) -> (impl Buckets, Shape) {
+        (Shared(&self.parts), shape(parts::BUCKETS))
     }
 
     fn seconds(self) -> u32 {
