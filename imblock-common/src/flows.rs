@@ -449,23 +449,22 @@ const fn bucket_of(hash: u64, shape: Shape) -> u32 {
 
 /// Looks a flow up by its hash. Whoever makes use of an entry compares the key as well.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "masked to the ways")]
 pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
     let first = bucket_of(hash, shape);
     let found = slots.bucket(first / WAYS, |bucket| {
         let mut found = [0, u64::MAX];
-        let mut way = 0;
-        for cell in bucket.0 {
+        for (way, cell) in (0..).zip(bucket.0) {
             if Cell(cell).is_of(hash) {
                 found = [cell, way];
             }
-            way += 1;
         }
         found
     });
     let [cell, way] = found.unwrap_or([0, u64::MAX]);
     // Settled, lest the verifier walk all that follows once for each way.
     let way = slots.forget(way);
-    if way >= WAYS as u64 {
+    if way >= u64::from(WAYS) {
         return Place {
             number: NOWHERE,
             cell: Cell(0),
@@ -479,26 +478,25 @@ pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
 
 /// See [`Slots::claim`].
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "masked to the ways")]
 pub fn claim<S: Slots>(slots: S, hash: u64, shape: Shape, why: Claim) -> u32 {
     let first = bucket_of(hash, shape);
     let best = slots.bucket(first / WAYS, |bucket| {
         let mut best = 0;
-        let mut way = 0;
-        for cell in bucket.0 {
+        for (way, cell) in (0..).zip(bucket.0) {
             // The way below the worth, so that one comparison of words chooses both; the first of
             // equals.
             let worth = Cell(cell).worth(shape, why);
-            let rated = worth << 8 | (WAYS as u64 - way);
+            let rated = worth << 8 | (u64::from(WAYS) - way);
             if worth != 0 && rated > best {
                 best = rated;
             }
-            way += 1;
         }
         best
     });
     match best {
         Some(best) if best != 0 => {
-            let way = (WAYS as u64).wrapping_sub(best & 0xff) as u32;
+            let way = u64::from(WAYS).wrapping_sub(best & 0xff) as u32;
             first | (way & (WAYS - 1))
         }
         _ => NOWHERE,

@@ -345,6 +345,12 @@ impl PortEntry {
         Self(self.0 | Self::FINAL)
     }
 
+    /// The same entry, for a port that may be something else.
+    #[must_use]
+    pub const fn not_final(self) -> Self {
+        Self(self.0 & !Self::FINAL)
+    }
+
     /// The same entry, for a port that several services share.
     #[must_use]
     pub const fn contested(self) -> Self {

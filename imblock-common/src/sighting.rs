@@ -45,6 +45,7 @@ impl Sighting {
 
     /// A packet between two ends.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "offsets are below 16 Ki")]
     pub(crate) const fn new(
         segment: &Segment,
         ends: &Ends,

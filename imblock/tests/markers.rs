@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-use imblock::policy::{self, Plan, ServiceNumbers, Source, Surroundings};
+use imblock::catalogue;
+use imblock::policy::{self, Plan, Service, ServiceNumbers, Source, Surroundings};
 use imblock::replay::MemoryTables;
 use imblock_common::content::{Answer, Payload, Reply, Scene, Sender};
 use imblock_common::identify::marker;
@@ -20,9 +22,9 @@ const HEADERS: usize = 42;
 fn plan(markers: &[&str]) -> Result<Plan, String> {
     let mut text = "version: 1\nname: test\nservices:\n".to_owned();
     for (letter, marker) in ('a'..='z').zip(markers) {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  - {{ id: own-{letter}, name: {letter}, category: im, markers: [{marker}] }}\n"
+            "  - {{ id: own-{letter}, name: {letter}, category: im, markers: [{marker}] }}"
         );
     }
     compile(text)
@@ -31,18 +33,22 @@ fn plan(markers: &[&str]) -> Result<Plan, String> {
 fn compile(text: String) -> Result<Plan, String> {
     let source = Source::new("test.yaml".to_owned(), text);
     let policy = policy::parse(source).map_err(|errors| errors.to_string())?;
-    let compiled = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
-    let mut plan = compiled.map_err(|errors| errors.to_string())?;
-    let own: Vec<u16> = plan
-        .services
-        .iter()
-        .filter(|service| service.id.starts_with("own-"))
-        .map(|service| service.number)
-        .collect();
-    let is_own = |of: u16| own.contains(&of);
-    plan.markers.tcp.retain(|plan| is_own(plan.record.service));
-    plan.markers.udp.retain(|plan| is_own(plan.record.service));
-    Ok(plan)
+    let (catalogue, none) = (catalogue(), Surroundings::default());
+    let plan = policy.compile_with(catalogue, &mut ServiceNumbers::default(), &none);
+    plan.map_err(|errors| errors.to_string())
+}
+
+/// The catalogue without its markers, which would take their room and their steps.
+fn catalogue() -> &'static [Service] {
+    static SERVICES: LazyLock<Vec<Service>> = LazyLock::new(|| {
+        let mut services = catalogue::services().unwrap().to_vec();
+        for service in &mut services {
+            service.markers.clear();
+            service.stun.clear();
+        }
+        services
+    });
+    &SERVICES
 }
 
 /// A payload in its flow.
@@ -494,19 +500,19 @@ impl Spec {
         );
         if let Some((at, size, little, plus, fits)) = self.length {
             let order = if little { "little" } else { "big" };
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 ", length: {{ at: {at}, size: {size}, order: {order}, plus: {plus}, fits: {fits} }}"
             );
         }
         if let Some((least, most)) = self.payload {
-            let _ = write!(text, ", payload: {least}..{most}");
+            let _ = writeln!(text, ", payload: {least}..{most}");
         }
         if !self.last.is_empty() {
-            let _ = write!(text, ", last: '{}'", yaml(&self.last));
+            let _ = writeln!(text, ", last: '{}'", yaml(&self.last));
         }
         if let Some((needle, from, within)) = &self.find {
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 ", find: {{ bytes: '{}', from: {from}, within: {within} }}",
                 yaml(needle)
@@ -519,7 +525,7 @@ impl Spec {
                 .map(|(first, last)| format!("{first}-{last}"))
                 .collect();
             let key = if self.not { "not_ports" } else { "ports" };
-            let _ = write!(text, ", {key}: [{}]", ports.join(", "));
+            let _ = writeln!(text, ", {key}: [{}]", ports.join(", "));
         }
         match self.from {
             Some(Sender::Client) => text.push_str(", from: client"),

@@ -328,7 +328,6 @@ rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action
     office.yaml:12: rule 2 never applies: the rules before it decide everything it names
     office.yaml:11: udp/7001 is protected, so acme-chat is not dropped there
     acme-chat and irc both claim tcp/6667; acme-chat keeps it
-    office.yaml:10: `markers` of acme-chat is not used by this version
     "#);
 }
 

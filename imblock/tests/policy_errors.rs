@@ -218,7 +218,7 @@ ruels: []
       · ─────
       ╰────
      help: the keys here are version, name, interfaces, defaults, groups,
-           protect, rules, services, hops, quic, limits
+           protect, rules, services, hops, quic, trust, limits
     "#);
 }
 

@@ -301,6 +301,7 @@ impl Track {
 
     /// Brings the table up to date: once a packet, and only where something changed.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "inlined, and each said once")]
     fn write_down<T: Tables>(
         self,
         about: &Sighting,

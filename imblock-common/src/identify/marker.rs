@@ -114,10 +114,8 @@ fn candidates<B: Bytes>(bytes: B, look: &Look<'_>, sets: &MarkerSets) -> Option<
     if left.is_empty() {
         return None;
     }
-    let mut position = 1;
-    for byte in rest {
+    for (position, byte) in (1..).zip(rest) {
         left = left.and(sets.get(position, byte));
-        position += 1;
     }
     Some(left)
 }

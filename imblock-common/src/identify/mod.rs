@@ -118,11 +118,9 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     let by_port = port::finding(remote_port);
     // Who calls a listed port is told before anything is written down, and a port that can't be
     // anything else always: there, content is not worth a look.
-    let told = if by_port.names_service()
-        && (remote_port.is_final() || about.calls() && !remote_port.is_contested())
-    {
-        by_port
-    } else if about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
+    let is_told = by_port.names_service()
+        && (remote_port.is_final() || about.calls() && !remote_port.is_contested());
+    let told = if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
         by_port
     } else {
         flow::identify(packet, about, tables)

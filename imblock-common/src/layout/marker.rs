@@ -109,13 +109,13 @@ const fn lowest_bit(word: u64) -> usize {
     let bit = word & word.wrapping_neg();
     let mut number = 0;
     // Bit `n` of a number is set if the number is in the upper half of its 2^(n + 1).
-    number |= ((bit & 0xaaaa_aaaa_aaaa_aaaa).wrapping_neg() >> 63) as usize;
-    number |= ((bit & 0xcccc_cccc_cccc_cccc).wrapping_neg() >> 63 << 1) as usize;
-    number |= ((bit & 0xf0f0_f0f0_f0f0_f0f0).wrapping_neg() >> 63 << 2) as usize;
-    number |= ((bit & 0xff00_ff00_ff00_ff00).wrapping_neg() >> 63 << 3) as usize;
-    number |= ((bit & 0xffff_0000_ffff_0000).wrapping_neg() >> 63 << 4) as usize;
-    number |= ((bit & 0xffff_ffff_0000_0000).wrapping_neg() >> 63 << 5) as usize;
-    number
+    number |= (bit & 0xaaaa_aaaa_aaaa_aaaa).wrapping_neg() >> 63;
+    number |= (bit & 0xcccc_cccc_cccc_cccc).wrapping_neg() >> 63 << 1;
+    number |= (bit & 0xf0f0_f0f0_f0f0_f0f0).wrapping_neg() >> 63 << 2;
+    number |= (bit & 0xff00_ff00_ff00_ff00).wrapping_neg() >> 63 << 3;
+    number |= (bit & 0xffff_0000_ffff_0000).wrapping_neg() >> 63 << 4;
+    number |= (bit & 0xffff_ffff_0000_0000).wrapping_neg() >> 63 << 5;
+    (number & 63) as usize
 }
 
 /// For each of a few questions with 256 answers, the markers that an answer leaves. One entry a half

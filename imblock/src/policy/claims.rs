@@ -31,10 +31,23 @@ pub(super) struct Clash {
     pub(super) over: Claim,
 }
 
+/// A port that one service has and another one claims as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SharedPort {
+    /// Place in the [`PortTable`].
+    pub(super) index: usize,
+    /// The number of the service that has it.
+    pub(super) winner: u16,
+    /// The number of the other one.
+    pub(super) loser: u16,
+}
+
 /// What is whose.
 pub(super) struct Claims {
-    /// The services of the ports; nothing is protected yet.
+    /// The services of the ports, and nothing else yet.
     pub(super) ports: Box<PortTable>,
+    /// Every port that more than one service claims, once for each that goes without.
+    pub(super) shared_ports: Vec<SharedPort>,
     /// Sorted, no prefix twice.
     pub(super) remotes: Vec<RemotePlan>,
     /// Sorted, no name twice.
@@ -47,7 +60,7 @@ impl Claims {
     /// Settles the claims of services that stand in the order of precedence.
     pub(super) fn of(services: &[Numbered<'_>]) -> Result<Self, PolicyErrorKind> {
         let mut clashes = Vec::new();
-        let ports = ports(services, &mut clashes);
+        let (ports, shared_ports) = ports(services, &mut clashes);
         let names = settle(
             services,
             |service| &service.names,
@@ -78,6 +91,7 @@ impl Claims {
         let remote_plan = |(net, service): (IpNet, _)| RemotePlan { net, service };
         Ok(Self {
             ports,
+            shared_ports,
             remotes: remotes.into_iter().map(remote_plan).collect(),
             names: names.into_iter().map(name_plan).chain(protocols).collect(),
             clashes,
@@ -93,31 +107,40 @@ fn must_fit(what: &'static str, found: usize) -> Result<(), PolicyErrorKind> {
     }
 }
 
-fn ports(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) -> Box<PortTable> {
+fn ports(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) -> (Box<PortTable>, Vec<SharedPort>) {
     let mut table = Box::new(PortTable([0; PortTable::LEN]));
+    let mut shared = Vec::new();
     let mut told = HashSet::new();
     for (number, service) in services {
         for range in &service.ports {
             let transport = range.transport();
             for port in range.ports() {
-                let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) else {
+                let index = PortTable::index(transport, port);
+                let Some(entry) = table.0.get_mut(index) else {
                     continue;
                 };
-                let winner = PortEntry(*entry).service();
+                let (winner, loser) = (PortEntry(*entry).service(), *number);
                 if winner == 0 {
-                    *entry = PortEntry::of(*number).0;
-                } else if winner != *number && told.insert((winner, *number)) {
-                    let over = PortRange::new(transport, port, port).map(Claim::Port);
-                    clashes.extend(over.map(|over| Clash {
+                    *entry = PortEntry::of(loser).0;
+                } else if winner != loser {
+                    shared.push(SharedPort {
+                        index,
                         winner,
-                        loser: *number,
-                        over,
-                    }));
+                        loser,
+                    });
+                    if told.insert((winner, loser)) {
+                        let over = PortRange::new(transport, port, port).map(Claim::Port);
+                        clashes.extend(over.map(|over| Clash {
+                            winner,
+                            loser,
+                            over,
+                        }));
+                    }
                 }
             }
         }
     }
-    table
+    (table, shared)
 }
 
 fn stun_clashes(services: &[Numbered<'_>], clashes: &mut Vec<Clash>) {

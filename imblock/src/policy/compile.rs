@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, Generics, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
-    ServiceSet,
+    ActionCell, ActionRow, Generics, HopRule, HostEntry, SERVICES_MAX, ServiceSet,
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
@@ -20,9 +19,10 @@ use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
 use super::markers;
-use super::model::{Group, Policy, Protect, Rule, Service};
+use super::model::{Group, Policy, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, MarkerPlans, PrefixPlan, ServicePlan};
+use super::ports;
 use super::selector::Selector;
 use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
@@ -71,8 +71,15 @@ pub(super) fn compile(
     };
     let markers = markers::markers(&numbered, trusted).map_err(|kind| policy.error(kind))?;
     let stun_attributes = markers::stun(&numbered, trusted);
-    let ports = guarded(claims.ports, policy.protect(), surroundings);
     let cells = Cells::of(policy, &numbered);
+    let mut port_table = claims.ports;
+    ports::settle(
+        &mut port_table,
+        &claims.shared_ports,
+        &numbered,
+        &cells.rows,
+    );
+    ports::guard(&mut port_table, policy.protect(), surroundings);
     let prefixes = prefixes(policy, surroundings);
     let limit = policy.limits().prefixes;
     if prefixes.len() > usize::try_from(limit / 2).unwrap_or(usize::MAX) {
@@ -93,7 +100,7 @@ pub(super) fn compile(
             .chain(groups)
             .map(str::to_owned)
             .collect(),
-        ports,
+        ports: port_table,
         actions: cells.rows,
         origins: cells.origins,
         prefixes,
@@ -179,29 +186,6 @@ fn calls(numbered: &[Numbered<'_>]) -> ServiceSet {
     let known = numbered.iter().filter(|(_, service)| service.calls);
     known.for_each(|(number, _)| calls.insert(*number));
     calls
-}
-
-/// The table with the marks of what is never dropped.
-fn guarded(
-    mut table: Box<PortTable>,
-    protect: &Protect,
-    surroundings: &Surroundings,
-) -> Box<PortTable> {
-    let mut change = |transport, port, change: fn(PortEntry) -> PortEntry| {
-        if let Some(entry) = table.0.get_mut(PortTable::index(transport, port)) {
-            *entry = change(PortEntry(*entry)).0;
-        }
-    };
-    for range in &protect.ports {
-        let range = range.value;
-        range
-            .ports()
-            .for_each(|port| change(range.transport(), port, PortEntry::protected));
-    }
-    for (transport, port) in &surroundings.management_ports {
-        change(*transport, *port, PortEntry::management);
-    }
-    table
 }
 
 /// The action table while rules are laid into it.

@@ -42,7 +42,8 @@ impl Domain {
 /// What is wrong with a name: first what people mean well, then what is no name at all.
 fn fault_of(text: &str) -> Option<DomainFault> {
     let bare = text.trim_start_matches("*.").trim_matches('.');
-    let rest = text.strip_prefix('*').unwrap_or(text);
+    let rest = text.strip_prefix('*').filter(|rest| !rest.is_empty());
+    let rest = rest.unwrap_or(text);
     if text.is_empty() {
         Some(DomainFault::Empty)
     } else if text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok() {

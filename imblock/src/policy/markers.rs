@@ -4,7 +4,7 @@
 //! Invariant: whatever the packet, the markers that it is held against take no more steps than it is
 //! given, so that the tables tell exactly what the markers say.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use imblock_common::Transport;
 use imblock_common::content::Sender;
@@ -15,7 +15,7 @@ use imblock_common::layout::{
 
 use super::compile::Numbered;
 use super::error_kind::PolicyErrorKind;
-use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, Worth};
+use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, TypedPattern, Worth};
 use super::marker_fault::MarkerFault;
 use super::model::Service;
 use super::pattern::{ByteSet, MaskedByte, put};
@@ -229,7 +229,7 @@ fn record(marker: &Marker, of: Owner) -> Record {
 
 /// How much a match tells, in bits: of two markers that fit a packet the more telling one counts.
 fn told(marker: &Marker) -> u32 {
-    let pattern = marker.pattern.as_ref().map(|typed| typed.pattern());
+    let pattern = marker.pattern.as_ref().map(TypedPattern::pattern);
     let needle = marker.find.as_ref().map(|find| find.pattern.pattern());
     let bytes = [pattern, needle, marker.last.as_ref()];
     let bytes: u32 = bytes.iter().flatten().map(|bytes| bytes.bits_told()).sum();
@@ -296,7 +296,8 @@ fn too_many_at_once(plans: &[MarkerPlan]) -> Option<MarkerSet> {
         .0
         .iter()
         .map(|row| {
-            let different: HashSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| set.0).collect();
+            let different: BTreeSet<[u64; MARKERS_MAX / 64]> =
+                row.iter().map(|set| set.0).collect();
             different.into_iter().map(MarkerSet).collect()
         })
         .collect();
@@ -337,7 +338,7 @@ fn heavy(
     if *tries == 0 {
         return Some(left);
     }
-    let parts: HashSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| left.and(set).0).collect();
+    let parts: BTreeSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| left.and(set).0).collect();
     parts
         .into_iter()
         .find_map(|part| heavy(MarkerSet(part), rows, steps, tries))

@@ -24,6 +24,7 @@ mod net;
 pub mod numbers;
 mod pattern;
 pub mod plan;
+mod ports;
 mod reader;
 mod report;
 mod selector;
@@ -74,6 +75,19 @@ impl Policy {
         numbers: &mut ServiceNumbers,
         surroundings: &Surroundings,
     ) -> Result<Plan, PolicyErrors> {
-        compile::compile(self, catalogue::services()?, numbers, surroundings)
+        self.compile_with(catalogue::services()?, numbers, surroundings)
+    }
+
+    /// The same, with these services beside the policy's own instead of the catalogue.
+    ///
+    /// # Errors
+    /// As for [`Policy::compile`].
+    pub fn compile_with(
+        &self,
+        catalogue: &[Service],
+        numbers: &mut ServiceNumbers,
+        surroundings: &Surroundings,
+    ) -> Result<Plan, PolicyErrors> {
+        compile::compile(self, catalogue, numbers, surroundings)
     }
 }

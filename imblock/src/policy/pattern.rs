@@ -64,21 +64,24 @@ impl ByteSet {
         if *self == Self::ANY {
             return vec![MaskedByte::default()];
         }
+        // Each once, with what it accepts: by its least value, and the bits that are open above it.
+        let bytes = (0..=u8::MAX).filter(|byte| self.contains(*byte));
+        let mut candidates: Vec<(MaskedByte, Self)> = bytes
+            .flat_map(|value| parts_of(!value).map(move |open| (value, !open)))
+            .map(|(value, mask)| MaskedByte { value, mask })
+            .map(|part| (part, part.values()))
+            .filter(|(_, values)| values.and(*self) == *values)
+            .collect();
+        // In one order, so that the choice among equals is always the same.
+        candidates.sort_by_key(|(part, _)| (part.mask, part.value));
         let mut missing = *self;
         let mut parts = Vec::new();
         while !missing.is_empty() {
             let mut best = (0, MaskedByte::default(), Self::NONE);
-            for mask in 0..=u8::MAX {
-                for value in parts_of(mask) {
-                    if !self.contains(value) {
-                        continue;
-                    }
-                    let part = MaskedByte { value, mask };
-                    let values = part.values();
-                    let gain = values.and(missing).len();
-                    if gain > best.0 && values.and(*self) == values {
-                        best = (gain, part, values);
-                    }
+            for (part, values) in &candidates {
+                let gain = values.and(missing).len();
+                if gain > best.0 {
+                    best = (gain, *part, *values);
                 }
             }
             let (_, part, values) = best;
@@ -112,7 +115,20 @@ pub(super) struct MaskedByte {
 
 impl MaskedByte {
     fn values(self) -> ByteSet {
-        parts_of(!self.mask).map(|open| self.value | open).collect()
+        let open = !self.mask;
+        // Doubled for each open bit of the lower six, then put into each word that the upper two
+        // leave.
+        let low = (0..6).filter(|bit| open >> bit & 1 == 1);
+        let word = low.fold(1 << (self.value & 63), |word: u64, bit| {
+            word | word << (1_u32 << bit)
+        });
+        let mut values = ByteSet::NONE;
+        for (number, place) in (0_u8..).zip(&mut values.0) {
+            if (number << 6 ^ self.value) & self.mask & 0xc0 == 0 {
+                *place = word;
+            }
+        }
+        values
     }
 }
 

@@ -9,5 +9,4 @@ mod differential;
 mod fixtures;
 mod flip;
 mod plan;
-mod quic;
 mod twins;
