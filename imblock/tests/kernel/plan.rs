@@ -89,7 +89,8 @@ fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
     }
 }
 
-fn service(number: u16) -> ServicePlan {
+/// A service of that number.
+pub(crate) fn service(number: u16) -> ServicePlan {
     ServicePlan {
         number,
         id: format!("service-{number}"),
