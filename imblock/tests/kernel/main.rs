@@ -10,6 +10,7 @@ mod differential;
 mod fixtures;
 mod flip;
 mod hellos;
+mod phrases;
 mod plan;
 mod recorded;
 mod twins;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use imblock::policy::Plan;
 use imblock::policy::plan::{
     EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, RemotePlan, ServicePlan,
+    StunPlan,
 };
 use imblock_common::layout::{
     ActionCell, ActionRow, CallServices, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX,
@@ -41,6 +42,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
     let mut numbers: Vec<u16> = world.ports.iter().map(|port| port.2.service()).collect();
     numbers.extend(world.remotes.iter().map(|remote| remote.2));
     numbers.extend(world.names.iter().map(|name| name.1));
+    numbers.extend(world.stun.iter().map(|stun| stun.2));
+    numbers.extend([world.generics.stun, world.generics.rtp]);
     numbers.sort_unstable();
     numbers.dedup();
     numbers.retain(|number| *number != 0);
@@ -60,7 +63,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         calls: calls(world),
         hops: HopRule::COUNT,
         markers: MarkerPlans::default(),
-        stun_attributes: Vec::new(),
+        stun_attributes: world.stun.iter().map(stun).collect(),
         warnings: Vec::new(),
     }
 }
@@ -78,6 +81,15 @@ fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {
     RemotePlan {
         net: IpNet::new(*address, *bits).unwrap(),
         service: *service,
+    }
+}
+
+fn stun((first, last, service, certain): &(u16, u16, u16, bool)) -> StunPlan {
+    StunPlan {
+        first: *first,
+        last: *last,
+        service: *service,
+        certain: *certain,
     }
 }
 
