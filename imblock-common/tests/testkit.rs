@@ -1,7 +1,8 @@
 //! The frame builder builds what it says, or every other test would prove nothing.
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
-use imblock_common::testkit::{Extension, Frame, Layer, flags, generate};
+use imblock_common::parse;
+use imblock_common::testkit::{End, Extension, Frame, Layer, flags, generate, generate_flow};
 
 /// The sum over 16-bit words, with a correct checksum among them, is all ones.
 fn sum(bytes: &[u8]) -> u16 {
@@ -100,4 +101,21 @@ fn a_seed_and_an_index_name_a_frame() {
     assert_ne!(first, other);
     let distinct: std::collections::HashSet<_> = first.iter().collect();
     assert!(distinct.len() > 1900, "{} of 2000", distinct.len());
+}
+
+#[test]
+fn flows_follow_from_their_seed_and_have_two_ends() {
+    let phrases = [b"NICK someone\r\n".to_vec()];
+    let (mut frames, mut answers, mut parsed) = (0, 0, 0);
+    for index in 0..500 {
+        let flow = generate_flow(1, index, &phrases);
+        assert_eq!(flow, generate_flow(1, index, &phrases));
+        for (from, frame) in &flow {
+            frames += 1;
+            answers += usize::from(*from == End::Server);
+            parsed += usize::from(parse::frame(&frame[..]).is_ok());
+        }
+    }
+    assert!(answers * 10 > frames, "{answers} answers of {frames}");
+    assert!(parsed * 10 > frames * 9, "{parsed} parsed of {frames}");
 }

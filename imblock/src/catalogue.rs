@@ -26,16 +26,16 @@ pub const POLICIES: &[(&str, &str)] = policies!["audit" "historic" "office" "sch
 
 /// The services that every policy may name: id and text.
 pub const SERVICES: &[(&str, &str)] = catalogue![
-    "aim" "ares" "bantu" "bittorrent" "bonjour-chat" "chikka" "dingtalk" "directconnect"
-    "discord" "edonkey" "everybuddy" "gadu-gadu" "gnutella" "google-chat" "google-meet"
-    "gotomeeting" "groupme" "groupwise" "gtalk" "h323" "hangouts" "iana-chat" "iax2" "icq"
-    "iims" "imessage" "imo" "instagram-direct" "irc" "irc-dcc" "jami" "kakaotalk" "kazaa"
-    "kik" "lark" "line" "mailru-agent" "matrix" "mattermost" "max" "megaco" "messenger"
-    "mgcp" "msn" "msnftp" "mumble" "oscar-oft" "qq" "rcs" "rocketchat" "rtp" "sametime"
-    "sccp" "session" "signal" "silc" "simplex" "sip" "skype" "slack" "snapchat" "soulseek"
-    "steam-chat" "stun" "talk" "tango" "teams" "teamspeak" "telegram" "threema" "tox"
-    "ventrilo" "viber" "vk" "webex" "wechat" "whatsapp" "wimd" "winmx-napster" "wire"
-    "xfire" "xmpp" "xmpp-bytestreams" "yahoo" "ymsg-ft" "zalo" "zephyr" "zoom" "zulip"
+    "adobe-connect" "aim" "ares" "bantu" "bittorrent" "bonjour-chat" "chikka" "dingtalk"
+    "directconnect" "discord" "edonkey" "everybuddy" "fuze" "gadu-gadu" "gnutella"
+    "google-chat" "google-meet" "gotomeeting" "groupme" "groupwise" "gtalk" "h323" "hangouts"
+    "iana-chat" "iax2" "icq" "iims" "imessage" "imo" "instagram-direct" "irc" "irc-dcc" "jami"
+    "kakaotalk" "kazaa" "kik" "lark" "line" "mailru-agent" "matrix" "mattermost" "max" "megaco"
+    "messenger" "mgcp" "msn" "msnftp" "mumble" "oscar-oft" "paltalk" "qq" "rcs" "rocketchat"
+    "rtp" "sametime" "sccp" "session" "signal" "silc" "simplex" "sip" "skype" "slack"
+    "snapchat" "soulseek" "steam-chat" "stun" "talk" "tango" "teams" "teamspeak" "telegram"
+    "threema" "tox" "ventrilo" "viber" "vk" "webex" "wechat" "whatsapp" "wimd" "winmx-napster"
+    "wire" "xfire" "xmpp" "xmpp-bytestreams" "yahoo" "ymsg-ft" "zalo" "zephyr" "zoom" "zulip"
 ];
 
 /// The text of `policies/catalogue/families.yaml`.

@@ -3,6 +3,7 @@
 //! Depends on `imblock-common` but not on `imblock`, so that the kernel object can be built when
 //! the controller, which embeds it, can't.
 
+mod accuracy;
 mod bench;
 mod build_ebpf;
 mod ci;
@@ -27,6 +28,8 @@ enum Task {
     Test(test::Args),
     /// Measure what the kernel program costs a packet, beside an empty one and xdp-filter.
     Bench(bench::Args),
+    /// Measure what imblock tells of the labelled captures, if they lie beside the project.
+    Accuracy(accuracy::Args),
     /// Load every program and hold the verifier's steps under a budget.
     Verify(verify::Args),
     /// Check the house rules that no compiler knows.
@@ -47,6 +50,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::BuildEbpf(args) => build_ebpf::run(args)?,
         Task::Test(args) => return test::run(args),
         Task::Bench(args) => bench::run(args)?,
+        Task::Accuracy(args) => accuracy::run(args)?,
         Task::Verify(args) => verify::run(args)?,
         Task::Tidy => tidy::run()?,
         Task::Ci => return ci::run(),

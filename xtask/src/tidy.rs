@@ -51,9 +51,9 @@ const UNSAFE_FILES: [&str; 11] = [
     "imblock-ebpf/src/main.rs",  // the licence's section
     "imblock-ebpf/src/maps.rs",
     "imblock-ebpf/src/reader.rs",
-    "imblock-ebpf/src/steps.rs", // exported names, and pointers of the caller's
     "imblock/src/kernel/handshakes.rs", // a promise about a descriptor
-    "imblock/src/kernel/mapped.rs", // memory shared with the kernel
+    "imblock/src/kernel/mapped.rs",     // memory shared with the kernel
+    "imblock-ebpf/src/steps.rs",        // exported names, and pointers of the caller's
     "imblock/src/kernel/wire.rs",
     "imblock/src/lab/namespace.rs",
     "imblock/tests/netns/support/frames.rs", // a raw socket's address

@@ -291,7 +291,7 @@ fn naming(random: &mut Random, frame: Frame) -> Frame {
 }
 
 /// A known name or a neighbour of one, sometimes under labels of its own, in random case.
-fn name(random: &mut Random) -> String {
+pub(super) fn name(random: &mut Random) -> String {
     let mut name = String::new();
     for _ in 0..random.pick(&[0, 0, 1, 2, 12, 130], 0) {
         name.push_str(random.pick(&["web.", "a.", "x"], "."));
@@ -304,7 +304,7 @@ fn name(random: &mut Random) -> String {
     capitals.collect()
 }
 
-fn port(random: &mut Random) -> u16 {
+pub(super) fn port(random: &mut Random) -> u16 {
     let any = random.word();
     match random.below(4) {
         0 => any,
@@ -312,7 +312,7 @@ fn port(random: &mut Random) -> u16 {
     }
 }
 
-fn v4(random: &mut Random) -> Ipv4Addr {
+pub(super) fn v4(random: &mut Random) -> Ipv4Addr {
     let any = random.number().to_le_bytes();
     let [a, b, c, d, ..] = any;
     match random.below(8) {
@@ -322,7 +322,7 @@ fn v4(random: &mut Random) -> Ipv4Addr {
     }
 }
 
-fn v6(random: &mut Random) -> Ipv6Addr {
+pub(super) fn v6(random: &mut Random) -> Ipv6Addr {
     let (high, low) = (random.number(), random.number());
     let any = Ipv6Addr::from(u128::from(high) << 64 | u128::from(low));
     match random.below(8) {

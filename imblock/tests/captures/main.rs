@@ -10,7 +10,6 @@ mod formats;
 mod hellos;
 mod links;
 mod plan;
-mod quic;
 mod replays;
 mod rtp;
 mod shared;

@@ -4,10 +4,13 @@
 //! Every test makes maps of its own, which die with it; nothing is attached or pinned.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod captures;
 mod counters;
 mod differential;
 mod fixtures;
 mod flip;
+mod hellos;
+mod phrases;
 mod plan;
-mod quic;
+mod recorded;
 mod twins;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use imblock::policy::Plan;
 use imblock::policy::plan::{
     EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode, RemotePlan,
-    ServicePlan,
+    ServicePlan, StunPlan,
 };
 use imblock_common::layout::{
     ActionCell, ActionRow, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
@@ -42,6 +42,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
     let mut numbers: Vec<u16> = world.ports.iter().map(|port| port.2.service()).collect();
     numbers.extend(world.remotes.iter().map(|remote| remote.2));
     numbers.extend(world.names.iter().map(|name| name.1));
+    numbers.extend(world.stun.iter().map(|stun| stun.2));
+    numbers.extend([world.generics.stun, world.generics.rtp]);
     numbers.sort_unstable();
     numbers.dedup();
     numbers.retain(|number| *number != 0);
@@ -63,7 +65,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         hops: HopRule::COUNT,
         quic: QuicMode::Inspect,
         markers: MarkerPlans::default(),
-        stun_attributes: Vec::new(),
+        stun_attributes: world.stun.iter().map(stun).collect(),
         warnings: Vec::new(),
     }
 }
@@ -84,6 +86,15 @@ fn remote((address, bits, service): &(IpAddr, u8, u16)) -> RemotePlan {
     }
 }
 
+fn stun((first, last, service, certain): &(u16, u16, u16, bool)) -> StunPlan {
+    StunPlan {
+        first: *first,
+        last: *last,
+        service: *service,
+        certain: *certain,
+    }
+}
+
 fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
     NamePlan {
         kind: NameKind::Host,
@@ -92,7 +103,8 @@ fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
     }
 }
 
-fn service(number: u16) -> ServicePlan {
+/// A service of that number.
+pub(crate) fn service(number: u16) -> ServicePlan {
     ServicePlan {
         number,
         id: format!("service-{number}"),

@@ -1,7 +1,9 @@
-//! One plan in both homes: kernel maps and memory, fed with the same frames.
+//! One plan in both homes: kernel maps and memory, fed with the same frames at the same time.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
 
 use imblock::kernel::{Loaded, Maps};
 use imblock::policy::Plan;
@@ -10,6 +12,7 @@ use imblock::snapshot::Snapshot;
 use imblock_common::layout::{Counts, HostRecord};
 use imblock_common::testkit::GsoFrame;
 use imblock_common::{Evidence, Hook, Outcome, Verdict, View, classify, record};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Frames below this length are refused by `BPF_PROG_TEST_RUN`.
 pub(crate) const SHORTEST: usize = 14;
@@ -54,6 +57,7 @@ impl Twins {
             bytes: &sighting.frame,
             segments: u32::from(sighting.segments),
         };
+        self.memory.set_now(now_with_some_of_the_second_left());
         let judgement = classify(packet, sighting.view, &self.memory);
         if !sighting.fits() {
             return None;
@@ -79,7 +83,7 @@ impl Twins {
 impl Sighting {
     /// Whether `BPF_PROG_TEST_RUN` takes the frame. Where it makes an skb, an IP header that
     /// Ethernet announces must be whole (kernel 6.18).
-    fn fits(&self) -> bool {
+    pub(crate) fn fits(&self) -> bool {
         let length = self.frame.len();
         match self.view.hook {
             Hook::Ingress => length >= SHORTEST,
@@ -105,6 +109,21 @@ impl Sighting {
         let field = context.get_mut(GSO_SEGS..GSO_SEGS + 4).unwrap();
         field.copy_from_slice(&u32::from(self.segments).to_ne_bytes());
         Some(context)
+    }
+}
+
+/// The clock that the kernel program reads, in nanoseconds. What is remembered is remembered in whole
+/// seconds, so it is not read just before a second ends: the other home would see the next one.
+fn now_with_some_of_the_second_left() -> u64 {
+    const SECOND: i64 = 1_000_000_000;
+    const ENOUGH: i64 = 8_000_000;
+    loop {
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        let left = SECOND - now.tv_nsec;
+        if left > ENOUGH {
+            return u64::try_from(now.tv_sec * SECOND + now.tv_nsec).unwrap();
+        }
+        thread::sleep(Duration::from_nanos(u64::try_from(left).unwrap()));
     }
 }
 
