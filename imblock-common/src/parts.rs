@@ -33,6 +33,13 @@ fn place(shape: Shape, about: &Sighting) -> Place {
     Place::of_part(shape, &about.key.local(), &about.key.remote(), number)
 }
 
+/// The one word of its bucket that a datagram's note may be in.
+#[inline(always)]
+const fn way(place: &Place) -> usize {
+    let [low, ..] = place.tag(TAG_BITS).to_le_bytes();
+    low as usize & (WORDS - 1)
+}
+
 /// Notes what a first fragment was told to be. Of two datagrams in one place, the later one stays.
 #[inline(always)]
 pub fn note<B: Buckets>(buckets: B, shape: Shape, about: &Sighting, told: Reply, now_seconds: u32) {
@@ -40,8 +47,7 @@ pub fn note<B: Buckets>(buckets: B, shape: Shape, about: &Sighting, told: Reply,
     let whose = place.tag(TAG_BITS) << (TOLD_BITS + SECOND_BITS);
     let what = u64::from(told.brief()) << SECOND_BITS;
     if let Some(bucket) = buckets.bucket(place.bucket) {
-        let way = (place.tag(TAG_BITS) & (WORDS as u64 - 1)) as usize;
-        bucket.store(way, whose | what | u64::from(now_seconds) & SECOND);
+        bucket.store(way(&place), whose | what | u64::from(now_seconds) & SECOND);
     }
 }
 
@@ -52,7 +58,7 @@ pub fn told<B: Buckets>(buckets: B, shape: Shape, about: &Sighting, now_seconds:
     let Some(bucket) = buckets.bucket(place.bucket) else {
         return Reply::NOTHING;
     };
-    let note = bucket.load((place.tag(TAG_BITS) & (WORDS as u64 - 1)) as usize);
+    let note = bucket.load(way(&place));
     let age = u64::from(now_seconds).wrapping_sub(note) & SECOND;
     if note >> (TOLD_BITS + SECOND_BITS) != place.tag(TAG_BITS) || age > SECONDS {
         return Reply::NOTHING;
