@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use imblock::lab::{Answer, Probe, probe};
-use imblock_common::Transport;
+use imblock_common::{Evidence, Transport};
 use serde_json::Value;
 
 use crate::site::{Network as _, Site};
@@ -134,6 +134,18 @@ fn check_unit(name: &str, unit: &str, value: &Value) {
         _ => value.is_string() || value.is_u64(),
     };
     assert!(holds, "{name} is not of unit `{unit}`: {value}");
+}
+
+#[test]
+fn the_page_has_every_word_for_evidence() {
+    let words: Vec<String> = Evidence::ALL
+        .iter()
+        .map(|evidence| format!("`{}`", evidence.name()))
+        .collect();
+    let fields = documented("imblock replay --format json");
+    for field in ["services[].evidence", "flows[].evidence"] {
+        assert_eq!(fields[field], words.join(", "), "{field}");
+    }
 }
 
 #[test]
