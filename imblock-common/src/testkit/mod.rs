@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod checksum;
+mod empty;
 mod fixtures;
 mod flow;
 mod frame;
@@ -18,6 +19,7 @@ mod media;
 mod payloads;
 mod world;
 
+pub use empty::{NoBuckets, NoFlows};
 pub use fixtures::{Expect, Fixture, fixtures};
 pub use flow::{End, Said, generate_flow};
 pub use frame::{Frame, Layer, flags};
@@ -29,4 +31,4 @@ pub use payloads::{
     ClientHello, dns_query, dns_query_tcp, http_request, socks4_address, socks4_host,
     socks5_address, socks5_host,
 };
-pub use world::{LONGEST_SUFFIX, NoBuckets, NoFlows, World, group, service};
+pub use world::{LONGEST_SUFFIX, World, group, service};

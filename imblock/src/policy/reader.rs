@@ -3,6 +3,8 @@
 //! Invariant: a policy comes out whole or not at all, and then with everything that is wrong with
 //! its words.
 
+mod limits;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,8 +13,8 @@ use imblock_common::{Action, Side};
 use ipnet::IpNet;
 
 use super::document::{
-    CollateralDocument, GroupsDocument, InterfaceDocument, LimitsDocument, PolicyDocument,
-    RuleDocument, ServiceDocument, StunDocument,
+    CollateralDocument, GroupsDocument, InterfaceDocument, PolicyDocument, RuleDocument,
+    ServiceDocument, StunDocument,
 };
 use super::domain::Domain;
 use super::error::PolicyError;
@@ -21,7 +23,7 @@ use super::hops::Hops;
 use super::marker::{self, Marker, StunAttribute};
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
-use super::plan::{EVERYONE, InterfacePlan, Limits};
+use super::plan::{EVERYONE, InterfacePlan};
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
 use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
@@ -31,12 +33,6 @@ use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
 const ERRORS_MAX: usize = 200;
 /// Bytes of a word that are looked at.
 const WORD_MAX: usize = 128;
-/// Smallest and largest `limits.hosts`.
-const HOSTS: (u32, u32) = (1, 1 << 23);
-/// Smallest and largest `limits.prefixes`.
-const PREFIXES: (u32, u32) = (256, 1 << 24);
-/// Smallest and largest `limits.flows`. Without a table, each packet is looked at alone.
-const FLOWS: (u32, u32) = (0, imblock_common::flows::FLOWS_MAX);
 
 /// Reads a document and keeps what is wrong with it, so that all of it can be told at once.
 pub(super) struct Reader<'a> {
@@ -150,7 +146,7 @@ impl<'a> Reader<'a> {
             quic: self
                 .optional(quic.as_ref(), words::quic)
                 .unwrap_or_default(),
-            limits_at: limits_place(&limits),
+            limits_at: limits::place(&limits),
             name_at: name.at,
             limits: self.limits(&limits),
             groups,
@@ -372,50 +368,6 @@ impl<'a> Reader<'a> {
         let breaks = value.breaks;
         Some(Collateral { of, breaks })
     }
-
-    fn limits(&mut self, document: &LimitsDocument) -> Limits {
-        let standard = Limits::default();
-        Limits {
-            hosts: self.limit("hosts", document.hosts.as_ref(), HOSTS, standard.hosts),
-            prefixes: self.limit(
-                "prefixes",
-                document.prefixes.as_ref(),
-                PREFIXES,
-                standard.prefixes,
-            ),
-            flows: self.limit("flows", document.flows.as_ref(), FLOWS, standard.flows),
-        }
-    }
-
-    fn limit(
-        &mut self,
-        key: &'static str,
-        given: Option<&Placed<u64>>,
-        (least, most): (u32, u32),
-        standard: u32,
-    ) -> u32 {
-        let Some(given) = given else {
-            return standard;
-        };
-        match u32::try_from(given.value) {
-            Ok(value) if (least..=most).contains(&value) => value,
-            _ => {
-                let kind = PolicyErrorKind::LimitOutOfRange {
-                    key,
-                    found: given.value,
-                    least,
-                    most,
-                };
-                self.fail(given.at, kind);
-                standard
-            }
-        }
-    }
-}
-
-fn limits_place(limits: &LimitsDocument) -> Option<Span> {
-    let prefixes = limits.prefixes.as_ref().map(|limit| limit.at);
-    prefixes.or(limits.hosts.as_ref().map(|limit| limit.at))
 }
 
 /// The group of a word; `names` are sorted.
