@@ -38,7 +38,7 @@ pub struct Maps {
     /// although nobody else asks for it.
     _host_slots: Map,
     /// As above.
-    _unread: [Map; 2],
+    _unread: [Map; 3],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
