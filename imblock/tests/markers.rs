@@ -31,18 +31,9 @@ fn plan(markers: &[&str]) -> Result<Plan, String> {
 fn compile(text: String) -> Result<Plan, String> {
     let source = Source::new("test.yaml".to_owned(), text);
     let policy = policy::parse(source).map_err(|errors| errors.to_string())?;
-    let compiled = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
-    let mut plan = compiled.map_err(|errors| errors.to_string())?;
-    let own: Vec<u16> = plan
-        .services
-        .iter()
-        .filter(|service| service.id.starts_with("own-"))
-        .map(|service| service.number)
-        .collect();
-    let is_own = |of: u16| own.contains(&of);
-    plan.markers.tcp.retain(|plan| is_own(plan.record.service));
-    plan.markers.udp.retain(|plan| is_own(plan.record.service));
-    Ok(plan)
+    let mut numbers = ServiceNumbers::default();
+    let compiled = policy.compile_beside(&[], &mut numbers, &Surroundings::default());
+    compiled.map_err(|errors| errors.to_string())
 }
 
 /// A payload in its flow.
@@ -348,17 +339,17 @@ fn over_what() {
 
 #[test]
 fn inside_another_service_a_packet_is_told_by_itself() {
-    let marker = "{ transport: tcp, in: irc, find: { text: 'DCC SEND', within: 200 } }";
-    let plan = plan(&[marker]).unwrap();
+    let marker = "{ transport: tcp, in: own-b, find: { text: 'DCC SEND', within: 200 } }";
+    let plan = plan(&[marker, "{ transport: tcp, text: 'NICK ' }"]).unwrap();
     let seen = |within| Seen {
         within,
         first: false,
         ..tcp(b"PRIVMSG x :\x01DCC SEND file")
     };
-    let reply = find(&plan, &seen(Some("irc")));
+    let reply = find(&plan, &seen(Some("own-b")));
     assert!(reply.is(Answer::Packet));
     assert_eq!(reply.service(), plan.service("own-a").unwrap().number);
-    assert!(find(&plan, &seen(Some("xmpp"))).is_nothing());
+    assert!(find(&plan, &seen(Some("own-a"))).is_nothing());
     assert!(find(&plan, &seen(None)).is_nothing());
 }
 

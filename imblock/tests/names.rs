@@ -80,7 +80,10 @@ rules: [{ services: [acme-chat], action: drop }]
     assert_eq!(of_address(&plan, "2001:db8:7:1::1"), Some("acme-chat"));
     assert_eq!(plan.flags() & Control::HAS_NAMES, Control::HAS_NAMES);
     // Sorted and nothing twice, and no warning that dropping has no effect.
-    assert!(plan.names.is_sorted_by(|a, b| a.suffix < b.suffix));
+    assert!(
+        plan.names
+            .is_sorted_by(|a, b| (a.kind, &a.suffix) < (b.kind, &b.suffix))
+    );
     assert!(plan.remotes.is_sorted_by(|a, b| a.net < b.net));
     assert_eq!(plan.warnings, [""; 0]);
 }
@@ -118,7 +121,7 @@ fn a_service_without_any_evidence_is_warned_about() {
         let rule = "rules: [{ services: [ours], action: drop }]";
         compile(&format!("version: 1\nname: a\n{own}\n{rule}")).warnings
     };
-    insta::assert_snapshot!(warned("").join("\n"), @r#"dropping has no effect yet on ours: this version tells services by their ports, names and prefixes, and these have none of their own"#);
+    insta::assert_snapshot!(warned("").join("\n"), @r#"dropping has no effect yet on ours: this version tells services by their ports, names, prefixes and payloads, and these have nothing of their own"#);
     for evidence in [
         ", ports: [tcp/7000]",
         ", names: [a.example]",
@@ -289,7 +292,7 @@ fn more_names_than_the_tables_hold() {
         .unwrap()
         .compile(&mut numbers, &Surroundings::default());
     insta::assert_snapshot!(refused.unwrap_err().report(80, false), @r#"
-     × the services have 140847 names, and there is room for 131072
+     × the services have 140840 names, and there is room for 131072
       ╭─[office.yaml:2:7]
     2 │ name: a
       ·       ─

@@ -310,7 +310,7 @@ services:
     category: im
     ports: [tcp/6667, udp/7000-7002]
     names: [chat.acme.example]
-    markers: [{ transport: tcp, offset: 0, bytes: '41 43', length: { at: 4, size: 2, order: big } }]
+    markers: [{ transport: tcp, bytes: '41 43', length: { at: 8, size: 2 }, payload: 2..9 }]
 protect: { ports: [udp/7001] }
 rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action: count }]
 ",
@@ -328,7 +328,7 @@ rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action
     office.yaml:12: rule 2 never applies: the rules before it decide everything it names
     office.yaml:11: udp/7001 is protected, so acme-chat is not dropped there
     acme-chat and irc both claim tcp/6667; acme-chat keeps it
-    office.yaml:10: `markers` of acme-chat is not used by this version
+    office.yaml:10: this marker of acme-chat never fits: it needs 10 bytes of payload, and `payload` allows 9
     "#);
 }
 

@@ -74,6 +74,20 @@ impl Policy {
         numbers: &mut ServiceNumbers,
         surroundings: &Surroundings,
     ) -> Result<Plan, PolicyErrors> {
-        compile::compile(self, catalogue::services()?, numbers, surroundings)
+        self.compile_beside(catalogue::services()?, numbers, surroundings)
+    }
+
+    /// As [`Policy::compile`], beside other services than those of the catalogue: none, say, to see
+    /// what the policy's own come to.
+    ///
+    /// # Errors
+    /// As for [`Policy::compile`].
+    pub fn compile_beside(
+        &self,
+        services: &[Service],
+        numbers: &mut ServiceNumbers,
+        surroundings: &Surroundings,
+    ) -> Result<Plan, PolicyErrors> {
+        compile::compile(self, services, numbers, surroundings)
     }
 }
