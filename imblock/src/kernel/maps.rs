@@ -38,7 +38,7 @@ pub struct Maps {
     /// although nobody else asks for it.
     _host_slots: Map,
     /// As above.
-    _unread: [Map; 4],
+    _unread: [Map; 3],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
@@ -80,12 +80,7 @@ impl Maps {
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
             _host_slots: host_slots,
-            _unread: [
-                map(maps::STUN)?,
-                map(maps::RECENT)?,
-                map(maps::HOPS)?,
-                map(maps::PARTS)?,
-            ],
+            _unread: [map(maps::RECENT)?, map(maps::HOPS)?, map(maps::PARTS)?],
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             _flow_cells: map(maps::FLOW_CELLS)?,
