@@ -535,7 +535,14 @@ fn quic_that_is_none() {
     insta::assert_snapshot!(told(r#"version: 1
 name: office
 quic: blok
-"#), @"");
+"#), @r"
+     × unknown quic `blok`; did you mean `block`?
+      ╭─[office.yaml:3:7]
+    3 │ quic: blok
+      ·       ────
+      ╰────
+     help: it can be allow or block or inspect
+    ");
 }
 
 #[test]
