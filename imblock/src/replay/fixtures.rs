@@ -35,7 +35,6 @@ pub(crate) fn plan() -> Plan {
         generics: Generics { stun: STUN, rtp: 0 },
         calls: ServiceSet::default(),
         carriers: ServiceSet::default(),
-        quic: crate::policy::plan::QuicMode::Inspect,
         hops: HopRule::COUNT,
         quic: QuicMode::Inspect,
         markers: MarkerPlans::default(),
