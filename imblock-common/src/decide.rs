@@ -87,9 +87,12 @@ impl Verdict {
     }
 }
 
-/// Looks up what the local host's group does with the service, and asks the guard before a drop.
+/// What the policy wants done: what the local host's group does with the service.
 #[inline(always)]
-pub(crate) fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Verdict {
+pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Action {
+    if !told.names_service() {
+        return Action::Allow;
+    }
     let policy = about.policy();
     let local = if policy.flags & Control::HAS_GROUPS != 0 {
         tables.host(policy.half, &about.key.local())
@@ -97,10 +100,18 @@ pub(crate) fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Ver
         HostEntry::default()
     };
     match tables.action(policy.half, local.group, told.service()) {
+        // What is only likely is watched, until the operator's word makes it certain.
+        Action::Drop if !told.is_certain() => Action::Count,
+        action => action,
+    }
+}
+
+/// What becomes of it: asks the guard before a drop.
+#[inline(always)]
+pub(crate) fn decide<T: Tables>(about: &Sighting, wanted: Action, tables: T) -> Verdict {
+    match wanted {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
-        // What is only likely is watched, until the operator's word makes it certain.
-        Action::Drop if !told.is_certain() => Verdict::Counted,
         Action::Drop if guarded(about, tables) => Verdict::Guarded,
         Action::Drop => Verdict::Dropped,
     }
@@ -109,7 +120,7 @@ pub(crate) fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Ver
 /// Whether a packet may not be dropped whatever the rules say. Everything that is neither TCP nor
 /// UDP (ARP, neighbour discovery, ICMP) never comes this far.
 #[inline(always)]
-pub(crate) fn guarded<T: Tables>(about: &Sighting, tables: T) -> bool {
+fn guarded<T: Tables>(about: &Sighting, tables: T) -> bool {
     let remote_port = about.remote_port();
     if about.is_dhcp() || remote_port.is_protected() {
         return true;

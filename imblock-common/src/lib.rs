@@ -89,12 +89,11 @@ pub fn sight<P: Packet, T: Tables>(
 /// What becomes of a packet of which this was told.
 #[inline(always)]
 pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
-    let verdict = if told.names_service() {
-        decide::decide(about, told, tables)
-    } else {
-        Verdict::Allowed
-    };
-    if told.is_refused() && verdict.passes() && !decide::guarded(about, tables) {
+    let wanted = decide::wanted(about, told, tables);
+    let refused = told.is_refused() && wanted != Action::Drop;
+    let wanted = if refused { Action::Drop } else { wanted };
+    let verdict = decide::decide(about, wanted, tables);
+    if refused && verdict == Verdict::Dropped {
         return Judgement::quic_refused();
     }
     if told.names_service() {

@@ -354,17 +354,17 @@ fn over_what() {
 
 #[test]
 fn inside_another_service_a_packet_is_told_by_itself() {
-    let marker = "{ transport: tcp, in: irc, find: { text: 'DCC SEND', within: 200 } }";
-    let plan = plan(&[marker]).unwrap();
+    let marker = "{ transport: tcp, in: own-b, find: { text: 'DCC SEND', within: 200 } }";
+    let plan = plan(&[marker, "{ transport: tcp, text: 'NICK ' }"]).unwrap();
     let seen = |within| Seen {
         within,
         first: false,
         ..tcp(b"PRIVMSG x :\x01DCC SEND file")
     };
-    let reply = find(&plan, &seen(Some("irc")));
+    let reply = find(&plan, &seen(Some("own-b")));
     assert!(reply.is(Answer::Packet));
     assert_eq!(reply.service(), plan.service("own-a").unwrap().number);
-    assert!(find(&plan, &seen(Some("xmpp"))).is_nothing());
+    assert!(find(&plan, &seen(Some("own-a"))).is_nothing());
     assert!(find(&plan, &seen(None)).is_nothing());
 }
 

@@ -310,7 +310,7 @@ services:
     category: im
     ports: [tcp/6667, udp/7000-7002]
     names: [chat.acme.example]
-    markers: [{ transport: tcp, offset: 0, bytes: '41 43', length: { at: 4, size: 2, order: big } }]
+    markers: [{ transport: tcp, bytes: '41 43', length: { at: 8, size: 2 }, payload: 2..9 }]
 protect: { ports: [udp/7001] }
 rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action: count }]
 ",

@@ -535,7 +535,14 @@ fn quic_that_is_none() {
     insta::assert_snapshot!(told(r#"version: 1
 name: office
 quic: blok
-"#), @"");
+"#), @r"
+     × unknown quic `blok`; did you mean `block`?
+      ╭─[office.yaml:3:7]
+    3 │ quic: blok
+      ·       ────
+      ╰────
+     help: it can be allow or block or inspect
+    ");
 }
 
 #[test]
@@ -763,4 +770,178 @@ fn ten_thousand_mistakes() {
             .report(80, false)
             .ends_with("… and 180 more errors\n")
     );
+}
+
+#[test]
+fn every_mistake_of_markers_at_once() {
+    let markers = [
+        "{ transport: sctp, bytes: 2a }",
+        "{ transport: tcp, bytes: '2a zz' }",
+        "{ transport: tcp, bytes: '05..01' }",
+        "{ transport: tcp, bytes: ' ' }",
+        "{ transport: tcp, text: 'a\\q' }",
+        "{ transport: tcp, offset: 47, bytes: '01 02' }",
+        "{ transport: tcp, bytes: '01', text: a }",
+        "{ transport: tcp, bytes: '01', nocase: true }",
+        "{ transport: tcp, bytes: '01', length: { at: 2, size: 5 } }",
+        "{ transport: tcp, bytes: '01', payload: 5..4 }",
+        "{ transport: tcp, bytes: '01', last: '1 2' }",
+        "{ transport: tcp, bytes: '01', last: '01 02 03 04 05' }",
+        "{ transport: tcp, find: { text: abcd, within: 1025 } }",
+        "{ transport: tcp, find: { text: abcd, from: 5, within: 5 } }",
+        "{ transport: tcp, find: { within: 5 } }",
+        "{ transport: tcp, find: { text: '123456789012345678901234567890123', within: 5 } }",
+        "{ transport: tcp, bytes: '01', ports: [tcp/20] }",
+        "{ transport: tcp, bytes: '01', ports: ['1', '2', '3', '4', '5', '6', '7'] }",
+        "{ transport: tcp, bytes: '01', ports: ['1'], not_ports: ['2'] }",
+        "{ transport: tcp, bytes: '01', use: with-port }",
+        "{ transport: tcp, bytes: '01', packet: any }",
+        "{ transport: tcp, bytes: '01', packet: first, in: irc }",
+        "{ transport: tcp, bytes: '01', in: ircc }",
+        "{ transport: tcp, bytes: '?? ??', payload: '5' }",
+        "{ transport: tcp, bytes: '01', use: dorp }",
+    ];
+    let mut text = "version: 1\nname: office\ntrust: [telegrm]\nservices:\n".to_owned();
+    for (number, marker) in markers.iter().enumerate() {
+        text += &format!("- {{ id: s{number}, name: s, category: im, markers: [{marker}] }}\n");
+    }
+    text += "- { id: stun-a, name: s, category: im, stun: ['8070', 0x20-0x10, { attribute: '0x1', use: with-port }], alpn: ['a b'] }\n";
+    let errors = refused(&text);
+    let told: Vec<String> = errors
+        .iter()
+        .map(|error| {
+            let (line, column) = error.line_and_column().unwrap();
+            let advice = error
+                .advice()
+                .map_or(String::new(), |advice| format!("\n    {advice}"));
+            format!("{line}:{column} {error}{advice}")
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r##"
+    3:9 unknown service `telegrm`; did you mean `telegram`?
+        `imblock services` lists what is known; a service of your own goes under `services:`
+    5:59 unknown transport `sctp`; did you mean `tcp`?
+        it can be tcp or udp or both
+    6:71 `zz` is no byte
+        a byte is two hex digits as in 2a; `??` is any, `0?` and `?0` have one digit open, 01..05 is a range and 83|31 either of the two
+    7:71 the range 05..01 ends before it begins
+        a byte is two hex digits as in 2a; `??` is any, `0?` and `?0` have one digit open, 01..05 is a range and 83|31 either of the two
+    8:71 there is no byte in it
+        a byte is two hex digits as in 2a; `??` is any, `0?` and `?0` have one digit open, 01..05 is a range and 83|31 either of the two
+    9:70 `a\q` has a `\` that means nothing
+        there are \r, \n, \t, \\ and \x1f
+    10:83 the pattern reaches byte 49 of the payload; 48 are looked at
+        shorten it, or look for the rest with `find`
+    11:46 a pattern is `bytes` or `text`, not both
+    12:85 `nocase` is about text, and there is none
+    13:100 `size` is 5; it can be 1 to 4
+    14:86 `5..4` is no length of a payload
+        write "74" for exactly 74 bytes, "24.." for 24 and more, "10..100" for what lies between
+    15:84 `1` is no byte
+        a byte is two hex digits as in 2a; `??` is any, `0?` and `?0` have one digit open, 01..05 is a range and 83|31 either of the two
+    16:84 `last` has 5 bytes; it can have 4
+    17:93 the search goes up to byte 1025 of the payload; 1024 are looked at
+    18:102 nothing is searched: `within` is 5, and `from` is 5
+        a needle begins at `from` or behind it, and before `within`
+    19:71 `find` needs `bytes` or `text`
+    20:71 the needle has 33 bytes; it can have 32
+        the first bytes of it will do
+    21:86 `tcp/20` is no port of a marker
+        write 1863 or 6660-6669; the transport is the marker's
+    22:116 there are 7 ranges of ports; a marker can have 6
+        write wider ranges, or a second marker
+    23:47 a marker has `ports` or `not_ports`, not both
+        `ports` alone says it
+    24:83 `use: with-port` needs `ports`
+        say on which, as in `ports: ["1863"]`
+    25:86 `packet: any` looks at every packet, and there is no `in`
+        say `in: irc` to look into flows of irc, or `packet: early` for the first packets of any flow
+    26:86 `in` looks at every packet, so `packet` is any
+        leave `packet` out
+    27:82 unknown service `ircc`; did you mean `irc`?
+        `imblock services` lists what is known; a service of your own goes under `services:`
+    28:47 nothing in this marker tells one payload from another
+        give `bytes` or `text`; or a `find` of four bytes and more; or, together with `ports` or `in`, one of `find`, `length`, `payload` and `last`
+    29:83 unknown use `dorp`; did you mean `drop`?
+        it can be drop or with-port or count-first
+    30:47 `8070` is no STUN attribute type
+        write 0x8070 or 0x4000-0x4007
+    30:55 `0x20-0x10` is no STUN attribute type
+        write 0x8070 or 0x4000-0x4007
+    30:91 `use` of a STUN attribute is drop or count-first
+    30:112 `a b` is no name of an application protocol
+    "##);
+}
+
+#[test]
+fn a_marker_with_a_mistake() {
+    insta::assert_snapshot!(told(r#"version: 1
+name: office
+services:
+  - id: acme-chat
+    name: Acme Chat
+    category: im
+    markers:
+      - { transport: tcp, bytes: "41 4g", length: { at: 4, size: 2 } }
+"#), @r##"
+     × `4g` is no byte
+      ╭─[office.yaml:8:34]
+    8 │       - { transport: tcp, bytes: "41 4g", length: { at: 4, size: 2 } }
+      ·                                  ───────
+      ╰────
+     help: a byte is two hex digits as in 2a; `??` is any, `0?` and `?0` have one
+           digit open, 01..05 is a range and 83|31 either of the two
+    "##);
+}
+
+/// What is said of a policy that reads well, but does not compile.
+fn not_compiled(markers: &[String]) -> String {
+    let text = format!(
+        "version: 1\nname: office\nservices:\n- {{ id: acme-chat, name: a, category: im, markers: [{}] }}\n",
+        markers.join(", ")
+    );
+    let policy = policy::parse(Source::new("office.yaml".to_owned(), text)).unwrap();
+    let errors = policy
+        .compile_with(&[], &mut Default::default(), &Default::default())
+        .unwrap_err();
+    errors.report(80, false)
+}
+
+#[test]
+fn too_many_markers() {
+    let alike: Vec<String> = (0..33)
+        .map(|number| format!("{{ transport: tcp, offset: {number}, bytes: '01' }}"))
+        .collect();
+    insta::assert_snapshot!(not_compiled(&alike), @r##"
+     × one packet over TCP may have to be held against the markers of acme-chat
+     │ at once, which takes more than the 32 steps that it is given
+      ╭─[office.yaml:2:7]
+    2 │ name: office
+      ·       ──────
+      ╰────
+     help: a marker takes a step, and a `find` one for every 128 places: say more
+           about the first bytes, or search less
+    "##);
+    let wide = ["{ transport: tcp, offset: 8, bytes: '01..7e 01..7e 01..7e' }".to_owned()];
+    insta::assert_snapshot!(not_compiled(&wide), @r##"
+     × the ranges and alternatives of this marker come to more than 256 markers
+      ╭─[office.yaml:2:7]
+    2 │ name: office
+      ·       ──────
+      ╰────
+     help: leave bytes open with `??` behind the eighth, or write fewer
+           alternatives there
+    "##);
+    let many: Vec<String> = (0..257)
+        .map(|number| format!("{{ transport: udp, text: 'x{number}' }}"))
+        .collect();
+    insta::assert_snapshot!(not_compiled(&many), @r##"
+     × the services have 257 markers over UDP, and there is room for 256
+      ╭─[office.yaml:2:7]
+    2 │ name: office
+      ·       ──────
+      ╰────
+     help: ranges and alternatives behind the eighth byte, in `find` and in
+           `last` make several of one
+    "##);
 }

@@ -27,9 +27,9 @@ pub const MARKER_PORTS_MAX: usize = 6;
 
 /// Steps that one packet is given. A step holds one marker against it and looks for its needle at
 /// [`SEARCH_SLICE`] places; a policy whose markers might need more for some packet is refused.
-pub const MARKER_STEPS_MAX: usize = 16;
+pub const MARKER_STEPS_MAX: usize = 32;
 /// Places at which a needle is looked for in one step.
-pub const SEARCH_SLICE: usize = 64;
+pub const SEARCH_SLICE: usize = 128;
 
 /// Some of the markers of one transport: bit `m % 64` of word `m / 64` for marker `m`.
 #[repr(C)]

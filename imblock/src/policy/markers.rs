@@ -15,14 +15,14 @@ use imblock_common::layout::{
 
 use super::compile::Numbered;
 use super::error_kind::PolicyErrorKind;
-use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, TypedPattern, Worth};
+use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, Worth};
 use super::marker_fault::MarkerFault;
 use super::model::Service;
 use super::pattern::{ByteSet, MaskedByte, put};
 use super::plan::{MarkerPlan, MarkerPlans, StunPlan};
 
-/// Beginnings that are tried to find one that fits too many markers.
-const TRIES_MAX: usize = 200_000;
+/// Sets of markers that are looked at further, to find out whether they really fit one packet.
+const HEAVY_MAX: usize = 10_000;
 /// Services that are named in an error before the rest is left out.
 const NAMED: usize = 8;
 
@@ -229,7 +229,7 @@ fn record(marker: &Marker, of: Owner) -> Record {
 
 /// How much a match tells, in bits: of two markers that fit a packet the more telling one counts.
 fn told(marker: &Marker) -> u32 {
-    let pattern = marker.pattern.as_ref().map(TypedPattern::pattern);
+    let pattern = marker.pattern.as_ref().map(|typed| typed.pattern());
     let needle = marker.find.as_ref().map(|find| find.pattern.pattern());
     let bytes = [pattern, needle, marker.last.as_ref()];
     let bytes: u32 = bytes.iter().flatten().map(|bytes| bytes.bits_told()).sum();
@@ -284,64 +284,63 @@ fn fit(
     Err(fault.into())
 }
 
-/// Markers that some packet may have to be held against, if these take too many steps.
+/// Markers that some packet may have to be held against, if these take too many steps; those at hand
+/// when it takes too long to tell.
+///
+/// Row after row of the sets: what every answer leaves of what the answers before it left, as long as
+/// that is still too much. Mostly the first byte settles it.
 fn too_many_at_once(plans: &[MarkerPlan]) -> Option<MarkerSet> {
-    let steps = |set: &MarkerSet| -> usize {
-        let plans = (0..=u8::MAX).zip(plans);
-        let left = plans.filter(|(number, _)| set.contains(*number));
-        left.map(|(_, plan)| steps(&plan.record)).sum()
-    };
-    let sets = MarkerPlans::sets(plans);
-    let rows: Vec<Vec<MarkerSet>> = sets
-        .0
-        .iter()
-        .map(|row| {
-            let different: BTreeSet<[u64; MARKERS_MAX / 64]> =
-                row.iter().map(|set| set.0).collect();
-            different.into_iter().map(MarkerSet).collect()
-        })
-        .collect();
+    let heavy = |set: &Members| steps(plans, set) > MARKER_STEPS_MAX;
     let within: BTreeSet<u16> = plans.iter().map(|plan| plan.record.within).collect();
-    let mut tries = TRIES_MAX;
-    within.into_iter().find_map(|within| {
-        let mut left = MarkerSet::default();
-        for (number, plan) in (0..=u8::MAX).zip(plans) {
-            if plan.record.within == 0 || plan.record.within == within {
-                left.insert(number);
+    let mut left: BTreeSet<Members> = within
+        .into_iter()
+        .map(|within| {
+            let mut left = MarkerSet::default();
+            for (number, plan) in (0..=u8::MAX).zip(plans) {
+                if plan.record.within == 0 || plan.record.within == within {
+                    left.insert(number);
+                }
             }
+            left.0
+        })
+        .filter(heavy)
+        .collect();
+    for row in MarkerPlans::sets(plans).0 {
+        let different: BTreeSet<Members> = row.iter().map(|set| set.0).collect();
+        left = left
+            .into_iter()
+            .flat_map(|left| {
+                let parts = different.iter().map(move |set| [left, *set]);
+                parts.map(|[left, set]| MarkerSet(left).and(&MarkerSet(set)).0)
+            })
+            .filter(heavy)
+            .collect();
+        if left.len() > HEAVY_MAX {
+            break;
         }
-        heavy(left, &rows, &steps, &mut tries)
-    })
+    }
+    left.into_iter().next().map(MarkerSet)
+}
+
+/// Some markers of a transport.
+type Members = [u64; MARKERS_MAX / 64];
+
+/// Steps that one packet may spend on some markers.
+fn steps(plans: &[MarkerPlan], set: &Members) -> usize {
+    let mut left = MarkerSet(*set);
+    let mut sum = 0;
+    while let Some(number) = left.lowest() {
+        let plan = plans.get(number);
+        sum += plan.map_or(0, |plan| steps_of(&plan.record));
+        left = left.without_lowest();
+    }
+    sum
 }
 
 /// Steps that one packet may spend on a marker.
-fn steps(record: &Record) -> usize {
+fn steps_of(record: &Record) -> usize {
     let places = record.find_within.saturating_sub(record.find_from);
     usize::from(places).div_ceil(SEARCH_SLICE).max(1)
-}
-
-/// A set of markers that takes too many steps and that the rest of the rows may leave of `left`; the
-/// one at hand when it takes too long to tell.
-fn heavy(
-    left: MarkerSet,
-    rows: &[Vec<MarkerSet>],
-    steps: &impl Fn(&MarkerSet) -> usize,
-    tries: &mut usize,
-) -> Option<MarkerSet> {
-    if steps(&left) <= MARKER_STEPS_MAX {
-        return None;
-    }
-    *tries = tries.saturating_sub(1);
-    let Some((row, rows)) = rows.split_first() else {
-        return Some(left);
-    };
-    if *tries == 0 {
-        return Some(left);
-    }
-    let parts: BTreeSet<[u64; MARKERS_MAX / 64]> = row.iter().map(|set| left.and(set).0).collect();
-    parts
-        .into_iter()
-        .find_map(|part| heavy(MarkerSet(part), rows, steps, tries))
 }
 
 impl MarkerPlans {

@@ -42,6 +42,17 @@ impl ByteSet {
         8 - self.len().max(1).ilog2()
     }
 
+    /// The least masked byte that has all of it.
+    fn around(&self) -> MaskedByte {
+        let values = (0..=u8::MAX).filter(|byte| self.contains(*byte));
+        let (all, any) = values.fold((u8::MAX, 0), |(all, any), byte| (all & byte, any | byte));
+        let mask = !(all ^ any);
+        MaskedByte {
+            value: all & mask,
+            mask,
+        }
+    }
+
     fn and(self, other: Self) -> Self {
         let mut both = Self::NONE;
         for ((both, a), b) in both.0.iter_mut().zip(self.0).zip(other.0) {
@@ -61,8 +72,10 @@ impl ByteSet {
     /// The fewest values under a mask that together are this set, or nearly: each of them is the
     /// largest that is left.
     pub(super) fn masked(&self) -> Vec<MaskedByte> {
-        if *self == Self::ANY {
-            return vec![MaskedByte::default()];
+        // A value, a nibble, a letter of either case: the least around it is all of it.
+        let around = self.around();
+        if around.values() == *self {
+            return vec![around];
         }
         // Each once, with what it accepts: by its least value, and the bits that are open above it.
         let bytes = (0..=u8::MAX).filter(|byte| self.contains(*byte));
