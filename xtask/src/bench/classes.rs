@@ -137,9 +137,8 @@ fn by_port() -> Vec<Class> {
             v6().udp(CLIENT_PORT, DROPPED_PORT),
         ),
         Class {
-            passes: true,
             target: None,
-            ..dropped(
+            ..nothing(
                 "TCP, passed and counted",
                 data(COUNTED_PORT).payload(&[0; 10]),
             )

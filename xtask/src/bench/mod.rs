@@ -44,11 +44,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{reason}: the benchmark needs root, or CAP_BPF and CAP_NET_ADMIN");
     }
     timer::bind_to_one_cpu()?;
-    let programs = Programs::load()?;
+    let classes = classes::all();
+    let programs = Programs::load(&classes)?;
     if let Some(reason) = programs.why_no_xdp_filter() {
         println!("skipped: the comparison with xdp-filter: {reason}");
     }
-    let classes = classes::all();
     for class in &classes {
         programs.prove(class)?;
     }

@@ -30,6 +30,13 @@ pub(super) fn plan() -> Result<Plan> {
     Ok(plan)
 }
 
+/// The same for classes of few hosts, whose tables are many.
+pub(super) fn few_hosts(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.limits.hosts = 4096;
+    plan
+}
+
 fn compile(filling: &[String]) -> Result<Plan> {
     let filling = filling.join(", ");
     let text = format!(

@@ -1,5 +1,6 @@
 //! The programs that are compared, loaded and with their tables filled.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -7,6 +8,7 @@ use aya::maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use imblock::kernel::{Loaded, Maps};
+use imblock::policy::plan::Plan;
 use imblock_common::Side;
 
 use super::classes::{Class, DROPPED_PORT, Front};
@@ -25,48 +27,78 @@ pub(super) struct Programs {
     /// Our programs name their maps by descriptor.
     _maps: Maps,
     bench: Ebpf,
-    /// The fronts before ours and before the empty one; the tables of each are its own.
-    fronts: [[Ebpf; 2]; 2],
+    /// A front before ours and before the empty one; the tables of each are its own.
+    hosts: [Ebpf; 2],
+    flows_empty: Ebpf,
+    /// By class, for those that vary flows: what one writes to the flow table is not for others.
+    flows_ours: HashMap<&'static str, Apart>,
     xdp_filter: Result<Ebpf>,
 }
 
+/// Our program with tables of its own, and what is in front of it.
+struct Apart {
+    front: Ebpf,
+    _ours: Loaded,
+    _maps: Maps,
+}
+
 impl Programs {
-    pub(super) fn load() -> Result<Self> {
+    pub(super) fn load(classes: &[Class]) -> Result<Self> {
         let plan = policy::plan()?;
-        let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
-        maps.apply(&plan)?;
+        let (ours, maps) = with_policy(&plan)?;
         let mut bench = bench()?;
         let empty = kernel_object::xdp(&mut bench, "empty")?;
-        let ingress = ours.ingress(Side::Lan)?;
-        let fronts = [
-            [front(VARY_SOURCE, ingress)?, front(VARY_SOURCE, empty)?],
-            [front(VARY_FLOW, ingress)?, front(VARY_FLOW, empty)?],
+        let hosts = [
+            front(VARY_SOURCE, ours.ingress(Side::Lan)?)?,
+            front(VARY_SOURCE, empty)?,
         ];
+        let flows_empty = front(VARY_FLOW, empty)?;
+        let mut flows_ours = HashMap::new();
+        for class in classes {
+            if let Front::Flows { .. } = class.front {
+                let (ours, maps) = with_policy(&policy::few_hosts(&plan))?;
+                let front = front(VARY_FLOW, ours.ingress(Side::Lan)?)?;
+                let apart = Apart {
+                    front,
+                    _ours: ours,
+                    _maps: maps,
+                };
+                flows_ours.insert(class.name, apart);
+            }
+        }
         Ok(Self {
             ours,
             _maps: maps,
             bench,
-            fronts,
+            hosts,
+            flows_empty,
+            flows_ours,
             xdp_filter: xdp_filter(),
         })
     }
 
     /// What the cost of a class is counted from.
     pub(super) fn empty(&self, class: &Class) -> Result<&Xdp> {
-        let [[_, hosts], [_, flows]] = &self.fronts;
+        let [_, hosts] = &self.hosts;
         match class.front {
             Front::None => loaded(&self.bench, "empty"),
             Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
-            Front::Flows { .. } => loaded(flows, VARY_FLOW),
+            Front::Flows { .. } => loaded(&self.flows_empty, VARY_FLOW),
         }
     }
 
     pub(super) fn ours(&self, class: &Class) -> Result<&Xdp> {
-        let [[hosts, _], [flows, _]] = &self.fronts;
+        let [hosts, _] = &self.hosts;
         match class.front {
             Front::None => Ok(self.ours.ingress(Side::Lan)?),
             Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
-            Front::Flows { .. } => loaded(flows, VARY_FLOW),
+            Front::Flows { .. } => {
+                let apart = self.flows_ours.get(class.name);
+                loaded(
+                    &apart.context("a class without a program")?.front,
+                    VARY_FLOW,
+                )
+            }
         }
     }
 
@@ -126,6 +158,13 @@ fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
     program
         .try_into()
         .with_context(|| format!("{name} is not XDP"))
+}
+
+/// Our program under a plan, written as the controller does.
+fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
+    let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
+    maps.apply(plan)?;
+    Ok((ours, maps))
 }
 
 fn bench() -> Result<Ebpf> {
