@@ -64,7 +64,12 @@ fn tcp(payload: &[u8]) -> Finding {
 fn told(service: u16, certain: bool) -> Finding {
     Finding {
         certain,
-        ..Finding::flow(service, Evidence::Stun)
+        ..if service == service::STUN {
+            // Whose call it is may still be told.
+            Finding::meanwhile(service, Evidence::Stun)
+        } else {
+            Finding::flow(service, Evidence::Stun)
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use imblock_common::buckets::{self, Buckets, Shape, WORDS};
 use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
-    ActionCell, ActionRow, ServiceSet, Control, Counts, GROUPS_MAX, Generic, Generics, HALVES,
-    Half, HopRule, HostEntry, HostPrefix, HostRecord, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
-    PortEntry, PortTable, RemoteGate, SERVICES_MAX, ServiceTotals, StunAttributes, Marker,
-    MarkerSets, DATAGRAM_MAX, INITIALS_SIZE, InitialFate, InitialRecord,
+    ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
+    Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
+    Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
+    RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
@@ -321,7 +321,10 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn hop_rule(self, half: Half) -> HopRule {
-        HOP_RULES.get(half.index()).copied().unwrap_or(HopRule::COUNT)
+        HOP_RULES
+            .get(half.index())
+            .copied()
+            .unwrap_or(HopRule::COUNT)
     }
 }
 

@@ -7,9 +7,7 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{
-    bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-};
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
@@ -158,7 +156,14 @@ impl Source for XdpPacket<'_> {
             return false;
         };
         // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
+        unsafe {
+            bpf_xdp_load_bytes(
+                self.ctx.as_ptr().cast(),
+                at as u32,
+                into.cast(),
+                piece(length),
+            ) == 0
+        }
     }
 }
 
@@ -277,7 +282,14 @@ impl Source for SkbPacket<'_> {
             return false;
         };
         // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe { bpf_skb_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
+        unsafe {
+            bpf_skb_load_bytes(
+                self.ctx.as_ptr().cast(),
+                at as u32,
+                into.cast(),
+                piece(length),
+            ) == 0
+        }
     }
 }
 

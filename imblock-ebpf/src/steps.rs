@@ -86,7 +86,13 @@ pub fn quic_skb(ctx: &TcContext, about: &Sighting) -> bool {
 pub fn gather_xdp(ctx: &XdpContext, piece: &Piece) -> Reply {
     let [place, about] = piece.scene.pack();
     let segment = sequence(piece);
-    Reply(xdp_gather(ctx.as_ptr().cast(), place, about, piece.flow, segment))
+    Reply(xdp_gather(
+        ctx.as_ptr().cast(),
+        place,
+        about,
+        piece.flow,
+        segment,
+    ))
 }
 
 /// Gathers a segment at TC egress.
@@ -94,7 +100,13 @@ pub fn gather_xdp(ctx: &XdpContext, piece: &Piece) -> Reply {
 pub fn gather_skb(ctx: &TcContext, piece: &Piece) -> Reply {
     let [place, about] = piece.scene.pack();
     let segment = sequence(piece);
-    Reply(skb_gather(ctx.as_ptr().cast(), place, about, piece.flow, segment))
+    Reply(skb_gather(
+        ctx.as_ptr().cast(),
+        place,
+        about,
+        piece.flow,
+        segment,
+    ))
 }
 
 /// Sequence number, and whether the head begins with it, in one word.
@@ -204,7 +216,7 @@ pub extern "C" fn note_step(about: *const Sighting, told: u64) -> u64 {
         Some(about) => {
             context::note(about, Reply(told), KernelMaps);
             0
-        },
+        }
         None => Reply::NOTHING.0,
     }
 }
@@ -236,7 +248,12 @@ extern "C" fn xdp_conclude(ctx: *mut xdp_md, about: *const Sighting, told: u64, 
     let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
         return 1;
     };
-    conclude(XdpPacket::new(&XdpContext::new(ctx)), about, Reply(told), view)
+    conclude(
+        XdpPacket::new(&XdpContext::new(ctx)),
+        about,
+        Reply(told),
+        view,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -251,7 +268,12 @@ extern "C" fn skb_conclude(
     let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
         return 1;
     };
-    conclude(SkbPacket::new(&TcContext::new(ctx)), about, Reply(told), view)
+    conclude(
+        SkbPacket::new(&TcContext::new(ctx)),
+        about,
+        Reply(told),
+        view,
+    )
 }
 
 /// 1 for a packet that goes on.
@@ -363,7 +385,13 @@ extern "C" fn xdp_gather(
     if ctx.is_null() {
         return Reply::NOTHING.0;
     }
-    gather(XdpPacket::new(&XdpContext::new(ctx)), place, about, flow, sequence)
+    gather(
+        XdpPacket::new(&XdpContext::new(ctx)),
+        place,
+        about,
+        flow,
+        sequence,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -432,7 +460,13 @@ extern "C" fn skb_gather(
     if ctx.is_null() {
         return Reply::NOTHING.0;
     }
-    gather(SkbPacket::new(&TcContext::new(ctx)), place, about, flow, sequence)
+    gather(
+        SkbPacket::new(&TcContext::new(ctx)),
+        place,
+        about,
+        flow,
+        sequence,
+    )
 }
 
 #[inline(always)]
@@ -446,7 +480,12 @@ fn gather<P: Packet>(packet: P, place: u64, about: u64, flow: u64, sequence: u64
     let finding = KernelMaps.head(flow, |head, tick| {
         let header = |head: &Head, at| HeadBytes::of(head).read(at).unwrap_or_default();
         let read = |head: &Head| {
-            stream::finding(HeadBytes::of(head), head.payload(), piece.scene.half, KernelMaps)
+            stream::finding(
+                HeadBytes::of(head),
+                head.payload(),
+                piece.scene.half,
+                KernelMaps,
+            )
         };
         stream::gather(packet, head, &piece, tick, header, read)
     });

@@ -123,7 +123,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         weak(about, track.cell.initiator(), tables)
     };
     let told = Reply(tables.flows().forget(told.0));
-    let nobody_saw = track.cell.initiator() == Initiator::Unknown;
+    // Without a table, nobody ever does.
+    let nobody_saw = track.cell.initiator() == Initiator::Unknown && shape.cells != 0;
     let learned = learned(about, reply, told, state, tables);
     let learned = FlowState(tables.flows().forget(learned.0));
     track.write_down(about, reply, learned, is_young, hash, shape, tables);

@@ -229,7 +229,10 @@ fn record(marker: &Marker, of: Owner) -> Record {
 
 /// How much a match tells, in bits: of two markers that fit a packet the more telling one counts.
 fn told(marker: &Marker) -> u32 {
-    let pattern = marker.pattern.as_ref().map(|typed| typed.pattern());
+    let pattern = marker
+        .pattern
+        .as_ref()
+        .map(super::marker::TypedPattern::pattern);
     let needle = marker.find.as_ref().map(|find| find.pattern.pattern());
     let bytes = [pattern, needle, marker.last.as_ref()];
     let bytes: u32 = bytes.iter().flatten().map(|bytes| bytes.bits_told()).sum();
