@@ -21,9 +21,8 @@ const TARGET: &str = "bpfel-unknown-none";
 /// What is built, and where it is committed: the kernel object, and the benchmark's own programs.
 const OBJECTS: [(&str, &str); 2] = [("imblock", OBJECT), ("bench", BENCH_OBJECT)];
 
-/// What the objects are made from. The workspace's manifest is there for what
-/// `imblock-common` inherits from it.
-const SOURCES: [&str; 3] = ["Cargo.toml", "imblock-common", "imblock-ebpf"];
+/// What the objects are made from.
+const SOURCES: [&str; 2] = ["imblock-common", "imblock-ebpf"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -40,7 +39,9 @@ fn replace() -> Result<()> {
     let toolchain = Toolchain::find()?;
     let root = root();
     let target_dir = root.join("target/bpf");
-    compile(&toolchain, &root, &target_dir)?;
+    let stage = root.join("target/bpf-sources");
+    stage_sources(&root, &stage)?;
+    compile(&toolchain, &stage, &target_dir)?;
     for (binary, path) in OBJECTS {
         let object = object_of(&toolchain, &target_dir, binary)?;
         let file = root.join(path);
@@ -57,9 +58,7 @@ pub(crate) fn check() -> Result<()> {
     let toolchain = Toolchain::find()?;
     let root = root();
     let copy = tempfile::tempdir()?;
-    for source in SOURCES {
-        copy_tree(&root.join(source), &copy.path().join(source))?;
-    }
+    stage_sources(&root, copy.path())?;
     let target_dir = copy.path().join("target");
     compile(&toolchain, copy.path(), &target_dir)?;
     for (binary, path) in OBJECTS {
@@ -72,6 +71,55 @@ pub(crate) fn check() -> Result<()> {
         println!("{path} is what the sources make, byte for byte");
     }
     Ok(())
+}
+
+/// Lays the sources out as one workspace. In the checkout they are two, and cargo mixes the path of
+/// what lies outside a workspace into the names of its symbols; their order, and with it the code,
+/// would differ from folder to folder.
+fn stage_sources(root: &Path, stage: &Path) -> Result<()> {
+    for source in SOURCES {
+        let staged = stage.join(source);
+        if staged.exists() {
+            fs::remove_dir_all(&staged)?;
+        }
+        copy_tree(&root.join(source), &staged)?;
+    }
+    let read = |path: PathBuf| {
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let shared = read(root.join("Cargo.toml"))?;
+    let shared = section(&shared, "[workspace.package]", "[profile.release]")
+        .context("Cargo.toml has no [workspace.package] in front of its profiles")?;
+    let kernel = read(root.join("imblock-ebpf/Cargo.toml"))?;
+    let (package, profile) = kernel
+        .split_once("[profile.release]")
+        .context("imblock-ebpf/Cargo.toml has no [profile.release]")?;
+    let members = SOURCES.map(|source| format!("{source:?}")).join(", ");
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n{shared}\n[profile.release]{profile}"
+    );
+    fs::write(stage.join("Cargo.toml"), manifest)?;
+    // What tests alone need is not in the kernel's lock file.
+    let common = read(root.join("imblock-common/Cargo.toml"))?;
+    let for_tests = section(&common, "[dev-dependencies]", "[lints]").unwrap_or_default();
+    fs::write(
+        stage.join("imblock-common/Cargo.toml"),
+        common.replace(for_tests, ""),
+    )?;
+    let package = package.replace("\n[workspace]\n", "\n");
+    fs::write(stage.join("imblock-ebpf/Cargo.toml"), package)?;
+    fs::rename(
+        stage.join("imblock-ebpf/Cargo.lock"),
+        stage.join("Cargo.lock"),
+    )?;
+    Ok(())
+}
+
+/// The part of a text from one line to another.
+fn section<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
+    let start = text.find(from)?;
+    let length = text.get(start..)?.find(to)?;
+    text.get(start..start + length)
 }
 
 fn difference(toolchain: &Toolchain, path: &str, committed: &[u8], built: &[u8]) -> anyhow::Error {
