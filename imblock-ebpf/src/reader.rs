@@ -7,15 +7,13 @@
 use core::arch::asm;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{
-    bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-};
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
-use crate::{maps, steps};
+use crate::{maps, questions, steps};
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 
 /// Linear packet memory, from its first byte to behind its last.
@@ -158,7 +156,14 @@ impl Source for XdpPacket<'_> {
             return false;
         };
         // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
+        unsafe {
+            bpf_xdp_load_bytes(
+                self.ctx.as_ptr().cast(),
+                at as u32,
+                into.cast(),
+                piece(length),
+            ) == 0
+        }
     }
 }
 
@@ -179,7 +184,7 @@ impl Packet for XdpPacket<'_> {
 
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        steps::gather_xdp(self.ctx, piece)
+        questions::gather_xdp(self.ctx, piece)
     }
 
     #[inline(always)]
@@ -190,17 +195,17 @@ impl Packet for XdpPacket<'_> {
         searched: usize,
         _tables: T,
     ) -> u64 {
-        steps::judge_xdp(self.ctx, scene, number, searched)
+        questions::judge_xdp(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
-        steps::rtp_of_xdp(self.ctx, payload)
+        questions::rtp_of_xdp(self.ctx, payload)
     }
 
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        steps::ask_xdp(self.ctx, question, scene)
+        questions::ask_xdp(self.ctx, question, scene)
     }
 
     /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
@@ -277,7 +282,14 @@ impl Source for SkbPacket<'_> {
             return false;
         };
         // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe { bpf_skb_load_bytes(self.ctx.as_ptr().cast(), at as u32, into.cast(), piece(length)) == 0 }
+        unsafe {
+            bpf_skb_load_bytes(
+                self.ctx.as_ptr().cast(),
+                at as u32,
+                into.cast(),
+                piece(length),
+            ) == 0
+        }
     }
 }
 
@@ -298,7 +310,7 @@ impl Packet for SkbPacket<'_> {
 
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        steps::gather_skb(self.ctx, piece)
+        questions::gather_skb(self.ctx, piece)
     }
 
     #[inline(always)]
@@ -309,17 +321,17 @@ impl Packet for SkbPacket<'_> {
         searched: usize,
         _tables: T,
     ) -> u64 {
-        steps::judge_skb(self.ctx, scene, number, searched)
+        questions::judge_skb(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
-        steps::rtp_of_skb(self.ctx, payload)
+        questions::rtp_of_skb(self.ctx, payload)
     }
 
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        steps::ask_skb(self.ctx, question, scene)
+        questions::ask_skb(self.ctx, question, scene)
     }
 
     #[inline(always)]
