@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::test::Summary;
 use crate::workspace::{call, root};
-use crate::{accuracy, build_ebpf, test, tidy, verify};
+use crate::{build_ebpf, test, tidy, verify};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let root = root();
@@ -33,7 +33,6 @@ pub(crate) fn run() -> Result<ExitCode> {
         summary = test::run_tests(&[])?;
         summary.check()
     });
-    stages.run("accuracy", || accuracy::run(&accuracy::Args::default()));
     stages.run("demo", || {
         call(cargo(&root).args(["run", "--release", "--locked", "--", "demo"]))
     });

@@ -180,14 +180,15 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
 
 /// What port and address tell, when nothing better does. The service is the one that is called:
 /// of a flow that the remote end began, neither its port nor its address tells anything. An address
-/// may be that of other services, too, so the handshake passes, and the first payload may name one.
+/// may be that of other services, too, so the handshake passes, and the first payload may name one; in mid-stream, nothing will.
 #[inline(always)]
 fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     if initiator == Initiator::Remote {
         return Reply::NOTHING;
     }
     let by_port = port::finding(about.remote_port());
-    if by_port.is_nothing() && about.speaks() {
+    let may_name = initiator != Initiator::Unknown || about.key.transport() == Transport::Udp;
+    if by_port.is_nothing() && (about.speaks() || !may_name) {
         prefix::finding(&about.key.remote(), about.policy(), tables)
     } else {
         by_port

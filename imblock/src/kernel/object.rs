@@ -114,6 +114,16 @@ impl Loaded {
         Ok(program)
     }
 
+    /// The program of a side's ingress. For benchmarks, which run it over and over.
+    pub fn ingress(&self, side: Side) -> Result<&Xdp, KernelError> {
+        let name = program_name(View {
+            side,
+            hook: Hook::Ingress,
+        });
+        let program = self.ebpf.program(name).ok_or(KernelError::Missing(name))?;
+        program.try_into().map_err(refused(name))
+    }
+
     /// Runs the program of a view over one frame, by `BPF_PROG_TEST_RUN`, and says whether it
     /// passes. `context` is a `struct __sk_buff` for an egress view, or nothing. A frame of fewer
     /// than 14 bytes is refused by the kernel, and so is a program that was not verified yet. Any

@@ -237,6 +237,7 @@ fn status_of_an_instance_with_everything() {
     hash        9f86d081884c7d65
     controller  process 1234
     hosts       3 pairs of host and service in the tables; room for 16384
+    quic        3 datagrams of handshakes not read: only `imblock run` reads the names in QUIC
     overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
 
     INTERFACE  SIDE  MODE  XDP      EGRESS
@@ -300,6 +301,7 @@ fn status_as_json() {
             ],
             "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072},
             "hosts_in_use": 3,
+            "quic": {"handed_over": 41, "lost": 3},
             "frames": [
                 {"view": "lan_ingress", "outcome": "identified", "packets": 524},
                 {"view": "lan_ingress", "outcome": "not_ip", "packets": 44},

@@ -201,7 +201,7 @@ fn a_group_fares_otherwise() {
     assert_eq!(site.overrides()[0]["group"], "support");
     site.imblock(&["services", "irc"])
         .exits(0)
-        .prints("support: allow*");
+        .prints("allow* for support");
     site.imblock(&["reset", "irc", "-g", "support"])
         .exits(0)
         .in_one_line();

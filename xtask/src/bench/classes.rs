@@ -1,64 +1,126 @@
 //! The kinds of frames that are measured.
 
-use imblock_common::testkit::{Frame, flags};
+use imblock_common::testkit::{ClientHello, Frame, dns_query, flags};
 
-/// A port whose service the benchmark's policy drops, for TCP and UDP.
-pub(super) const DROPPED_PORT: u16 = 5050;
-/// A port whose service it lets pass and counts.
-pub(super) const COUNTED_PORT: u16 = 6667;
+/// A port whose service the benchmark's policy drops, for TCP and UDP; no service of the catalogue
+/// has it.
+pub(super) const DROPPED_PORT: u16 = 15_050;
+/// A port whose service it lets pass and counts: IRC's.
+const COUNTED_PORT: u16 = 6667;
+/// Names of services that the policy drops and counts.
+pub(super) const DROPPED_NAME: &str = "dropped.bench.example";
+/// See [`DROPPED_NAME`].
+pub(super) const COUNTED_NAME: &str = "counted.bench.example";
 /// A port that no service has.
 const OTHER_PORT: u16 = 8443;
 /// A client's port.
 const CLIENT_PORT: u16 = 49_152;
 
+/// What is varied in each frame, before the program sees it.
+#[derive(Clone, Copy)]
+pub(super) enum Front {
+    None,
+    /// The host, one of so many at random.
+    Hosts(u16),
+    /// The client's port, one of so many at random (at most 32,768), and the host, one of a few.
+    Flows {
+        ports: u16,
+        hosts: u8,
+    },
+}
+
+impl Front {
+    /// So many flows that each frame begins one, or follows one that was pushed out of the table.
+    const FRESH: Self = Self::Flows {
+        ports: 0x8000,
+        hosts: 255,
+    };
+
+    /// How many frames it takes until nearly all that can be chosen was chosen.
+    pub(super) fn warm_up(self) -> u32 {
+        let choices = match self {
+            Self::None => return 1,
+            Self::Hosts(hosts) => u32::from(hosts),
+            Self::Flows { ports, hosts } => u32::from(ports) * u32::from(hosts),
+        };
+        // More than the flow table holds need not be known.
+        (choices * 16).min(500_000)
+    }
+}
+
 /// Frames of one kind.
 pub(super) struct Class {
     pub(super) name: &'static str,
     pub(super) frame: Vec<u8>,
+    /// What is said before: the connection's beginning.
+    pub(super) before: Vec<Vec<u8>>,
     /// Whether our program lets them pass.
     pub(super) passes: bool,
-    /// How many hosts send them, in turn at random, if more than one.
-    pub(super) hosts: Option<u16>,
+    /// What varies.
+    pub(super) front: Front,
+    /// Whether the port decides, so that what xdp-filter does is the same.
+    pub(super) by_port: bool,
     /// What ours may cost, in nanoseconds over the empty program.
     pub(super) target: Option<f64>,
 }
 
 /// Nothing matches: what all other traffic pays for imblock being there.
-const NOTHING_MATCHES: Option<f64> = Some(15.0);
+const NOTHING_MATCHES: Option<f64> = Some(20.0);
 /// A drop with its counters, while the hosts are few enough for the cache.
 const DROP_COUNTED: Option<f64> = Some(30.0);
+/// A packet of a flow that was told before, with its counters.
+const KNOWN_FLOW: Option<f64> = Some(60.0);
+/// A hello that is read whole, with the verdict and all that is written down.
+const WHOLE_NAME: Option<f64> = Some(120.0);
 
 pub(super) fn all() -> Vec<Class> {
-    let nothing = |name, frame: Frame| Class {
-        name,
-        frame: frame.build(),
-        passes: true,
-        hosts: None,
-        target: NOTHING_MATCHES,
+    let mut classes = by_port();
+    classes.extend(by_content());
+    classes
+}
+
+/// Packets that a port decides about, or that nothing does.
+fn by_port() -> Vec<Class> {
+    let nothing = |name, frame: Frame| {
+        let frame = frame.build();
+        Class {
+            name,
+            // The first payloads of a flow are looked into.
+            before: vec![frame.clone(); 8],
+            frame,
+            passes: true,
+            front: Front::None,
+            by_port: true,
+            target: NOTHING_MATCHES,
+        }
     };
     let dropped = |name, frame: Frame| Class {
-        name,
-        frame: frame.build(),
+        before: Vec::new(),
         passes: false,
-        hosts: None,
         target: DROP_COUNTED,
+        ..nothing(name, frame)
     };
     let many = |name, hosts: u16, frame: Frame| Class {
-        name,
-        frame: choosing_from(hosts, frame.build()),
-        passes: false,
-        hosts: Some(hosts),
+        frame: choosing_from(hosts, 0, frame.build()),
+        front: Front::Hosts(hosts),
         target: None,
+        ..dropped(name, v4())
     };
+    let udp = || v4().udp(CLIENT_PORT, DROPPED_PORT);
+    let syn = || v4().tcp(CLIENT_PORT, DROPPED_PORT).flags(flags::SYN);
     vec![
         nothing("UDP, nothing matches", v4().udp(CLIENT_PORT, OTHER_PORT)),
         nothing(
+            "UDP 512 B, nothing matches",
+            v4().udp(CLIENT_PORT, OTHER_PORT).payload(&[0; 470]),
+        ),
+        nothing(
             "TCP 64 B, nothing matches",
-            v4().tcp(CLIENT_PORT, OTHER_PORT).payload(&[0; 10]),
+            data(OTHER_PORT).payload(&[0; 10]),
         ),
         nothing(
             "TCP 1,400 B, nothing matches",
-            v4().tcp(CLIENT_PORT, OTHER_PORT).payload(&[0; 1346]),
+            data(OTHER_PORT).payload(&[0; 1346]),
         ),
         nothing(
             "IPv6 UDP, nothing matches",
@@ -68,56 +130,135 @@ pub(super) fn all() -> Vec<Class> {
             "VLAN UDP, nothing matches",
             vlan().udp(CLIENT_PORT, OTHER_PORT),
         ),
-        dropped(
-            "UDP, dropped and counted",
-            v4().udp(CLIENT_PORT, DROPPED_PORT),
-        ),
-        dropped(
-            "TCP SYN, dropped and counted",
-            v4().tcp(CLIENT_PORT, DROPPED_PORT).flags(flags::SYN),
-        ),
+        dropped("UDP, dropped and counted", udp()),
+        dropped("TCP SYN, dropped and counted", syn()),
         dropped(
             "IPv6 UDP, dropped and counted",
             v6().udp(CLIENT_PORT, DROPPED_PORT),
         ),
         Class {
-            passes: true,
             target: None,
-            ..dropped(
+            ..nothing(
                 "TCP, passed and counted",
-                v4().tcp(CLIENT_PORT, COUNTED_PORT).payload(&[0; 10]),
+                data(COUNTED_PORT).payload(&[0; 10]),
             )
         },
-        many(
-            "UDP, dropped, 10 hosts",
-            10,
-            v4().udp(CLIENT_PORT, DROPPED_PORT),
+        many("UDP, dropped, 10 hosts", 10, udp()),
+        many("UDP, dropped, 1,000 hosts", 1_000, udp()),
+        many("UDP, dropped, 60,000 hosts", 60_000, udp()),
+        many("TCP SYN, dropped, 1,000 hosts", 1_000, syn()),
+        many("TCP SYN, dropped, 60,000 hosts", 60_000, syn()),
+    ]
+}
+
+/// Packets that a flow's content decides about, and those of flows of which that is known.
+fn by_content() -> Vec<Class> {
+    let flow = |name, before: Vec<Frame>, frame: Frame| Class {
+        name,
+        frame: frame.build(),
+        before: before.iter().map(Frame::build).collect(),
+        passes: true,
+        front: Front::None,
+        by_port: false,
+        target: KNOWN_FLOW,
+    };
+    let varied = |ports, hosts, class: Class| Class {
+        frame: choosing_from(ports, hosts, class.frame),
+        before: class
+            .before
+            .into_iter()
+            .map(|frame| choosing_from(ports, hosts, frame))
+            .collect(),
+        front: Front::Flows { ports, hosts },
+        ..class
+    };
+    let fresh = |name, frame: Frame| match Front::FRESH {
+        Front::Flows { ports, hosts } => Class {
+            target: None,
+            ..varied(ports, hosts, flow(name, Vec::new(), frame))
+        },
+        _ => flow(name, Vec::new(), frame),
+    };
+    let hello = |name| data(443).payload(&ClientHello::new(name).build());
+    let syn = || v4().tcp(CLIENT_PORT, 443).flags(flags::SYN);
+    let payload = || data(443).payload(&[23; 1346]);
+    let connection = |name| vec![syn(), hello(name), payload(), payload()];
+    let mut innocent = connection("www.example.org");
+    innocent.extend((0..8).map(|_| payload()));
+    // Key shares come before the name, as in every other hello of a browser.
+    let long = ClientHello::new(DROPPED_NAME).post_quantum().build();
+    let torrent = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
+    vec![
+        Class {
+            target: NOTHING_MATCHES,
+            ..flow("TCP 443, data of an innocent flow", innocent, payload())
+        },
+        flow("TCP 443, known flow", connection(COUNTED_NAME), payload()),
+        Class {
+            passes: false,
+            ..flow(
+                "TCP 443, known flow, dropped",
+                connection(DROPPED_NAME),
+                payload(),
+            )
+        },
+        varied(
+            16_000,
+            1,
+            flow(
+                "TCP 443, known flows, 16,000",
+                connection(COUNTED_NAME),
+                payload(),
+            ),
         ),
-        many(
-            "UDP, dropped, 1,000 hosts",
-            1_000,
-            v4().udp(CLIENT_PORT, DROPPED_PORT),
+        Class {
+            passes: false,
+            target: WHOLE_NAME,
+            ..fresh("TLS hello, dropped", hello(DROPPED_NAME))
+        },
+        Class {
+            target: WHOLE_NAME,
+            ..fresh("TLS hello, counted", hello(COUNTED_NAME))
+        },
+        fresh("TLS hello of nobody", hello("www.example.org")),
+        fresh(
+            "TLS hello, its first 1,200 B",
+            data(443).payload(long.get(..1200).unwrap_or(&long)),
         ),
-        many(
-            "UDP, dropped, 60,000 hosts",
-            60_000,
-            v4().udp(CLIENT_PORT, DROPPED_PORT),
+        fresh("TCP SYN of a new flow", syn()),
+        fresh("TCP, first payload, nothing", data(443).payload(&[0; 1346])),
+        fresh(
+            "UDP, first payload, nothing",
+            v4().udp(CLIENT_PORT, OTHER_PORT).payload(&[0; 470]),
         ),
-        many(
-            "TCP SYN, dropped, 1,000 hosts",
-            1_000,
-            v4().tcp(CLIENT_PORT, DROPPED_PORT).flags(flags::SYN),
-        ),
-        many(
-            "TCP SYN, dropped, 60,000 hosts",
-            60_000,
-            v4().tcp(CLIENT_PORT, DROPPED_PORT).flags(flags::SYN),
-        ),
+        fresh("TCP, anchored marker", data(OTHER_PORT).payload(&torrent)),
+        Class {
+            target: None,
+            ..flow(
+                "DNS question, counted",
+                Vec::new(),
+                v4().udp(CLIENT_PORT, 53).payload(&dns_query(COUNTED_NAME)),
+            )
+        },
+        Class {
+            target: None,
+            ..flow(
+                "DNS question of nobody",
+                Vec::new(),
+                v4().udp(CLIENT_PORT, 53)
+                    .payload(&dns_query("www.example.org")),
+            )
+        },
     ]
 }
 
 fn v4() -> Frame {
     Frame::eth().ipv4("10.0.0.2", "198.51.100.7").padded()
+}
+
+/// A TCP segment to a port.
+fn data(port: u16) -> Frame {
+    v4().tcp(CLIENT_PORT, port).flags(flags::ACK | flags::PSH)
 }
 
 fn v6() -> Frame {
@@ -131,13 +272,17 @@ fn vlan() -> Frame {
         .padded()
 }
 
-/// Tells the program in front how many hosts there are: in the IPv4 identification, which nothing
-/// else looks at.
-fn choosing_from(hosts: u16, mut frame: Vec<u8>) -> Vec<u8> {
+/// Tells the program in front how many there are: in the IPv4 identification and, of hosts where that
+/// is of ports, in the time to live. Nothing else looks at them.
+fn choosing_from(many: u16, few: u8, mut frame: Vec<u8>) -> Vec<u8> {
     const IDENTIFICATION_AT: usize = 18;
+    const TIME_TO_LIVE_AT: usize = 22;
     let field = frame.iter_mut().skip(IDENTIFICATION_AT);
-    for (byte, value) in field.zip(hosts.to_be_bytes()) {
+    for (byte, value) in field.zip(many.to_be_bytes()) {
         *byte = value;
+    }
+    if let Some(byte) = frame.get_mut(TIME_TO_LIVE_AT) {
+        *byte = few;
     }
     frame
 }

@@ -3,11 +3,13 @@
 //! Method: `BPF_PROG_TEST_RUN` over one frame a class, many times a call, in CPU time of this
 //! thread, which is bound to one CPU. Every round measures an empty program, ours and, where it is
 //! installed, xdp-filter's, one after the other, so that all three share the machine's mood; the
-//! cost is the median over the rounds of (program − empty). Where a class has many hosts, a small
-//! program in front writes a random one of them into each frame, for ours as for the empty one.
+//! cost is the median over the rounds of (program − empty). Where a class has many hosts or flows, a
+//! small program in front writes a random one of them into each frame, for ours as for the empty one.
+//! The policy is the whole catalogue's, so the tables are as full as anybody's.
 //! On a noisy machine the ratio to xdp-filter means more than the nanoseconds.
 
 mod classes;
+mod policy;
 mod programs;
 mod report;
 mod timer;
@@ -42,11 +44,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{reason}: the benchmark needs root, or CAP_BPF and CAP_NET_ADMIN");
     }
     timer::bind_to_one_cpu()?;
-    let programs = Programs::load()?;
+    let classes = classes::all();
+    let programs = Programs::load(&classes)?;
     if let Some(reason) = programs.why_no_xdp_filter() {
         println!("skipped: the comparison with xdp-filter: {reason}");
     }
-    let classes = classes::all();
     for class in &classes {
         programs.prove(class)?;
     }

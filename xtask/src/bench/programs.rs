@@ -1,81 +1,113 @@
 //! The programs that are compared, loaded and with their tables filled.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray};
+use aya::maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for};
-use imblock_common::hosts::slots_for;
-use imblock_common::layout::{
-    ABI, ActionCell, ActionRow, Control, Half, PolicyHeader, PortEntry, PortTable, maps, programs,
-};
-use imblock_common::{Action, Transport};
+use imblock::kernel::{Loaded, Maps};
+use imblock::policy::plan::Plan;
+use imblock_common::Side;
 
-use super::classes::{COUNTED_PORT, Class, DROPPED_PORT};
+use super::classes::{Class, DROPPED_PORT, Front};
+use super::policy;
 use crate::kernel_object;
-use crate::workspace::{BENCH_OBJECT, OBJECT, root};
+use crate::workspace::{BENCH_OBJECT, root};
 
-/// Room for every host of the largest class.
-const HOSTS: u32 = 131_072;
-/// Room for every flow of the largest class.
-const FLOWS: u32 = cells_for(131_072);
 /// Of `linux/bpf.h`.
 const XDP_DROP: u32 = 1;
 /// See [`XDP_DROP`].
 const XDP_PASS: u32 = 2;
 
-const GENERATION: u32 = 1;
-const DROPPED_SERVICE: u16 = 1;
-const COUNTED_SERVICE: u16 = 2;
-
 /// All that is measured.
 pub(super) struct Programs {
-    ours: Ebpf,
+    ours: Loaded,
+    /// Our programs name their maps by descriptor.
+    _maps: Maps,
     bench: Ebpf,
-    /// `vary_source` in front of another program; the tables of each are its own.
-    varied_ours: Ebpf,
-    varied_empty: Ebpf,
+    /// A front before ours and before the empty one; the tables of each are its own.
+    hosts: [Ebpf; 2],
+    flows_empty: Ebpf,
+    /// By class, for those that vary flows: what one writes to the flow table is not for others.
+    flows_ours: HashMap<&'static str, Apart>,
     xdp_filter: Result<Ebpf>,
 }
 
+/// Our program with tables of its own, and what is in front of it.
+struct Apart {
+    front: Ebpf,
+    _ours: Loaded,
+    _maps: Maps,
+}
+
 impl Programs {
-    pub(super) fn load() -> Result<Self> {
-        let mut ours = ours()?;
+    pub(super) fn load(classes: &[Class]) -> Result<Self> {
+        let plan = policy::plan()?;
+        let (ours, maps) = with_policy(&plan)?;
         let mut bench = bench()?;
+        let empty = kernel_object::xdp(&mut bench, "empty")?;
+        let hosts = [
+            front(VARY_SOURCE, ours.ingress(Side::Lan)?)?,
+            front(VARY_SOURCE, empty)?,
+        ];
+        let flows_empty = front(VARY_FLOW, empty)?;
+        let mut flows_ours = HashMap::new();
+        for class in classes {
+            if let Front::Flows { .. } = class.front {
+                let (ours, maps) = with_policy(&policy::few_hosts(&plan))?;
+                let front = front(VARY_FLOW, ours.ingress(Side::Lan)?)?;
+                let apart = Apart {
+                    front,
+                    _ours: ours,
+                    _maps: maps,
+                };
+                flows_ours.insert(class.name, apart);
+            }
+        }
         Ok(Self {
-            varied_ours: varied(kernel_object::xdp(&mut ours, programs::LAN_INGRESS)?)?,
-            varied_empty: varied(kernel_object::xdp(&mut bench, "empty")?)?,
             ours,
+            _maps: maps,
             bench,
+            hosts,
+            flows_empty,
+            flows_ours,
             xdp_filter: xdp_filter(),
         })
     }
 
     /// What the cost of a class is counted from.
     pub(super) fn empty(&self, class: &Class) -> Result<&Xdp> {
-        match class.hosts {
-            None => loaded(&self.bench, "empty"),
-            Some(_) => loaded(&self.varied_empty, "vary_source"),
+        let [_, hosts] = &self.hosts;
+        match class.front {
+            Front::None => loaded(&self.bench, "empty"),
+            Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
+            Front::Flows { .. } => loaded(&self.flows_empty, VARY_FLOW),
         }
     }
 
     pub(super) fn ours(&self, class: &Class) -> Result<&Xdp> {
-        match class.hosts {
-            None => loaded(&self.ours, programs::LAN_INGRESS),
-            Some(_) => loaded(&self.varied_ours, "vary_source"),
+        let [hosts, _] = &self.hosts;
+        match class.front {
+            Front::None => Ok(self.ours.ingress(Side::Lan)?),
+            Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
+            Front::Flows { .. } => {
+                let apart = self.flows_ours.get(class.name);
+                loaded(
+                    &apart.context("a class without a program")?.front,
+                    VARY_FLOW,
+                )
+            }
         }
     }
 
-    /// `None` where it can't be compared: it is not there, or there are many hosts (it can't follow
-    /// the program in front, which may do what it may not).
+    /// `None` where it can't be compared: it is not there, it has no such rule, or there is a front
+    /// (it can't follow one, which may do what it may not).
     pub(super) fn xdp_filter(&self, class: &Class) -> Option<&Xdp> {
         let object = self.xdp_filter.as_ref().ok()?;
-        class
-            .hosts
-            .is_none()
-            .then(|| loaded(object, XDP_FILTER).ok())?
+        let comparable = matches!(class.front, Front::None) && class.by_port;
+        comparable.then(|| loaded(object, XDP_FILTER).ok())?
     }
 
     pub(super) fn why_no_xdp_filter(&self) -> Option<String> {
@@ -85,19 +117,23 @@ impl Programs {
             .map(|error| format!("{error:#}"))
     }
 
-    /// An error unless our program does with the class what is measured, and xdp-filter likewise.
-    /// It also fills the table of hosts.
+    /// Says what is to be said before, then: an error unless our program does with the class what is
+    /// measured, and xdp-filter likewise. It also fills the tables of hosts and flows.
     pub(super) fn prove(&self, class: &Class) -> Result<()> {
-        let warm_up = class.hosts.map_or(1, |hosts| u32::from(hosts) * 16);
+        let warm_up = class.front.warm_up();
+        let ours = self.ours(class)?;
+        for frame in &class.before {
+            verdict(ours, frame, warm_up)?;
+        }
         let expected = if class.passes { XDP_PASS } else { XDP_DROP };
-        let verdict = verdict(self.ours(class)?, class, warm_up)?;
+        let verdict = verdict(ours, &class.frame, warm_up)?;
         ensure!(
             verdict == expected,
             "{}: the verdict is {verdict}, not {expected}",
             class.name
         );
         if let Some(xdp_filter) = self.xdp_filter(class) {
-            let theirs = self::verdict(xdp_filter, class, 1)?;
+            let theirs = self::verdict(xdp_filter, &class.frame, 1)?;
             ensure!(
                 theirs == expected,
                 "{}: xdp-filter's verdict is {theirs}",
@@ -108,9 +144,9 @@ impl Programs {
     }
 }
 
-fn verdict(program: &Xdp, class: &Class, repeat: u32) -> Result<u32> {
+fn verdict(program: &Xdp, frame: &[u8], repeat: u32) -> Result<u32> {
     let mut options = TestRunOptions::new();
-    options.data_in = Some(&class.frame);
+    options.data_in = Some(frame);
     options.repeat = repeat;
     Ok(program.test_run(options)?.return_value)
 }
@@ -124,73 +160,11 @@ fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
         .with_context(|| format!("{name} is not XDP"))
 }
 
-/// Our program under a policy of two ports.
-fn ours() -> Result<Ebpf> {
-    let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?;
-    let slots = slots_for(HOSTS);
-    let mut object = EbpfLoader::new()
-        .map_max_entries(maps::HOSTS, slots * u32::try_from(cpus)?)
-        .map_max_entries(maps::FLOW_CELLS, FLOWS / WAYS)
-        .map_max_entries(maps::FLOWS, FLOWS)
-        .load(&std::fs::read(root().join(OBJECT))?)
-        .with_context(|| format!("cannot make the maps of {OBJECT}"))?;
-    let half = Half::of_generation(GENERATION);
-    let mut ports = PortTable([0; PortTable::LEN]);
-    let mut row = ActionRow([0; imblock_common::layout::SERVICES_MAX]);
-    for (service, port, action) in [
-        (DROPPED_SERVICE, DROPPED_PORT, Action::Drop),
-        (COUNTED_SERVICE, COUNTED_PORT, Action::Count),
-    ] {
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let entry = ports.0.get_mut(PortTable::index(transport, port));
-            *entry.context("no such port")? = PortEntry::of(service).0;
-        }
-        let cell = row.0.get_mut(usize::from(service));
-        *cell.context("no such service")? = ActionCell::of_policy(action).0;
-    }
-    let header = PolicyHeader {
-        generation: GENERATION,
-        groups: 1,
-        ..bytemuck::Zeroable::zeroed()
-    };
-    let control = Control {
-        abi: ABI,
-        generation: GENERATION,
-        flags: 0,
-        host_slots: slots,
-        host_seed: 0,
-        ticks_per_second: 250,
-        host_keys: HOSTS,
-        policy_flags: [0; 2],
-        flow_cells: FLOWS,
-        flow_clock_shift: 8,
-        flow_idle: FLOW_IDLE,
-    };
-    set::<_, { size_of::<PortTable>() }>(&mut object, maps::PORTS, half.index(), ports)?;
-    set::<_, { size_of::<ActionRow>() }>(
-        &mut object,
-        maps::ACTIONS,
-        ActionRow::index(half, 0),
-        row,
-    )?;
-    set::<_, { size_of::<PolicyHeader>() }>(&mut object, maps::POLICIES, half.index(), header)?;
-    set::<_, { size_of::<Control>() }>(&mut object, maps::CONTROL, 0, control)?;
-    Ok(object)
-}
-
-/// Writes an entry of one of our maps. `N` is the size of the value in bytes.
-fn set<T: bytemuck::Pod, const N: usize>(
-    object: &mut Ebpf,
-    name: &'static str,
-    index: u32,
-    value: T,
-) -> Result<()> {
-    let map = object
-        .map_mut(name)
-        .with_context(|| format!("no map {name}"))?;
-    let mut map: Array<&mut MapData, [u8; N]> = map.try_into()?;
-    let bytes: &[u8; N] = bytemuck::bytes_of(&value).try_into()?;
-    Ok(map.set(index, bytes, 0)?)
+/// Our program under a plan, written as the controller does.
+fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
+    let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
+    maps.apply(plan)?;
+    Ok((ours, maps))
 }
 
 fn bench() -> Result<Ebpf> {
@@ -200,10 +174,15 @@ fn bench() -> Result<Ebpf> {
     Ok(Ebpf::load(&bytes)?)
 }
 
-/// `vary_source` in front of a program.
-fn varied(next: &Xdp) -> Result<Ebpf> {
+/// Chooses a host for each frame.
+const VARY_SOURCE: &str = "vary_source";
+/// Chooses a port for each frame, and one of a few hosts.
+const VARY_FLOW: &str = "vary_flow";
+
+/// One of them in front of a program.
+fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
     let mut front = bench()?;
-    kernel_object::load(&mut front, "vary_source")?;
+    kernel_object::load(&mut front, name)?;
     let map = front.map_mut("NEXT").context("no map NEXT")?;
     let mut slots: ProgramArray<&mut MapData> = map.try_into()?;
     slots.set(0, next.fd()?, 0)?;

@@ -1,0 +1,64 @@
+//! The policy that is measured: the whole catalogue, counted, and a service of the benchmark's own,
+//! dropped. So its tables are as full as those of a real one.
+
+use anyhow::{Result, anyhow, ensure};
+use imblock::policy::plan::{Limits, Plan};
+use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
+
+use super::classes::{COUNTED_NAME, DROPPED_NAME, DROPPED_PORT};
+
+/// How many names it knows: those of the catalogue, and the benchmark's own for the rest.
+const NAMES: usize = 1_000;
+/// Room for every host and flow of the largest class.
+const LIMITS: Limits = Limits {
+    hosts: 131_072,
+    prefixes: 262_144,
+    flows: 131_072,
+};
+
+/// The plan, with as many names as promised.
+pub(super) fn plan() -> Result<Plan> {
+    let bare = compile(&[])?;
+    let more = NAMES.saturating_sub(bare.names.len());
+    let filling: Vec<_> = (0..more).map(|n| format!("n{n}.bench.example")).collect();
+    let plan = compile(&filling)?;
+    ensure!(
+        plan.names.len() >= NAMES,
+        "the benchmark's policy has {} names",
+        plan.names.len()
+    );
+    Ok(plan)
+}
+
+/// The same for classes of few hosts, whose tables are many.
+pub(super) fn few_hosts(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.limits.hosts = 4096;
+    plan
+}
+
+fn compile(filling: &[String]) -> Result<Plan> {
+    let filling = filling.join(", ");
+    let text = format!(
+        "version: 1
+name: bench
+defaults: {{ action: count }}
+services:
+  - id: own-dropped
+    name: what the benchmark drops
+    category: im
+    ports: [tcp/{DROPPED_PORT}, udp/{DROPPED_PORT}]
+    names: [{DROPPED_NAME}]
+  - {{ id: own-counted, name: what it counts, category: im, names: [{COUNTED_NAME}, {filling}] }}
+rules:
+  - {{ services: [own-dropped], action: drop }}
+"
+    );
+    let read = policy::parse(Source::new("bench.yaml".to_owned(), text));
+    let compiled = read.and_then(|policy| {
+        policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())
+    });
+    let mut plan = compiled.map_err(|errors| anyhow!("the benchmark's policy: {errors}"))?;
+    plan.limits = LIMITS;
+    Ok(plan)
+}
