@@ -62,10 +62,12 @@ fn tcp(payload: &[u8]) -> Finding {
 }
 
 fn told(service: u16, certain: bool) -> Finding {
-    Finding {
-        certain,
-        ..Finding::flow(service, Evidence::Stun)
-    }
+    // What is only STUN is so unless its host or a later packet tells more.
+    let finding = match service {
+        service::STUN => Finding::meanwhile(service, Evidence::Stun),
+        _ => Finding::flow(service, Evidence::Stun),
+    };
+    Finding { certain, ..finding }
 }
 
 #[test]

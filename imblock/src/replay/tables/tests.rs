@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 
+use imblock_common::classify;
 use imblock_common::hosts::{self, Arrival, HostKey, Shape};
 use imblock_common::layout::{ActionCell, Control, HostEntry};
 use imblock_common::record::{self, Judgement};
+use imblock_common::testkit::{Frame, flags};
 use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
 use imblock_common::{Memory, Tables, Transport, Verdict, View};
 use proptest::prelude::*;
 
 use super::*;
 use crate::policy::plan::PrefixPlan;
+use crate::policy::{ServiceNumbers, Source, Surroundings, parse};
 use crate::replay::fixtures::{IRC, plan, prefix};
 
 const LAN_INGRESS: View = View {
@@ -251,5 +254,26 @@ proptest! {
             packets += totals.packets;
         }
         prop_assert_eq!(packets, judged.len() as u64);
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_saw_begin_is_called_so_where_flows_are_remembered() {
+    for (room, outcome) in [(0, Outcome::Unidentified), (64, Outcome::Midstream)] {
+        let text = format!("version: 1\nname: x\nlimits: {{ flows: {room} }}\n");
+        let policy = parse(Source::new("x.yaml".to_owned(), text)).unwrap();
+        let none = Surroundings::default();
+        let plan = policy.compile(&mut ServiceNumbers::default(), &none);
+        let tables = MemoryTables::new(&plan.unwrap());
+        let packet = |local| {
+            Frame::eth()
+                .ipv4("10.0.0.2", "203.0.113.9")
+                .tcp(local, 12_345)
+        };
+        let seen = |frame: Frame| classify(frame.build().as_slice(), LAN_INGRESS, &tables).outcome;
+        assert_eq!(seen(packet(40_000).payload(b"hi")), outcome, "{room}");
+        seen(packet(40_001).flags(flags::SYN));
+        let later = seen(packet(40_001).payload(b"hi"));
+        assert_eq!(later, Outcome::Unidentified, "{room}");
     }
 }
