@@ -4,12 +4,10 @@
 //! the verifier walks each of them once, whatever led there, and nothing but numbers goes in and
 //! out. Invariant: `unpack` of `pack` is the same value.
 
-mod reply;
+pub use crate::reply::Reply;
 
 use crate::layout::Half;
 use crate::{Direction, Evidence, Transport};
-
-pub use reply::Reply;
 
 /// Where the payload of a packet lies: offsets in its [`crate::Bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

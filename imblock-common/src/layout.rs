@@ -176,7 +176,7 @@ impl Half {
 
 /// What is the same for both halves. One entry.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Control {
     /// [`ABI`] of whoever made the maps.
     pub abi: u32,

@@ -28,6 +28,7 @@ pub mod parse;
 pub mod parts;
 pub mod recent;
 pub mod record;
+mod reply;
 mod sighting;
 pub mod stream;
 pub mod tables;
@@ -35,13 +36,13 @@ pub mod tables;
 pub mod testkit;
 
 pub use addr::{Addr, Family};
-pub use content::Reply;
 pub use decide::{Action, Verdict};
 pub use identify::Evidence;
 pub use orient::{Direction, Ends, Hook, Side, View};
 pub use packet::{Bytes, Packet};
 pub use parse::{Segment, Transport, Unparsed};
 pub use record::{Extent, Judgement, Outcome};
+pub use reply::Reply;
 pub use sighting::Sighting;
 pub use tables::{Counters, Memory, Tables};
 

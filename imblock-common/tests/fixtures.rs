@@ -40,11 +40,14 @@ fn names_are_sentences_and_no_two_are_the_same() {
 fn the_fixtures_show_every_outcome_verdict_and_view() {
     let fixtures = fixtures();
     let shows = |wanted: &dyn Fn(&Expect) -> bool| fixtures.iter().any(|f| wanted(&f.expect));
-    // A fixture is one packet under one policy: what takes the packets before it, or a policy that
-    // refuses QUIC, is shown elsewhere.
-    let elsewhere = [Outcome::Midstream, Outcome::QuicRefused];
     for outcome in Outcome::ALL {
-        if outcome != Outcome::Identified && !elsewhere.contains(&outcome) {
+        // What takes a table of flows, or a policy of its own, is shown by tests that have those.
+        let elsewhere = [
+            Outcome::Identified,
+            Outcome::Midstream,
+            Outcome::QuicRefused,
+        ];
+        if !elsewhere.contains(&outcome) {
             assert!(shows(&|e| *e == Expect::Passes(outcome)), "{outcome:?}");
         }
     }

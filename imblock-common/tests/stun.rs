@@ -62,12 +62,15 @@ fn tcp(payload: &[u8]) -> Finding {
 }
 
 fn told(service: u16, certain: bool) -> Finding {
-    // What is only STUN is so unless its host or a later packet tells more.
-    let finding = match service {
-        service::STUN => Finding::meanwhile(service, Evidence::Stun),
-        _ => Finding::flow(service, Evidence::Stun),
-    };
-    Finding { certain, ..finding }
+    Finding {
+        certain,
+        ..if service == service::STUN {
+            // Whose call it is may still be told.
+            Finding::meanwhile(service, Evidence::Stun)
+        } else {
+            Finding::flow(service, Evidence::Stun)
+        }
+    }
 }
 
 #[test]

@@ -8,9 +8,7 @@
 #![feature(asm_experimental_arch)] // two instructions for the verifier, see `reader`
 
 mod maps;
-mod questions;
 mod reader;
-mod shared;
 mod steps;
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};

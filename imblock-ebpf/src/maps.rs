@@ -6,10 +6,12 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::btf_maps::{Array, PerCpuArray, RingBuf};
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64};
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
+};
 use aya_ebpf::macros::btf_map;
-use imblock_common::buckets::WORDS;
-use imblock_common::flows::{self, Bucket, FlowEntry, WAYS};
+use imblock_common::buckets::{self, Buckets, Shape, WORDS};
+use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
 use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
@@ -20,12 +22,11 @@ use imblock_common::layout::{
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Counters, Evidence, Reply, Sighting, Tables, Transport, Verdict, View, hops,
-    parts, recent,
+    Action, Addr, Counters, Evidence, Memory, Reply, Sighting, Tables, Transport, Verdict, View,
+    hops, parts, recent,
 };
 
 use crate::reader::forget_word;
-use crate::shared::{CpuHosts, KernelFlows};
 use crate::steps;
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
@@ -71,17 +72,14 @@ static SERVICE_NAMES: Array<Name, SERVICES_MAX> = Array::new();
 static TOTALS: PerCpuArray<ServiceTotals, SERVICES_MAX> = PerCpuArray::new();
 /// Mapped into pages of its own, so that a slot is a cache line.
 #[btf_map]
-pub(crate) static HOSTS: Array<HostSlot, SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
+static HOSTS: Array<HostSlot, SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
 /// Mapped into pages of their own, as `HOSTS`; here so that a bucket and an entry are cache lines.
 #[btf_map]
-pub(crate) static FLOW_CELLS: Array<
-    Bucket,
-    { FLOWS_SIZE / WAYS as usize },
-    { BPF_F_MMAPABLE as usize },
-> = Array::new();
+static FLOW_CELLS: Array<Bucket, { FLOWS_SIZE / WAYS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 /// The controller writes to it what it read in QUIC handshakes.
 #[btf_map]
-pub(crate) static FLOWS: Array<FlowEntry, FLOWS_SIZE, { BPF_F_MMAPABLE as usize }> = Array::new();
+static FLOWS: Array<FlowEntry, FLOWS_SIZE, { BPF_F_MMAPABLE as usize }> = Array::new();
 #[btf_map]
 static HEADS: Array<Head, { stream::HEADS as usize }> = Array::new();
 #[btf_map]
@@ -91,23 +89,14 @@ static FRAMES: PerCpuArray<u64, { View::ALL.len() * OUTCOME_SLOTS as usize }> = 
 
 /// In pages of its own, as `HOSTS`: a bucket is a cache line.
 #[btf_map]
-pub(crate) static PARTS: Array<
-    [u64; WORDS],
-    { parts::BUCKETS as usize },
-    { BPF_F_MMAPABLE as usize },
-> = Array::new();
+static PARTS: Array<[u64; WORDS], { parts::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 #[btf_map]
-pub(crate) static RECENT: Array<
-    [u64; WORDS],
-    { recent::BUCKETS as usize },
-    { BPF_F_MMAPABLE as usize },
-> = Array::new();
+static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 #[btf_map]
-pub(crate) static HOPS: Array<
-    [u64; WORDS],
-    { hops::BUCKETS as usize },
-    { BPF_F_MMAPABLE as usize },
-> = Array::new();
+static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
 /// What the controller reads.
 #[btf_map]
@@ -339,11 +328,73 @@ impl Tables for KernelMaps {
     }
 }
 
+impl Memory for KernelMaps {
+    #[inline(always)]
+    fn recent(self) -> (impl Buckets, Shape) {
+        (SharedTable(&RECENT), shape(recent::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn parts(self) -> (impl Buckets, Shape) {
+        (SharedTable(&PARTS), shape(parts::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn hops(self) -> (impl Buckets, Shape) {
+        (SharedTable(&HOPS), shape(hops::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn seconds(self) -> u32 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        let now = unsafe { bpf_ktime_get_coarse_ns() };
+        (now / 1_000_000_000) as u32
+    }
+}
+
+#[inline(always)]
+fn shape(buckets: u32) -> Shape {
+    Shape {
+        buckets,
+        seed: KernelMaps.control().host_seed,
+    }
+}
+
+/// A table that all CPUs write to.
+#[derive(Clone, Copy)]
+struct SharedTable<const N: usize>(&'static Array<[u64; WORDS], N, { BPF_F_MMAPABLE as usize }>);
+
+impl<const N: usize> Buckets for SharedTable<N> {
+    #[inline(always)]
+    fn bucket(self, number: u32) -> Option<impl buckets::Bucket> {
+        self.0.get_ptr_mut(number).map(SharedBucket)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SharedBucket(*mut [u64; WORDS]);
+
+impl buckets::Bucket for SharedBucket {
+    #[inline(always)]
+    fn load(self, place: usize) -> u64 {
+        let word = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: within the bucket by the mask, and aligned. Volatile, so that it is one load of
+        // the whole word whoever writes to it.
+        unsafe { word.read_volatile() }
+    }
+
+    #[inline(always)]
+    fn store(self, place: usize, word: u64) {
+        let to = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: as in `load`.
+        unsafe { to.write_volatile(word) };
+    }
+}
+
 impl Counters for KernelMaps {
     #[inline(always)]
     fn control(self) -> Control {
-        // The entry is always there; the compiler does not know it.
-        CONTROL.get(0).copied().unwrap_or_default()
+        CONTROL.get(0).copied().unwrap_or(NO_CONTROL)
     }
 
     /// Costs a load, where any clock costs a call (kernel 5.5).
@@ -388,3 +439,73 @@ impl Counters for KernelMaps {
         }
     }
 }
+
+/// The flow table, which all CPUs share. See `imblock_common::flows` for why that needs no lock.
+#[derive(Clone, Copy)]
+pub struct KernelFlows;
+
+impl flows::Slots for KernelFlows {
+    #[inline(always)]
+    fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R> {
+        let bucket = FLOW_CELLS.get_ptr_mut(number)?;
+        // SAFETY: the map holds a bucket there for as long as the program runs. Another CPU may
+        // write to it meanwhile: words are read and written whole, and none is believed unless the
+        // rest fits.
+        Some(visit(unsafe { &mut *bucket }))
+    }
+
+    #[inline(always)]
+    fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R> {
+        let entry = FLOWS.get_ptr_mut(number)?;
+        // SAFETY: as above.
+        Some(visit(unsafe { &mut *entry }))
+    }
+
+    #[inline(always)]
+    fn claim(self, hash: u64, shape: flows::Shape, why: Claim) -> u32 {
+        steps::claim_flow(hash, shape, why)
+    }
+
+    #[inline(always)]
+    fn forget(self, number: u64) -> u64 {
+        crate::reader::forget(number)
+    }
+}
+
+/// The part of the host table that belongs to the CPU that runs the program.
+#[derive(Clone, Copy)]
+struct CpuHosts {
+    first: u32,
+}
+
+impl Slots for CpuHosts {
+    #[inline(always)]
+    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
+        let slot = HOSTS.get_ptr_mut(self.first.wrapping_add(number))?;
+        // SAFETY: as in `KernelMaps::frame`: the slot is this CPU's.
+        Some(visit(unsafe { &mut *slot }))
+    }
+
+    /// A resolution of one tick (1 to 10 ms), at a tenth of the price of the exact clock
+    /// (kernel 5.11).
+    #[inline(always)]
+    fn now(self) -> u64 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    }
+}
+
+/// What a lookup of the one entry of `CONTROL` never gives, yet has to be said: nothing counts.
+const NO_CONTROL: Control = Control {
+    abi: 0,
+    generation: 0,
+    flags: 0,
+    host_slots: 0,
+    host_seed: 0,
+    ticks_per_second: 0,
+    host_keys: 0,
+    policy_flags: [0; HALVES],
+    flow_cells: 0,
+    flow_clock_shift: 0,
+    flow_idle: 0,
+};

@@ -13,7 +13,7 @@ use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
-use crate::{maps, questions, steps};
+use crate::{maps, steps};
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 
 /// Linear packet memory, from its first byte to behind its last.
@@ -184,7 +184,7 @@ impl Packet for XdpPacket<'_> {
 
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        questions::gather_xdp(self.ctx, piece)
+        steps::gather_xdp(self.ctx, piece)
     }
 
     #[inline(always)]
@@ -195,17 +195,17 @@ impl Packet for XdpPacket<'_> {
         searched: usize,
         _tables: T,
     ) -> u64 {
-        questions::judge_xdp(self.ctx, scene, number, searched)
+        steps::judge_xdp(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
-        questions::rtp_of_xdp(self.ctx, payload)
+        steps::rtp_of_xdp(self.ctx, payload)
     }
 
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        questions::ask_xdp(self.ctx, question, scene)
+        steps::ask_xdp(self.ctx, question, scene)
     }
 
     /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
@@ -310,7 +310,7 @@ impl Packet for SkbPacket<'_> {
 
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        questions::gather_skb(self.ctx, piece)
+        steps::gather_skb(self.ctx, piece)
     }
 
     #[inline(always)]
@@ -321,17 +321,17 @@ impl Packet for SkbPacket<'_> {
         searched: usize,
         _tables: T,
     ) -> u64 {
-        questions::judge_skb(self.ctx, scene, number, searched)
+        steps::judge_skb(self.ctx, scene, number, searched)
     }
 
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
-        questions::rtp_of_skb(self.ctx, payload)
+        steps::rtp_of_skb(self.ctx, payload)
     }
 
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        questions::ask_skb(self.ctx, question, scene)
+        steps::ask_skb(self.ctx, question, scene)
     }
 
     #[inline(always)]

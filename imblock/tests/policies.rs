@@ -328,6 +328,7 @@ rules: [{ services: [acme-chat], action: drop }, { services: [acme-chat], action
     office.yaml:12: rule 2 never applies: the rules before it decide everything it names
     office.yaml:11: udp/7001 is protected, so acme-chat is not dropped there
     acme-chat and irc both claim tcp/6667; acme-chat keeps it
+    office.yaml:10: this marker of acme-chat never fits: it needs 10 bytes of payload, and `payload` allows 9
     "#);
 }
 

@@ -10,7 +10,15 @@ use crate::workspace::root;
 /// A leaf that grows past this is two leaves. Unit tests at its end are not counted.
 const LINES_MAX: usize = 400;
 /// Files that may be longer, and why.
-const LONG_FILES: [(&str, &str); 8] = [
+const LONG_FILES: [(&str, &str); 10] = [
+    (
+        "imblock-ebpf/src/maps.rs",
+        "one list of every map, next to the answers that come from it",
+    ),
+    (
+        "imblock-ebpf/src/steps.rs",
+        "one list of every function that the verifier walks by itself",
+    ),
     (
         "imblock-common/src/layout.rs",
         "one list of every type that both homes share, next to its assertions",
@@ -46,13 +54,11 @@ const LONG_FILES: [(&str, &str); 8] = [
 ];
 
 /// Where memory is touched by hand, or threads are moved between namespaces: the kernel boundary.
-const UNSAFE_FILES: [&str; 13] = [
+const UNSAFE_FILES: [&str; 11] = [
     "imblock-ebpf/src/bench.rs", // writes an address into a packet
     "imblock-ebpf/src/main.rs",  // the licence's section
     "imblock-ebpf/src/maps.rs",
-    "imblock-ebpf/src/questions.rs", // exported names
     "imblock-ebpf/src/reader.rs",
-    "imblock-ebpf/src/shared.rs",
     "imblock/src/kernel/handshakes.rs", // a promise about a descriptor
     "imblock/src/kernel/mapped.rs",     // memory shared with the kernel
     "imblock-ebpf/src/steps.rs",        // exported names, and pointers of the caller's

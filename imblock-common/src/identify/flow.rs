@@ -123,7 +123,7 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         weak(about, track.cell.initiator(), tables)
     };
     let told = Reply(tables.flows().forget(told.0));
-    // Without a table, nobody sees any connection begin: that is no news of this one.
+    // Without a table, nobody ever does.
     let nobody_saw = track.cell.initiator() == Initiator::Unknown && shape.cells != 0;
     let learned = learned(about, reply, told, state, tables);
     let learned = FlowState(tables.flows().forget(learned.0));
@@ -181,8 +181,7 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
 
 /// What port and address tell, when nothing better does. The service is the one that is called:
 /// of a flow that the remote end began, neither its port nor its address tells anything. An address
-/// may be that of other services, too, so the handshake passes, and the first payload may name one;
-/// in mid-stream, nothing will.
+/// may be that of other services, too, so the handshake passes, and the first payload may name one; in mid-stream, nothing will.
 #[inline(always)]
 fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     if initiator == Initiator::Remote {

@@ -15,7 +15,7 @@ use imblock_common::layout::{
 
 use super::compile::Numbered;
 use super::error_kind::PolicyErrorKind;
-use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, TypedPattern, Worth};
+use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, Worth};
 use super::marker_fault::MarkerFault;
 use super::model::Service;
 use super::pattern::{ByteSet, MaskedByte, put};
@@ -229,7 +229,10 @@ fn record(marker: &Marker, of: Owner) -> Record {
 
 /// How much a match tells, in bits: of two markers that fit a packet the more telling one counts.
 fn told(marker: &Marker) -> u32 {
-    let pattern = marker.pattern.as_ref().map(TypedPattern::pattern);
+    let pattern = marker
+        .pattern
+        .as_ref()
+        .map(super::marker::TypedPattern::pattern);
     let needle = marker.find.as_ref().map(|find| find.pattern.pattern());
     let bytes = [pattern, needle, marker.last.as_ref()];
     let bytes: u32 = bytes.iter().flatten().map(|bytes| bytes.bits_told()).sum();

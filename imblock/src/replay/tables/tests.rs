@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 
-use imblock_common::classify;
 use imblock_common::hosts::{self, Arrival, HostKey, Shape};
 use imblock_common::layout::{ActionCell, Control, HostEntry};
 use imblock_common::record::{self, Judgement};
-use imblock_common::testkit::{Frame, flags};
+use imblock_common::testkit::Frame;
 use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
-use imblock_common::{Memory, Tables, Transport, Verdict, View};
+use imblock_common::{Memory, Tables, Transport, Verdict, View, classify};
 use proptest::prelude::*;
 
 use super::*;
 use crate::policy::plan::PrefixPlan;
-use crate::policy::{ServiceNumbers, Source, Surroundings, parse};
 use crate::replay::fixtures::{IRC, plan, prefix};
 
 const LAN_INGRESS: View = View {
@@ -108,6 +106,38 @@ fn an_action_can_be_changed_for_one_group_and_service() {
     // 513 is no service: it must not be taken for number 1.
     tables.set_action(0, 513, ActionCell::of_policy(Action::Allow));
     assert_eq!(tables.action(half, 0, IRC), Action::Drop);
+}
+
+#[test]
+fn later_fragments_fare_as_the_first_one_did() {
+    let first = |from: &str| Frame::eth().ipv4(from, "192.0.2.7").fragment(0, true);
+    let later = |from: &str| Frame::eth().ipv4(from, "192.0.2.7").fragment(100, false);
+    let (drop, pass) = ("10.0.0.1", "10.0.0.2");
+    let plan = plan();
+    let tables = &MemoryTables::new(&plan);
+    let judged = |frame: Frame| classify(frame.build().as_slice(), LAN_INGRESS, tables);
+    // Before the first one, nobody knows.
+    let early = judged(later(drop).tcp(0, 0));
+    assert_eq!(
+        (early.outcome, early.passes()),
+        (Outcome::LaterFragment, true)
+    );
+    assert!(!judged(first(drop).tcp(40_000, 6667)).passes());
+    assert!(judged(first(pass).tcp(40_000, 80)).passes());
+    let refused = judged(later(drop).tcp(0, 0));
+    assert_eq!((refused.service, refused.passes()), (IRC, false));
+    let passed = judged(later(pass).tcp(0, 0));
+    assert_eq!(
+        (passed.outcome, passed.passes()),
+        (Outcome::LaterFragment, true)
+    );
+    // A datagram of another transport is another one.
+    assert!(judged(later(drop).udp(0, 0)).passes());
+    tables.set_now(31 * SECOND);
+    assert!(
+        judged(later(drop).tcp(0, 0)).passes(),
+        "half a minute later"
+    );
 }
 
 #[test]
@@ -254,26 +284,5 @@ proptest! {
             packets += totals.packets;
         }
         prop_assert_eq!(packets, judged.len() as u64);
-    }
-}
-
-#[test]
-fn a_connection_that_nobody_saw_begin_is_called_so_where_flows_are_remembered() {
-    for (room, outcome) in [(0, Outcome::Unidentified), (64, Outcome::Midstream)] {
-        let text = format!("version: 1\nname: x\nlimits: {{ flows: {room} }}\n");
-        let policy = parse(Source::new("x.yaml".to_owned(), text)).unwrap();
-        let none = Surroundings::default();
-        let plan = policy.compile(&mut ServiceNumbers::default(), &none);
-        let tables = MemoryTables::new(&plan.unwrap());
-        let packet = |local| {
-            Frame::eth()
-                .ipv4("10.0.0.2", "203.0.113.9")
-                .tcp(local, 12_345)
-        };
-        let seen = |frame: Frame| classify(frame.build().as_slice(), LAN_INGRESS, &tables).outcome;
-        assert_eq!(seen(packet(40_000).payload(b"hi")), outcome, "{room}");
-        seen(packet(40_001).flags(flags::SYN));
-        let later = seen(packet(40_001).payload(b"hi"));
-        assert_eq!(later, Outcome::Unidentified, "{room}");
     }
 }

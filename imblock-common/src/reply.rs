@@ -1,7 +1,9 @@
-//! What was found, in one word.
+//! An answer in one word, as it goes from step to step.
+//!
+//! Invariant: the word of nothing is 0, and what is not said of an answer is 0 in it.
 
-use super::{Answer, Finding, Sender};
 use crate::Evidence;
+use crate::content::{Answer, Finding, Sender};
 
 /// A [`Finding`] in one word, as it comes out of a function of the kernel program. It stays one
 /// word on its way to the verdict: taken apart into its enums, the verifier would walk the rest of
@@ -13,8 +15,8 @@ impl Reply {
     /// Nothing was found.
     pub const NOTHING: Self = Finding::NOTHING.reply();
 
-    pub(super) const EVIDENCE_SHIFT: u32 = 16;
-    pub(super) const ANSWER_SHIFT: u32 = 24;
+    pub(crate) const EVIDENCE_SHIFT: u32 = 16;
+    pub(crate) const ANSWER_SHIFT: u32 = 24;
     /// See [`Reply::is_certain`].
     pub(crate) const LIKELY: u64 = 1 << 32;
     /// Service and evidence.
