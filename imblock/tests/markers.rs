@@ -75,6 +75,10 @@ fn tcp(payload: &[u8]) -> Seen {
 }
 
 fn find(plan: &Plan, seen: &Seen) -> Reply {
+    find_in(plan, &MemoryTables::new(plan), seen)
+}
+
+fn find_in(plan: &Plan, tables: &MemoryTables, seen: &Seen) -> Reply {
     let mut bytes = vec![0x55; HEADERS];
     bytes.extend(&seen.payload);
     let end = bytes.len();
@@ -92,12 +96,16 @@ fn find(plan: &Plan, seen: &Seen) -> Reply {
         within: seen.within.map_or(0, number),
         half: Half::of_generation(1),
     };
-    marker::find(bytes.as_slice(), &scene, &MemoryTables::new(plan))
+    marker::find(bytes.as_slice(), &scene, tables)
 }
 
 /// The id of the service that a marker tells.
 fn told(plan: &Plan, seen: &Seen) -> Option<String> {
-    let reply = find(plan, seen);
+    told_in(plan, &MemoryTables::new(plan), seen)
+}
+
+fn told_in(plan: &Plan, tables: &MemoryTables, seen: &Seen) -> Option<String> {
+    let reply = find_in(plan, tables, seen);
     if reply.is_nothing() {
         return None;
     }
@@ -721,6 +729,7 @@ proptest! {
                 return Err(TestCaseError::reject("too much"));
             }
         };
+        let tables = MemoryTables::new(&plan);
         for ((mut seen, bent), (place, value)) in packets.into_iter().zip(flips) {
             if let Some((which, seed)) = bent {
                 bend(which.get(&specs), &mut seen, seed);
@@ -733,7 +742,7 @@ proptest! {
                 .filter(|(_, spec)| spec.fits(&seen))
                 .map(|(letter, _)| format!("own-{letter}"))
                 .collect();
-            match told(&plan, &seen) {
+            match told_in(&plan, &tables, &seen) {
                 Some(id) => prop_assert!(fitting.contains(&id), "{id} in {seen:?}"),
                 None => prop_assert!(fitting.is_empty(), "not {fitting:?} in {seen:?}"),
             }

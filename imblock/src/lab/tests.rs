@@ -9,7 +9,9 @@ use imblock_common::Transport::{Tcp, Udp};
 use super::{Answer, EchoServer, Host, Lab, LabError, Namespace, Probe, Wiring, probe};
 use crate::testing;
 
-const PATIENCE: Duration = Duration::from_millis(900);
+/// More than a second: a neighbour solicitation that finds the other end not up yet is sent again
+/// after one.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The network, or none with the reason noted: it takes rights that not every developer has.
 fn lab(test: &str, wiring: Wiring) -> Option<Lab> {

@@ -1,7 +1,8 @@
 //! What a policy compiles to: the exact contents of the tables, as plain data that can be printed,
 //! compared, hashed, loaded into the kernel, or held in memory for a replay.
 
-use std::collections::BTreeMap;
+mod lists;
+
 use std::fmt;
 
 use bytemuck::Zeroable as _;
@@ -14,10 +15,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::marker::MarkerFrom;
-use super::net::PortRange;
 use super::pattern::ByteSet;
-use super::selector::{Selector, SelectorError};
-use super::words::{Category, Status};
+use super::selector::SelectorError;
+
+pub use lists::{ports_by_service, select};
 
 /// Name of group number 0: every host that no group claims.
 pub const EVERYONE: &str = "everyone";
@@ -330,47 +331,6 @@ impl fmt::Display for XdpAttachMode {
             Self::Generic => "generic",
         })
     }
-}
-
-/// The services of a list that a selector names; see [`Selector`].
-pub fn select<'a>(
-    services: &'a [ServicePlan],
-    selector: &str,
-) -> Result<Vec<&'a ServicePlan>, SelectorError> {
-    let mut ids: Vec<&str> = services.iter().map(|service| service.id.as_str()).collect();
-    ids.sort_unstable();
-    let selector = Selector::parse(selector, &ids)?;
-    let chosen = services.iter().filter(|service| {
-        let status = match service.historic {
-            true => Status::Historic,
-            false => Status::Live,
-        };
-        Category::parse(&service.category)
-            .is_ok_and(|category| selector.matches(&service.id, category, status))
-    });
-    Ok(chosen.collect())
-}
-
-/// The remote ports that tell each service, by service number.
-pub fn ports_by_service(table: &PortTable) -> BTreeMap<u16, Vec<PortRange>> {
-    let mut by_service: BTreeMap<u16, Vec<PortRange>> = BTreeMap::new();
-    for transport in [Transport::Tcp, Transport::Udp] {
-        for port in 1..=u16::MAX {
-            let entry = table.0.get(PortTable::index(transport, port));
-            let service = PortEntry(entry.copied().unwrap_or_default()).service();
-            if service == 0 {
-                continue;
-            }
-            let ranges = by_service.entry(service).or_default();
-            if ranges
-                .last_mut()
-                .is_none_or(|range| !range.extend(transport, port))
-            {
-                ranges.extend(PortRange::new(transport, port, port));
-            }
-        }
-    }
-    by_service
 }
 
 /// The word for a side in policies and output.

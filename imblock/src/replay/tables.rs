@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use bytemuck::Zeroable;
 use imblock_common::flows::{
-    self, Bucket, FLOW_IDLE, FlowEntry, FlowKey, FlowState, WAYS, cells_for, flow_clock_shift,
+    self, Bucket, FLOW_IDLE, FlowEntry, WAYS, cells_for, flow_clock_shift,
 };
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
@@ -18,10 +18,12 @@ use imblock_common::layout::{
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Bytes, Counters, Evidence, Outcome, Sighting, Tables, Transport, Verdict, View,
-    hops, parts, recent,
+    Action, Addr, Bytes, Counters, Evidence, Sighting, Tables, Transport, Verdict, View, hops,
+    parts, recent,
 };
 
+mod counted;
+mod handshakes;
 mod memory;
 mod prefixes;
 
@@ -31,9 +33,7 @@ use prefixes::{Names, Prefixes};
 use crate::policy::Plan;
 use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::quic::HandedOver;
-use crate::snapshot::{
-    FrameCounts, InitialCounts, ServiceCell, ServiceCounts, Snapshot, host_counts,
-};
+use crate::snapshot::{InitialCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
 ///
@@ -181,61 +181,6 @@ impl MemoryTables {
             },
             taken_at: self.now.get(),
         }
-    }
-
-    /// The beginnings of QUIC connections that were handed over since this was asked last.
-    pub fn take_handed_over(&self) -> Vec<HandedOver> {
-        self.handed_over.take()
-    }
-
-    /// The service of a name of a kind ([`NameKey::HOST`], [`NameKey::ALPN`]); 0 for none.
-    pub fn service_of_name(&self, kind: u8, name: &str) -> u16 {
-        Tables::name(self, &NameKey::of_name(HALF, kind, name))
-    }
-
-    /// Writes down what a flow is, unless its entry is another flow's by now, or settled. Whether it
-    /// is written.
-    pub fn settle(&self, flow: &FlowKey, entry: u32, state: FlowState) -> bool {
-        let settled = flows::Slots::entry(self, entry, |entry| {
-            let open = entry.key == *flow && !FlowState(entry.state).is_settled();
-            if open {
-                entry.state = state.0;
-            }
-            open
-        });
-        settled.unwrap_or(false)
-    }
-
-    fn service_counts(&self) -> Vec<ServiceCounts> {
-        let numbers = 0..=u16::MAX;
-        let totals = self.totals.borrow();
-        numbers
-            .zip(totals.iter().zip(&self.overflow))
-            .filter_map(|(number, (totals, overflow))| {
-                let cells = service_cells(totals);
-                let overflow = overflow.get();
-                let seen = !cells.is_empty() || overflow != HostRecord::default();
-                seen.then_some(ServiceCounts {
-                    number,
-                    cells,
-                    overflow,
-                })
-            })
-            .collect()
-    }
-
-    fn frame_counts(&self) -> Vec<FrameCounts> {
-        let slots = View::ALL
-            .into_iter()
-            .flat_map(|view| Outcome::ALL.map(|outcome| (view, outcome)));
-        slots
-            .map(|(view, outcome)| FrameCounts {
-                view,
-                outcome,
-                packets: self.frame_cell(outcome.slot(view)).map_or(0, Cell::get),
-            })
-            .filter(|counts| counts.packets != 0)
-            .collect()
     }
 
     /// The masks are those of the kernel program, so that a number from nowhere ends in the same
@@ -448,22 +393,6 @@ fn size(entries: u32) -> usize {
 
 fn cells<T: Copy>(length: usize, value: T) -> Box<[Cell<T>]> {
     vec![Cell::new(value); length].into_boxed_slice()
-}
-
-fn service_cells(totals: &ServiceTotals) -> Vec<ServiceCell> {
-    let mut cells = Vec::new();
-    for (evidence, row) in Evidence::ALL.into_iter().zip(totals.cells) {
-        for (verdict, traffic) in Verdict::ALL.into_iter().zip(row) {
-            if traffic != Counts::default() {
-                cells.push(ServiceCell {
-                    evidence,
-                    verdict,
-                    traffic,
-                });
-            }
-        }
-    }
-    cells
 }
 
 #[cfg(test)]
