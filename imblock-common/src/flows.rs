@@ -236,6 +236,28 @@ pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
     }
 }
 
+/// The cell of a flow, if a packet leaves it as it is, see [`Cell::quiet`]; else [`Cell::NOBODYS`].
+#[inline(always)]
+pub fn quiet<S: Slots>(
+    slots: S,
+    hash: u64,
+    shape: Shape,
+    direction: Direction,
+    speaks: bool,
+) -> Cell {
+    let (like, bits) = Cell::quiet(hash, shape, direction, speaks);
+    let found = slots.bucket(bucket_of(hash, shape) / WAYS, |bucket| {
+        let mut found = Cell::NOBODYS;
+        for cell in bucket.0 {
+            if (cell ^ like.0) & bits == 0 {
+                found = Cell(cell);
+            }
+        }
+        found
+    });
+    found.unwrap_or(Cell::NOBODYS)
+}
+
 /// See [`Slots::claim`].
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "masked to the ways")]

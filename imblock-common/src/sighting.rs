@@ -128,8 +128,8 @@ impl Sighting {
         }
     }
 
-    #[inline(always)]
     /// Where the payload lies; at 0 if that can't be told.
+    #[inline(always)]
     pub const fn payload(&self) -> Payload {
         Payload {
             at: self.payload_at as usize,
@@ -141,6 +141,13 @@ impl Sighting {
     #[inline(always)]
     pub(crate) const fn speaks(&self) -> bool {
         self.payload_at != 0 && self.payload_end > self.payload_at && !self.begins()
+    }
+
+    /// Whether the packet is one of those that may say nothing new of their flow: it begins none, its
+    /// port tells no service, and it is no fragment without ports.
+    #[inline(always)]
+    pub(crate) const fn may_be_quiet(&self) -> bool {
+        self.remote_port().service() == 0 && self.about & (Self::BEGINS | Self::LATER_PART) == 0
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 use crate::buckets::{Buckets, Shape};
 use crate::flows;
 use crate::hosts::Slots;
-use crate::identify::{context, flow};
+use crate::identify::{context, flow, quiet};
 use crate::layout::{
     Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey,
     PortEntry,
@@ -34,6 +34,8 @@ pub trait Tables: Memory {
     fn host(self, half: Half, addr: &Addr) -> HostEntry;
     /// The service that lives at an address; 0 for none.
     fn remote(self, half: Half, addr: &Addr) -> u16;
+    /// Whether a service may live at an address: the gate in front of [`Tables::remote`].
+    fn may_be_remote(self, half: Half, addr: &Addr) -> bool;
     /// The service that the longest known suffix of a name belongs to; 0 for none.
     fn name(self, key: &NameKey) -> u16;
     /// The flow table.
@@ -43,6 +45,11 @@ pub trait Tables: Memory {
     /// Hands the place for a flow's [`Head`] to `visit`, with the cheap clock. `None` when
     /// there is no such place.
     fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R>;
+    /// See [`quiet::told`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn quiet_step(self, about: &Sighting) -> Reply {
+        quiet::told(about, self)
+    }
     /// See [`flow::step`]. A function of its own in the kernel.
     #[inline(always)]
     fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {

@@ -83,6 +83,10 @@ impl Tables for Asked<'_> {
         HostEntry::default()
     }
 
+    fn may_be_remote(self, _: Half, _: &Addr) -> bool {
+        false
+    }
+
     fn remote(self, _: Half, _: &Addr) -> u16 {
         0
     }

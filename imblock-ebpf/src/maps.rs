@@ -180,15 +180,19 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
-    fn remote(self, half: Half, addr: &Addr) -> u16 {
+    fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
         let (word, bit) = RemoteGate::place(addr);
         let Some(gate) = REMOTE_GATES.get(half.index()) else {
-            return 0;
+            return false;
         };
         // SAFETY: `RemoteGate::place` is below `RemoteGate::WORDS`, which the mask repeats for the
         // verifier; the length is a power of two.
-        let open = unsafe { *gate.0.get_unchecked(word & (RemoteGate::WORDS - 1)) } & bit != 0;
-        if !open {
+        unsafe { *gate.0.get_unchecked(word & (RemoteGate::WORDS - 1)) & bit != 0 }
+    }
+
+    #[inline(always)]
+    fn remote(self, half: Half, addr: &Addr) -> u16 {
+        if !self.may_be_remote(half, addr) {
             return 0;
         }
         let key = Key::new(HostPrefix::FULL_BITS, HostPrefix::new(half, addr));
@@ -217,6 +221,11 @@ impl Tables for KernelMaps {
         // SAFETY: the map holds a head there for as long as the program runs. Should two CPUs write
         // to it, the bytes of two streams mix: what is read in them may be wrong, never out of bounds.
         Some(visit(unsafe { &mut *head }, self.tick()))
+    }
+
+    #[inline(always)]
+    fn quiet_step(self, about: &Sighting) -> Reply {
+        Reply(steps::quiet_step(about))
     }
 
     #[inline(always)]

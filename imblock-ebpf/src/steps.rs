@@ -10,7 +10,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::rtp::{self, RtpHeader};
-use imblock_common::identify::{Question, context, flow, marker, quic};
+use imblock_common::identify::{Question, context, flow, marker, quic, quiet};
 use imblock_common::stream::{self, Head, Piece};
 use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
 
@@ -132,6 +132,18 @@ pub fn conclude_skb(ctx: &TcContext, about: &Sighting, told: Reply, view: View) 
 pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
     let size = (shape.cells as u64) << 32 | (shape.idle as u64) << 16 | shape.now as u64;
     flow_claim(hash, size, why as u64) as u32
+}
+
+/// See [`quiet::told`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn quiet_step(about: *const Sighting) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => quiet::told(about, KernelMaps).0,
+        None => Reply::NOTHING.0,
+    }
 }
 
 /// See [`flow::step`].

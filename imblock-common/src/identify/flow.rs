@@ -250,7 +250,11 @@ fn learned<T: Tables>(
         } else {
             FlowState::WATCHED
         }
-    } else if about.speaks() && state.service() == 0 && told.evidence_is(Evidence::Prefix) {
+    } else if about.speaks()
+        && state.service() == 0
+        && told.names_service()
+        && told.evidence_is(Evidence::Prefix)
+    {
         // So that the address is looked up once.
         FlowState::told(told).weak()
     } else {

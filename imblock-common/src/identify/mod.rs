@@ -8,10 +8,11 @@ mod port;
 mod prefix;
 mod question;
 pub mod quic;
+pub mod quiet;
 pub mod rtp;
 pub mod stun;
 
-use crate::content::Reply;
+use crate::content::{Answer, Reply};
 use crate::layout::Control;
 use crate::{Packet, Sighting, Tables};
 
@@ -120,11 +121,13 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     // anything else always: there, content is not worth a look.
     let is_told = by_port.names_service()
         && (remote_port.is_final() || about.calls() && !remote_port.is_contested());
-    let told = if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
-        by_port
-    } else {
-        flow::identify(packet, about, tables)
-    };
+    if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
+        return by_port;
+    }
+    let mut told = tables.quiet_step(about);
+    if told.is(Answer::Look) {
+        told = flow::identify(packet, about, tables);
+    }
     // Forgotten, so that the verifier walks what follows once and not once for each way here.
     Reply(packet.forget(told.0))
 }

@@ -188,6 +188,10 @@ impl Tables for &World {
         longest(&self.hosts, addr).unwrap_or_default()
     }
 
+    fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
+        self.remote(half, addr) != 0
+    }
+
     fn remote(self, _: Half, addr: &Addr) -> u16 {
         longest(&self.remotes, addr).unwrap_or(0)
     }

@@ -212,6 +212,10 @@ impl Tables for &MemoryTables {
         self.host_prefixes.longest(addr)
     }
 
+    fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
+        self.remote(half, addr) != 0
+    }
+
     fn remote(self, _half: Half, addr: &Addr) -> u16 {
         self.remotes.longest(addr)
     }
