@@ -471,8 +471,9 @@ impl HostPrefix {
     }
 }
 
-/// Which addresses may belong to a service: a bit for each value of an address's first two bytes,
-/// 65,536 for IPv4 and as many for IPv6. A clear bit saves the walk through the trie.
+/// Which addresses may belong to a service: a bit for each value of an IPv4 address's first two bytes,
+/// and one for each value of an IPv6 address's first four, folded: most of the IPv6 that is in use
+/// begins with the same two. A clear bit saves the walk through the trie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct RemoteGate(pub [u64; RemoteGate::WORDS]);
@@ -481,15 +482,23 @@ impl RemoteGate {
     /// 65,536 bits of two families.
     pub const WORDS: usize = 2 * 1024;
 
+    /// Bits at the front of an address that [`RemoteGate::place`] looks at.
+    pub const fn looked_at(family: Family) -> u8 {
+        match family {
+            Family::V4 => 16,
+            Family::V6 => 32,
+        }
+    }
+
     /// The word of an address, and its bit in that word.
     #[inline(always)]
     pub const fn place(addr: &Addr) -> (usize, u64) {
         let [first, ..] = addr.words();
-        let [high, low, ..] = first.to_ne_bytes();
+        let [high, low, third, fourth] = first.to_ne_bytes();
         let number = (high as usize) << 8 | low as usize;
-        let family = match addr.family() {
-            Family::V4 => 0,
-            Family::V6 => 1024,
+        let (family, number) = match addr.family() {
+            Family::V4 => (0, number),
+            Family::V6 => (1024, number ^ ((third as usize) << 8 | fourth as usize)),
         };
         (family | number >> 6, 1 << (number & 63))
     }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, MapData, MapError};
 use bytemuck::{Pod, Zeroable as _};
-use imblock_common::Addr;
 use imblock_common::layout::{Half, HostPrefix, NameKey, RemoteGate, maps};
+use imblock_common::{Addr, Family};
 use ipnet::IpNet;
 
 use super::KernelError;
@@ -100,28 +101,42 @@ fn address_key(half: Half, net: &IpNet) -> (u32, HostPrefix) {
     (bits, HostPrefix::new(half, &network))
 }
 
-/// Every first two bytes that an address of the plan's remotes may begin with.
+/// Whatever an address of the plan's remotes may begin with.
 pub(crate) fn gate(plan: &Plan) -> RemoteGate {
     let mut gate = RemoteGate::zeroed();
     for remote in &plan.remotes {
-        let first = RemoteGate::place(&Addr::from(remote.net.network()));
-        let last = RemoteGate::place(&Addr::from(remote.net.broadcast()));
-        let (mut word, mut bit) = first;
-        loop {
+        for beginning in beginnings(&remote.net) {
+            let (word, bit) = RemoteGate::place(&beginning);
             if let Some(bits) = gate.0.get_mut(word) {
                 *bits |= bit;
             }
-            if (word, bit) == last {
-                break;
-            }
-            (word, bit) = if bit == 1 << 63 {
-                (word + 1, 1)
-            } else {
-                (word, bit << 1)
-            };
         }
     }
     gate
+}
+
+/// An address for everything that a gate can tell apart in a prefix.
+fn beginnings(net: &IpNet) -> Box<dyn Iterator<Item = Addr>> {
+    let spread = |family| {
+        let open = RemoteGate::looked_at(family).saturating_sub(net.prefix_len());
+        // What an IPv6 address begins with is folded to 16 bits: all of them are reached by so many.
+        0..1u32 << open.min(16)
+    };
+    match net.network() {
+        IpAddr::V4(first) => {
+            let first = u32::from(first);
+            let nth = move |n| Addr::from(IpAddr::from(Ipv4Addr::from(first | n << 16)));
+            Box::new(spread(Family::V4).map(nth))
+        }
+        IpAddr::V6(first) => {
+            let first = u128::from(first);
+            let nth = move |n| {
+                let beginning = first | u128::from(n) << 96;
+                Addr::from(IpAddr::from(Ipv6Addr::from(beginning)))
+            };
+            Box::new(spread(Family::V6).map(nth))
+        }
+    }
 }
 
 fn insert_error(name: &'static str, error: MapError, room: u32) -> KernelError {
@@ -132,5 +147,50 @@ fn insert_error(name: &'static str, error: MapError, room: u32) -> KernelError {
             KernelError::TooManyPrefixes { map: name, room }
         }
         _ => KernelError::map(name, "write an entry")(error),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A prefix of either family, and an address in it.
+    fn inside() -> impl Strategy<Value = (IpNet, IpAddr)> {
+        let v4 = (any::<[u32; 2]>(), 1..=32u8).prop_map(|([net, host], length)| {
+            let mask = u32::MAX << (32 - length);
+            let ip = |bits| IpAddr::from(Ipv4Addr::from(bits));
+            (ip(net & mask), length, ip(net & mask | host & !mask))
+        });
+        let v6 = (any::<[u128; 2]>(), 1..=128u8).prop_map(|([net, host], length)| {
+            let mask = u128::MAX << (128 - length);
+            let ip = |bits| IpAddr::from(Ipv6Addr::from(bits));
+            (ip(net & mask), length, ip(net & mask | host & !mask))
+        });
+        prop_oneof![v4, v6].prop_map(|(net, length, host)| {
+            let net = IpNet::new(net, length).unwrap_or_else(|_| IpNet::from(net));
+            (net, host)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_lies_in_a_prefix_begins_as_the_prefix_says((net, host) in inside()) {
+            let place = RemoteGate::place(&Addr::from(host));
+            prop_assert!(beginnings(&net).any(|beginning| RemoteGate::place(&beginning) == place));
+        }
+    }
+
+    #[test]
+    fn a_long_ipv6_prefix_says_nothing_of_its_neighbours() {
+        let place = |ip: &str| RemoteGate::place(&Addr::from(ip.parse::<IpAddr>().unwrap()));
+        let net = "2001:67c:4e8::/48".parse().unwrap();
+        let beginnings: Vec<_> = beginnings(&net)
+            .map(|addr| RemoteGate::place(&addr))
+            .collect();
+        assert_eq!(beginnings, [place("2001:67c::1")]);
+        assert_ne!(beginnings, [place("2001:db8::1")]);
     }
 }

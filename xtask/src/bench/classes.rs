@@ -13,8 +13,14 @@ pub(super) const DROPPED_NAME: &str = "dropped.bench.example";
 pub(super) const COUNTED_NAME: &str = "counted.bench.example";
 /// A port that no service has.
 const OTHER_PORT: u16 = 8443;
-/// A client's port.
+/// A client's port, and those of connections that must not be told for one another.
 const CLIENT_PORT: u16 = 49_152;
+/// See [`CLIENT_PORT`].
+const INNOCENT_CLIENT: u16 = 49_153;
+/// See [`CLIENT_PORT`].
+const COUNTED_CLIENT: u16 = 49_154;
+/// See [`CLIENT_PORT`].
+const DROPPED_CLIENT: u16 = 49_155;
 
 /// What is varied in each frame, before the program sees it.
 #[derive(Clone, Copy)]
@@ -179,27 +185,41 @@ fn by_content() -> Vec<Class> {
         },
         _ => flow(name, Vec::new(), frame),
     };
-    let hello = |name| data(443).payload(&ClientHello::new(name).build());
-    let syn = || v4().tcp(CLIENT_PORT, 443).flags(flags::SYN);
-    let payload = || data(443).payload(&[23; 1346]);
-    let connection = |name| vec![syn(), hello(name), payload(), payload()];
-    let mut innocent = connection("www.example.org");
-    innocent.extend((0..8).map(|_| payload()));
+    let hello_of = |client, name| {
+        let hello = ClientHello::new(name).build();
+        data_of(client, 443).payload(&hello)
+    };
+    let hello = |name| hello_of(CLIENT_PORT, name);
+    let syn_of = |client| v4().tcp(client, 443).flags(flags::SYN);
+    let payload = |client| data_of(client, 443).payload(&[23; 1346]);
+    let connection = |client, name| {
+        let mut frames = vec![syn_of(client), hello_of(client, name)];
+        frames.extend((0..8).map(|_| payload(client)));
+        frames
+    };
     // Key shares come before the name, as in every other hello of a browser.
     let long = ClientHello::new(DROPPED_NAME).post_quantum().build();
     let torrent = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
     vec![
         Class {
             target: NOTHING_MATCHES,
-            ..flow("TCP 443, data of an innocent flow", innocent, payload())
+            ..flow(
+                "TCP 443, data of an innocent flow",
+                connection(INNOCENT_CLIENT, "www.example.org"),
+                payload(INNOCENT_CLIENT),
+            )
         },
-        flow("TCP 443, known flow", connection(COUNTED_NAME), payload()),
+        flow(
+            "TCP 443, known flow",
+            connection(COUNTED_CLIENT, COUNTED_NAME),
+            payload(COUNTED_CLIENT),
+        ),
         Class {
             passes: false,
             ..flow(
                 "TCP 443, known flow, dropped",
-                connection(DROPPED_NAME),
-                payload(),
+                connection(DROPPED_CLIENT, DROPPED_NAME),
+                payload(DROPPED_CLIENT),
             )
         },
         varied(
@@ -207,8 +227,8 @@ fn by_content() -> Vec<Class> {
             1,
             flow(
                 "TCP 443, known flows, 16,000",
-                connection(COUNTED_NAME),
-                payload(),
+                connection(CLIENT_PORT, COUNTED_NAME),
+                payload(CLIENT_PORT),
             ),
         ),
         Class {
@@ -225,7 +245,7 @@ fn by_content() -> Vec<Class> {
             "TLS hello, its first 1,200 B",
             data(443).payload(long.get(..1200).unwrap_or(&long)),
         ),
-        fresh("TCP SYN of a new flow", syn()),
+        fresh("TCP SYN of a new flow", syn_of(CLIENT_PORT)),
         fresh("TCP, first payload, nothing", data(443).payload(&[0; 1346])),
         fresh(
             "UDP, first payload, nothing",
@@ -258,7 +278,12 @@ fn v4() -> Frame {
 
 /// A TCP segment to a port.
 fn data(port: u16) -> Frame {
-    v4().tcp(CLIENT_PORT, port).flags(flags::ACK | flags::PSH)
+    data_of(CLIENT_PORT, port)
+}
+
+/// The same, of another client.
+fn data_of(client: u16, port: u16) -> Frame {
+    v4().tcp(client, port).flags(flags::ACK | flags::PSH)
 }
 
 fn v6() -> Frame {
