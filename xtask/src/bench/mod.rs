@@ -16,7 +16,7 @@ mod timer;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::kernel_object;
 use classes::Class;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Frames a measurement.
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1000..))]
     repeat: u32,
+    /// Measure only the classes with this in their name.
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    only: String,
     /// Fail when a target is missed.
     #[arg(long)]
     enforce: bool,
@@ -44,7 +47,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{reason}: the benchmark needs root, or CAP_BPF and CAP_NET_ADMIN");
     }
     timer::bind_to_one_cpu()?;
-    let classes = classes::all();
+    let mut classes = classes::all();
+    classes.retain(|class| class.name.contains(&args.only));
+    ensure!(
+        !classes.is_empty(),
+        "no class has `{}` in its name",
+        args.only
+    );
     let programs = Programs::load(&classes)?;
     if let Some(reason) = programs.why_no_xdp_filter() {
         println!("skipped: the comparison with xdp-filter: {reason}");
