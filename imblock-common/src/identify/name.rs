@@ -59,7 +59,7 @@ impl Asked {
         Some(Self {
             evidence: Evidence::from_slot(evidence),
             host: self.host.settled(bytes)?,
-            protocol: self.protocol.settled(bytes)?,
+            protocol: self.protocol.text_settled(bytes)?,
             port: u16::from_le_bytes([p0, p1]),
             ..self
         })
@@ -252,9 +252,10 @@ fn other<B: Bytes>(bytes: B, asked: Asked) -> Finding {
 }
 
 /// Bytes of a name that are turned round at once.
-const WORD: usize = 4;
+const WORD: usize = 8;
 
-/// The key of a name: its last [`NameKey::LENGTH`] bytes, backwards, in lower case.
+/// The key of a name: its last [`NameKey::LENGTH`] bytes, backwards, in lower case. The name does not
+/// begin in the first [`WORD`] bytes of the frame, where there are link headers.
 ///
 /// A word at a time and without a branch that depends on the name: that is cheap for the processor,
 /// and the verifier walks it once, not once for each length.
@@ -267,50 +268,52 @@ pub(super) fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> 
     } else {
         u64::MAX
     };
-    // Words, not bytes, which would be set to zero by a call for want of alignment.
-    let mut words = [0_u32; NameKey::LENGTH / WORD];
+    let [half, ..] = half.index().to_le_bytes();
+    // The first word's bytes in all of them, though the others are written below: zeros would be set
+    // a byte at a time, by a call.
+    let mut words = [u32::from_ne_bytes([half, kind, 0, 0]); size_of::<NameKey>() / 4];
     let mut done = 0;
-    for word in &mut words {
+    for halves in words.get_mut(1..)?.chunks_mut(2) {
         // A short name near the start of a frame: what is read there is masked. Settled, lest the
         // compiler add the parts of the offset to the packet pointer one by one: the verifier follows
         // no pointer to before the packet.
         let at = packet.settle(end.saturating_sub(done + WORD))?;
         // Read as big-endian and stored as little-endian: backwards.
-        let read = lower_case(u32::from_be_bytes(packet.read(at)?));
+        let read = lower_case(u64::from_be_bytes(packet.read(at)?));
         let dots = mask(host.dots >> done);
         let named = (read & !dots) | (DOTS & dots);
-        *word = (named & mask(letters >> done)).to_le();
+        let letters: [u32; 2] = bytemuck::cast((named & mask(letters >> done)).to_le());
+        for (to, from) in halves.iter_mut().zip(letters) {
+            *to = from;
+        }
         done += WORD;
     }
-    Some(NameKey {
-        backwards: bytemuck::cast(words),
-        ..NameKey::nameless(half, kind)
-    })
+    Some(bytemuck::cast(words))
 }
 
 /// One in each byte.
-const ONES: u32 = 0x0101_0101;
+const ONES: u64 = 0x0101_0101_0101_0101;
 /// A dot in each byte.
-const DOTS: u32 = u32::from_le_bytes([b'.'; WORD]);
+const DOTS: u64 = u64::from_le_bytes([b'.'; WORD]);
 /// The highest bit of each byte.
-const HIGH: u32 = 0x8080_8080;
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// Makes the ASCII capitals among the bytes of a word small.
 #[inline(always)]
-const fn lower_case(word: u32) -> u32 {
+const fn lower_case(word: u64) -> u64 {
     // Seven bits a byte, so that no sum carries into the next.
     let low = word & !HIGH;
-    let from_a = low + ONES * (0x80 - b'A' as u32);
-    let behind_z = low + ONES * (0x7f - b'Z' as u32);
+    let from_a = low + ONES * (0x80 - b'A' as u64);
+    let behind_z = low + ONES * (0x7f - b'Z' as u64);
     let capital = (from_a ^ behind_z) & !word & HIGH;
     word | capital >> 2
 }
 
 /// All bits of those bytes whose bit is set; the lowest bit is the lowest byte's.
 #[inline(always)]
-const fn mask(bits: u64) -> u32 {
+const fn mask(bits: u64) -> u64 {
     let [bits, ..] = bits.to_le_bytes();
-    let spread = u32::from_le_bytes([bits & 0x0f; WORD]) & 0x0804_0201;
+    let spread = u64::from_le_bytes([bits; WORD]) & 0x8040_2010_0804_0201;
     (((spread + !HIGH) & HIGH) >> 7) * 0xff
 }
 

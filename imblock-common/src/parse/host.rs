@@ -48,11 +48,33 @@ impl HostName {
         if name == 0 || name >= HOST_MAX {
             return None;
         }
-        Some(Self {
-            end: packet.settle(end - root)?,
-            length: name + 1,
-            dots: bit(name),
-        })
+        Some(
+            Self {
+                end: packet.settle(end - root)?,
+                ..Self::NONE
+            }
+            .with_length(name + 1),
+        )
+    }
+
+    /// The same, of so many bytes and written as text: only what is in front of it stands for a dot.
+    #[inline(always)]
+    const fn with_length(self, length: usize) -> Self {
+        Self {
+            end: self.end,
+            length,
+            dots: bit(length.wrapping_sub(1)),
+        }
+    }
+
+    /// As [`HostName::settled`], of a name that is written as text.
+    #[inline(always)]
+    pub(crate) fn text_settled<B: Bytes>(self, bytes: B) -> Option<Self> {
+        let name = Self {
+            end: bytes.settle(self.end)?,
+            ..Self::NONE
+        };
+        Some(name.with_length(bytes.settle(self.length)?))
     }
 
     /// A name that is written as labels with their lengths in front. `None` for the root, and for

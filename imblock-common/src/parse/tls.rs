@@ -278,8 +278,8 @@ fn first_name<B: Bytes>(window: Window<B>, at: usize, length: usize) -> HostName
     HostName::text(window.bytes, at + 5 + name, name).unwrap_or(HostName::NONE)
 }
 
-/// The first protocol of the list at `at`, which its sender likes best. Its extension has `length`
-/// bytes.
+/// The first protocol of the list at `at`, which its sender likes best; none where that is the web's,
+/// which is everybody's. Its extension has `length` bytes.
 #[inline(always)]
 fn first_protocol<B: Bytes>(window: Window<B>, at: usize, length: usize) -> HostName {
     if at == 0 {
@@ -290,8 +290,21 @@ fn first_protocol<B: Bytes>(window: Window<B>, at: usize, length: usize) -> Host
     };
     let list = usize::from(u16::from_be_bytes([l0, l1]));
     let name = usize::from(name);
-    if list + 2 > length || name + 1 > list {
+    if list + 2 > length || name + 1 > list || is_of_the_web(window, at + 3, name) {
         return HostName::NONE;
     }
     HostName::text(window.bytes, at + 3 + name, name).unwrap_or(HostName::NONE)
+}
+
+/// Protocols that every browser offers, and that tell no service.
+pub const WEB_PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
+/// Whether the protocol at `at` is one of [`WEB_PROTOCOLS`].
+#[inline(always)]
+fn is_of_the_web<B: Bytes>(window: Window<B>, at: usize, length: usize) -> bool {
+    let Some([b'h', second]) = window.read::<2>(at) else {
+        return false;
+    };
+    // By their lengths and beginnings: no registered protocol is like them in both.
+    length == 2 && second == b'2' || length == 8 && second == b't'
 }

@@ -269,10 +269,11 @@ impl Serialize for PlainPorts {
     }
 }
 
-/// The name of an application protocol in a TLS hello.
+/// The name of an application protocol in a TLS hello; not one that every browser offers.
 pub(super) fn protocol(text: &str) -> Result<String, PolicyErrorKind> {
     let fits = (1..imblock_common::layout::NameKey::LENGTH).contains(&text.len());
-    match fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_of_the_web = imblock_common::parse::tls::WEB_PROTOCOLS.contains(&text);
+    match fits && !is_of_the_web && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text.to_owned()),
         false => Err(MarkerFault::BadProtocol(text.to_owned()).into()),
     }

@@ -125,10 +125,10 @@ fn only_what_a_client_sent_is_heard() {
 
 #[test]
 fn a_key_is_the_name_wherever_it_lies() {
-    // Nearer to the beginning than any protocol puts it: most words would begin in front of it.
+    // Nearer to the beginning than any frame puts it: most words would begin in front of it.
     let half = Half::of_generation(0);
     for name in ["a", "t.me", "web.whatsapp.com"] {
-        let text: String = ["\x01\0\x03.", name].concat();
+        let text: String = ["\x01\0\x03\x05\0\0\0.", name].concat();
         let host = HostName::text(text.as_bytes(), text.len(), name.len()).unwrap();
         let padded: Vec<u8> = text.bytes().chain([0; 8]).collect();
         let key = key(padded.as_slice(), half, NameKey::HOST, host);
