@@ -143,6 +143,18 @@ pub struct FlowEntry {
     pub rtp: [RtpTrace; 2],
 }
 
+impl FlowEntry {
+    /// Makes it the entry of a flow of which nothing is known yet.
+    #[inline(always)]
+    fn begin(&mut self, key: &FlowKey) {
+        // First, so that nobody takes what follows for the flow that was here before.
+        self.state = FlowState::WATCHED.0;
+        compiler_fence(Ordering::SeqCst);
+        self.key = *key;
+        self.rtp = [RtpTrace::default(); 2];
+    }
+}
+
 /// The size of a table, its seed and its clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -300,11 +312,7 @@ pub fn store<S: Slots>(slots: S, number: u32, cell: Cell) {
 #[inline(always)]
 pub fn hold<S: Slots>(slots: S, number: u32, key: &FlowKey, state: FlowState) {
     let _ = slots.entry(number, |entry| {
-        // First, so that nobody takes what follows for the flow that was here before.
-        entry.state = FlowState::WATCHED.0;
-        compiler_fence(Ordering::SeqCst);
-        entry.key = *key;
-        entry.rtp = [RtpTrace::default(); 2];
+        entry.begin(key);
         compiler_fence(Ordering::SeqCst);
         entry.state = state.0;
     });
@@ -327,21 +335,10 @@ pub fn trace<S: Slots>(slots: S, number: u32, key: &FlowKey, direction: Directio
     trace.unwrap_or_default()
 }
 
-/// Writes down what was seen of RTP in a direction, and holds the flow for it.
+/// Writes down what was seen of RTP in a direction, in an entry that [`attend`] gave to the flow.
 #[inline(always)]
-pub fn watch<S: Slots>(
-    slots: S,
-    number: u32,
-    key: &FlowKey,
-    direction: Direction,
-    trace: RtpTrace,
-) {
+pub fn watch<S: Slots>(slots: S, number: u32, direction: Direction, trace: RtpTrace) {
     let _ = slots.entry(number, |entry| {
-        if entry.key != *key {
-            entry.state = FlowState::WATCHED.0;
-            entry.key = *key;
-            entry.rtp = [RtpTrace::default(); 2];
-        }
         let [sent, received] = &mut entry.rtp;
         match direction {
             Direction::Sent => *sent = trace,
@@ -350,15 +347,13 @@ pub fn watch<S: Slots>(
     });
 }
 
-/// Gives a flow an entry to which somebody else may write what it is; one that it has stays as it is.
+/// Gives a flow an entry to which somebody may write what it is. One that it holds stays as it is;
+/// what else lies there, were it of the same key, is of a flow that has ended.
 #[inline(always)]
-pub fn attend<S: Slots>(slots: S, number: u32, key: &FlowKey) {
+pub fn attend<S: Slots>(slots: S, number: u32, key: &FlowKey, is_held: bool) {
     let _ = slots.entry(number, |entry| {
-        if entry.key != *key {
-            entry.state = FlowState::WATCHED.0;
-            compiler_fence(Ordering::SeqCst);
-            entry.key = *key;
-            entry.rtp = [RtpTrace::default(); 2];
+        if !is_held || entry.key != *key {
+            entry.begin(key);
         }
     });
 }

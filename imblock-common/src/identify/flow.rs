@@ -11,7 +11,7 @@ use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
 
 /// What the flow's earlier packets, this one's payload, or else port and address tell.
 #[inline(always)]
-pub(super) fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
     let known = tables.flow_step(about, Reply::UNASKED);
     let told = if known.is(Answer::Look) {
         let reply = look(packet, about, known, tables);
@@ -173,7 +173,8 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
         track.number
     };
     if number != NOWHERE {
-        flows::watch(slots, number, &about.key, direction, trace);
+        flows::attend(slots, number, &about.key, track.cell.is_held());
+        flows::watch(slots, number, direction, trace);
         flows::store(slots, number, track.cell.held());
     }
     Reply::NOTHING

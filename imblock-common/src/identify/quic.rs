@@ -31,8 +31,9 @@ fn attend<T: Tables>(about: &Sighting, tables: T) -> u32 {
     let slots = tables.flows();
     let found = flows::find(slots, about.key.hash(shape.seed), shape);
     if found.number != NOWHERE {
-        flows::attend(slots, found.number, &about.key);
-        if !found.cell.is_held() {
+        let is_held = found.cell.is_held();
+        flows::attend(slots, found.number, &about.key, is_held);
+        if !is_held {
             flows::store(slots, found.number, found.cell.held());
         }
     }

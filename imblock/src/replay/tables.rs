@@ -157,11 +157,9 @@ impl MemoryTables {
 
     /// Forgets what was learned of flows and hosts; what was counted stays.
     pub fn forget_flows(&self) {
+        // Without a cell, nothing that an entry holds is believed.
         for bucket in &self.flow_cells {
             bucket.set(Bucket::default());
-        }
-        for entry in &self.flows {
-            entry.set(FlowEntry::default());
         }
         self.heads.borrow_mut().clear();
         for words in [&self.recent, &self.hops, &self.parts] {

@@ -1,0 +1,160 @@
+//! What the flow table remembers, and what it forgets.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::IpAddr;
+
+use imblock::catalogue;
+use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
+use imblock::replay::MemoryTables;
+use imblock_common::content::Answer;
+use imblock_common::identify::{flow, identify, quiet};
+use imblock_common::testkit::{ClientHello, End, Frame, flags, generate_flow, rtp_packet};
+use imblock_common::{Hook, Judgement, Side, Verdict, View, classify, decide, parse, sight};
+
+const SENT: View = View {
+    side: Side::Lan,
+    hook: Hook::Ingress,
+};
+const RECEIVED: View = View {
+    side: Side::Lan,
+    hook: Hook::Egress,
+};
+const SECOND: u64 = 1_000_000_000;
+
+fn tables(text: &str) -> MemoryTables {
+    let policy = policy::parse(Source::new("test.yaml".to_owned(), text.to_owned())).unwrap();
+    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
+    MemoryTables::new(&plan.unwrap())
+}
+
+fn dropping_whatsapp(flows: u32) -> MemoryTables {
+    tables(&format!(
+        "version: 1\nname: test\nrules: [{{ services: [whatsapp], action: drop }}]\n\
+         limits: {{ flows: {flows} }}"
+    ))
+}
+
+fn tcp(client_port: u16, set: u8, payload: &[u8]) -> Vec<u8> {
+    let frame = Frame::eth().ipv4("10.0.0.2", "192.0.2.7");
+    frame
+        .tcp(client_port, 443)
+        .flags(set)
+        .payload(payload)
+        .build()
+}
+
+fn verdict(tables: &MemoryTables, frame: &[u8]) -> Verdict {
+    classify(frame, SENT, tables).verdict
+}
+
+/// [`classify`], but that every packet is looked into, whatever is known of its flow; and whether the
+/// gate would have spared it that.
+fn classify_in_depth(frame: &[u8], view: View, tables: &MemoryTables) -> (Judgement, bool) {
+    let Ok(segment) = parse::frame(frame) else {
+        return (classify(frame, view, tables), false);
+    };
+    let about = sight(frame, &segment, view, tables);
+    let spared = !about.is_later_part() && !quiet::told(&about, tables).is(Answer::Look);
+    let told = if spared {
+        flow::identify(frame, &about, tables)
+    } else {
+        identify(frame, &about, tables)
+    };
+    (decide(&about, told, tables), spared)
+}
+
+#[test]
+fn what_is_told_at_once_is_what_a_look_into_the_packet_tells() {
+    let audit = catalogue::ready_policy("audit").unwrap();
+    let (gated, open) = (tables(audit), tables(audit));
+    let mut quiet = 0;
+    for index in 0..3_000 {
+        let said = generate_flow(7, index, &[]);
+        // Over and over, so that the flow grows old.
+        for (end, frame) in said.iter().cycle().take(said.len() * 4) {
+            let view = match end {
+                End::Client => SENT,
+                End::Server => RECEIVED,
+            };
+            let judged = classify(frame.as_slice(), view, &gated);
+            let (looked_into, spared) = classify_in_depth(frame, view, &open);
+            assert_eq!(judged, looked_into, "flow {index}");
+            quiet += u32::from(spared);
+        }
+        for tables in [&gated, &open] {
+            tables.set_now(u64::from(index as u32) * SECOND / 8);
+        }
+    }
+    assert!(quiet > 10_000, "only {quiet} packets were spared a look");
+}
+
+#[test]
+fn innocent_flows_push_out_no_flow_that_was_told() {
+    // One bucket: whatever comes next wants a place in it.
+    let tables = dropping_whatsapp(8);
+    assert_eq!(
+        verdict(&tables, &tcp(50_000, flags::SYN, &[])),
+        Verdict::Allowed
+    );
+    let hello = ClientHello::new("web.whatsapp.com").build();
+    let talk = flags::ACK | flags::PSH;
+    assert_eq!(
+        verdict(&tables, &tcp(50_000, talk, &hello)),
+        Verdict::Dropped
+    );
+    for port in 51_000..51_200 {
+        assert_eq!(
+            verdict(&tables, &tcp(port, flags::SYN, &[])),
+            Verdict::Allowed
+        );
+        for _ in 0..8 {
+            assert_eq!(
+                verdict(&tables, &tcp(port, talk, &[23; 90])),
+                Verdict::Allowed
+            );
+        }
+    }
+    assert_eq!(
+        verdict(&tables, &tcp(50_000, talk, &[23; 90])),
+        Verdict::Dropped
+    );
+}
+
+#[test]
+fn a_flow_that_begins_anew_inherits_nothing() {
+    let tables = tables(
+        "version: 1\nname: test\nrules: [{ services: [own], action: drop }]\n\
+         services: [{ id: own, name: Own, category: im,\n\
+         markers: [{ transport: udp, text: \"OWN CHAT\" }] }]",
+    );
+    let say = |payload: &[u8]| {
+        let frame = Frame::eth()
+            .ipv4("10.0.0.2", "192.0.2.7")
+            .udp(50_000, 31_000);
+        verdict(&tables, &frame.payload(payload).build())
+    };
+    tables.set_now(SECOND);
+    assert_eq!(say(b"OWN CHAT"), Verdict::Dropped);
+    assert_eq!(say(&[0; 40]), Verdict::Dropped);
+    // Silent for so long that the flow is another one.
+    tables.set_now(3_000 * SECOND);
+    // What looks like RTP is watched, in the entry of the flow that was here before.
+    assert_eq!(say(&rtp_packet(0, 1, 160, 9)), Verdict::Allowed);
+    assert_eq!(say(&[0; 40]), Verdict::Allowed);
+}
+
+#[test]
+fn hosts_behind_one_gate_do_not_share_a_flow() {
+    let tables = dropping_whatsapp(1_024);
+    let hello = ClientHello::new("web.whatsapp.com").build();
+    let from = |host: &str, payload: &[u8]| {
+        let (host, server): (IpAddr, IpAddr) =
+            (host.parse().unwrap(), "192.0.2.7".parse().unwrap());
+        let frame = Frame::eth().ip(host, server).tcp(50_000, 443);
+        verdict(&tables, &frame.flags(flags::ACK).payload(payload).build())
+    };
+    assert_eq!(from("10.0.0.2", &hello), Verdict::Dropped);
+    assert_eq!(from("10.0.0.3", &[23; 90]), Verdict::Allowed);
+    assert_eq!(from("10.0.0.2", &[23; 90]), Verdict::Dropped);
+}
