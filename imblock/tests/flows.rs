@@ -83,7 +83,7 @@ fn what_is_told_at_once_is_what_a_look_into_the_packet_tells() {
             quiet += u32::from(spared);
         }
         for tables in [&gated, &open] {
-            tables.set_now(u64::from(index as u32) * SECOND / 8);
+            tables.set_now(index * SECOND / 8);
         }
     }
     assert!(quiet > 10_000, "only {quiet} packets were spared a look");
