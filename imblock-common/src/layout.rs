@@ -24,7 +24,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 5;
+pub const ABI: u32 = 6;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -202,9 +202,28 @@ pub struct Control {
     /// Which questions the policy of each half needs: [`Control::HAS_GROUPS`] and the like. Here and
     /// not with the rest of the policy, so that a packet which matches nothing reads one entry less.
     pub policy_flags: [u32; HALVES],
+    /// When the live generation ceases to hold, in nanoseconds of the coarse monotonic clock (which
+    /// stands still while the box sleeps); 0 for never. The programs look at it themselves, so that
+    /// it holds when nobody lives who could.
+    pub deadline: u64,
+    /// The generation that holds from the deadline on. Meaningless without one.
+    pub fallback: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Control {
+    /// The generation that is in force: the one answer to this question, for the programs and for
+    /// the controller. The clock is only asked while there is a deadline.
+    #[inline(always)]
+    pub fn in_force(&self, now: impl FnOnce() -> u64) -> u32 {
+        if self.deadline != 0 && now() >= self.deadline {
+            self.fallback
+        } else {
+            self.generation
+        }
+    }
+
     /// The WAN sides count what passes towards local hosts, because no LAN side sees it leave.
     pub const WAN_COUNTS_RECEIVED: u32 = 1;
     /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
@@ -714,7 +733,7 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 48);
+    assert!(size_of::<Control>() == 64);
     assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);

@@ -157,7 +157,9 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn policy(self) -> LivePolicy {
         let control = self.control();
-        let half = Half::of_generation(control.generation);
+        // SAFETY: the helper takes nothing and reads the clock.
+        let generation = control.in_force(|| unsafe { bpf_ktime_get_coarse_ns() });
+        let half = Half::of_generation(generation);
         let [even, odd] = control.policy_flags;
         let flags = if half.index() == 0 { even } else { odd };
         LivePolicy { half, flags }
@@ -517,4 +519,7 @@ const NO_CONTROL: Control = Control {
     flow_cells: 0,
     flow_clock_shift: 0,
     flow_idle: 0,
+    deadline: 0,
+    fallback: 0,
+    reserved: 0,
 };

@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and nothing else. Meaning is given in `commands`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use imblock_common::Side;
@@ -203,7 +204,17 @@ pub enum PolicyCommand {
         /// A policy file, or the name of an embedded policy
         #[arg(value_name = "FILE")]
         file: String,
+        /// Go back to the policy before unless `policy confirm` comes within this time (5s to 1h):
+        /// the kernel does so by itself, also when this process is gone and you are cut off
+        #[arg(long, value_name = "TIME", value_parser = confirmation)]
+        confirm: Option<Duration>,
     },
+    /// Make a policy stay that was applied with --confirm
+    Confirm,
+    /// Go back to the policy before the one in force, between two packets
+    ///
+    /// What was set by hand stays. There is one step back, no more, until a policy is applied again.
+    Rollback,
 }
 
 /// `replay`.
@@ -249,6 +260,16 @@ fn interface(text: &str) -> Result<InterfacePlan, String> {
         mode: XdpAttachMode::Auto,
         egress: side == Side::Lan,
     })
+}
+
+/// Below 5 s nobody confirms in time; after an hour nobody remembers.
+fn confirmation(text: &str) -> Result<Duration, String> {
+    let span = crate::time::parse(text)?;
+    if (5..=3600).contains(&span.as_secs()) {
+        Ok(span)
+    } else {
+        Err("a confirmation can be waited for from 5s to 1h".to_owned())
+    }
 }
 
 fn interval(text: &str) -> Result<f64, String> {

@@ -90,8 +90,11 @@ impl StateError {
 pub struct State {
     /// The toggles in force, oldest first. A later one has its way over an earlier one.
     pub overrides: Vec<Override>,
-    /// The services of the policy that was applied last.
+    /// The services of the policy in force.
     pub services: Vec<KnownService>,
+    /// Those of the policy before it, to which a rollback leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<KnownService>,
 }
 
 /// A toggle.
@@ -145,6 +148,17 @@ impl State {
     pub fn forget_all(&mut self, group: Option<&str>) {
         self.overrides
             .retain(|old| group.is_some() && old.group.as_deref() != group);
+    }
+
+    /// Learns which services a policy knows that was just put in force.
+    pub fn learn(&mut self, plan: &Plan) {
+        let services = plan.services.iter().map(KnownService::from).collect();
+        self.previous = std::mem::replace(&mut self.services, services);
+    }
+
+    /// Follows the kernel back to the policy before.
+    pub fn go_back(&mut self) {
+        std::mem::swap(&mut self.services, &mut self.previous);
     }
 
     /// Puts the toggles into a plan's cells. Those that name a service or group which the plan

@@ -2,6 +2,7 @@
 
 use imblock_common::{Action, Side};
 
+use crate::kernel::Unconfirmed;
 use crate::policy::plan::{InterfacePlan, Limits};
 
 /// An instance that is attached.
@@ -38,6 +39,8 @@ pub struct PolicyStatus {
     pub groups: Vec<String>,
     /// Every service that has a number.
     pub services: Vec<ServiceStatus>,
+    /// That it goes at a deadline unless it is confirmed.
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// What is done with a service now.

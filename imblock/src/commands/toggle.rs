@@ -96,8 +96,8 @@ fn change(
     group: Option<&str>,
     edit: impl Fn(&mut State, &[&ServicePlan]),
 ) -> Result<Changed, CommandError> {
-    let _lock = target.lock()?;
-    let mut instance = target.open()?;
+    let lock = target.lock()?;
+    let mut instance = target.open_under(&lock)?;
     let mut state = target.state.load()?;
     let groups = instance.maps.groups()?;
     if let Some(name) = group
@@ -111,11 +111,12 @@ fn change(
     let known = known_services(&state, &instance)?;
     let selected = select_all(&known, selectors)?;
     edit(&mut state, &selected);
-    let changes: Vec<_> = selected
-        .iter()
-        .flat_map(|service| state.changes(&service.id, service.number, &groups))
-        .collect();
-    instance.maps.toggle(&changes)?;
+    instance.maps.toggle(|groups| {
+        let services = selected.iter();
+        services
+            .flat_map(|service| state.changes(&service.id, service.number, groups))
+            .collect()
+    })?;
     target.state.store(&state)?;
     Ok(Changed {
         services: selected.iter().map(|service| service.id.clone()).collect(),

@@ -5,6 +5,7 @@
 //! its own, so that enforcement and counters go on without a controller.
 
 mod attach;
+mod commit;
 mod counters;
 mod error;
 mod features;
@@ -28,6 +29,7 @@ mod tries;
 mod wire;
 
 pub use attach::Attachment;
+pub use commit::Unconfirmed;
 pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
 pub use handshakes::Handshakes;

@@ -155,6 +155,7 @@ pub(crate) fn status() -> Status {
                     [Action::Drop, Action::Allow],
                 ),
             ],
+            unconfirmed: None,
         },
         interfaces: vec![
             interface("br-lan", Side::Lan, "native", true, false),

@@ -288,6 +288,7 @@ fn status_as_json() {
                 "hash": "9f86d081884c7d65",
                 "generation": 3,
                 "applied_at": "2025-06-15T15:06:40Z",
+                "unconfirmed": null,
             },
             "interfaces": [
                 {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false},

@@ -324,6 +324,9 @@ impl Counters for &MemoryTables {
             flow_cells: u32::try_from(self.flows.len()).unwrap_or(u32::MAX),
             flow_clock_shift: flow_clock_shift(TICKS_PER_SECOND),
             flow_idle: FLOW_IDLE,
+            deadline: 0,
+            fallback: 0,
+            reserved: 0,
         }
     }
 

@@ -79,6 +79,11 @@ const POLICY_APPLIED: Family = Family {
     unit: Some(Quantity::Seconds),
     help: "When the policy in force was applied, in seconds since 1970",
 };
+const POLICY_UNCONFIRMED: Family = Family {
+    name: "imblock_policy_unconfirmed",
+    unit: Some(Quantity::Seconds),
+    help: "Until the policy in force goes unless it is confirmed; 0 for one that stays",
+};
 const OVERRIDES: Family = Family {
     name: "imblock_overrides",
     unit: None,
@@ -203,6 +208,10 @@ impl Scrape {
         POLICY.info(to, [("name", &policy.name), ("hash", &policy.hash)])?;
         POLICY_GENERATION.gauge(to, u64::from(policy.generation))?;
         POLICY_APPLIED.gauge(to, policy.applied_at)?;
+        let unconfirmed = policy
+            .unconfirmed
+            .map_or(0, |waiting| waiting.left.as_secs().max(1));
+        POLICY_UNCONFIRMED.gauge(to, unconfirmed)?;
         let overrides = u64::try_from(self.status.overrides.len()).unwrap_or(u64::MAX);
         OVERRIDES.gauge(to, overrides)
     }

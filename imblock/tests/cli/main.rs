@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod commit;
 mod controller;
 mod documents;
 mod help;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod captures;
+mod commit;
 mod counters;
 mod differential;
 mod fixtures;

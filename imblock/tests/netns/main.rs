@@ -16,6 +16,7 @@ mod common;
 mod support;
 
 mod attach;
+mod commit;
 mod control;
 mod demo;
 mod filter;
