@@ -51,6 +51,8 @@ pub mod maps {
     pub const PORTS: &str = "PORTS";
     /// One [`super::ActionRow`] a half and group.
     pub const ACTIONS: &str = "ACTIONS";
+    /// One [`super::LeaseRow`] a half and group.
+    pub const LEASES: &str = "LEASES";
     /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
     pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
     /// [`super::HostPrefix`] to the number of the service that lives there, both halves in one trie.
@@ -105,11 +107,12 @@ pub mod maps {
     pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 29] = [
+    pub const ALL: [&str; 30] = [
         CONTROL,
         POLICIES,
         PORTS,
         ACTIONS,
+        LEASES,
         HOST_PREFIXES,
         REMOTES,
         REMOTE_GATES,
@@ -433,10 +436,25 @@ impl ActionCell {
         Self((action as u8) << 4 | action as u8)
     }
 
+    /// The lower half is a lease: it holds until the time in [`LeaseRow`], then the upper one does.
+    const LEASED: u8 = 0x08;
+
     /// The same cell, doing something else until it is reset.
     #[must_use]
     pub const fn overridden(self, action: Action) -> Self {
         Self(self.0 & 0xf0 | action as u8)
+    }
+
+    /// The same cell, doing something else until the time that its [`LeaseRow`] says.
+    #[must_use]
+    pub const fn leased(self, action: Action) -> Self {
+        Self(self.0 & 0xf0 | Self::LEASED | action as u8)
+    }
+
+    /// Whether the cell has a time at which it goes back to the policy.
+    #[inline(always)]
+    pub const fn is_leased(self) -> bool {
+        self.0 & Self::LEASED != 0
     }
 
     /// The same cell, doing what the policy says.
@@ -445,15 +463,50 @@ impl ActionCell {
         Self(self.0 & 0xf0 | self.0 >> 4)
     }
 
-    /// What is done now.
+    /// What is done now; of a leased cell, before its time is over.
     #[inline(always)]
     pub const fn action(self) -> Action {
-        Action::from_number(self.0 & 0x0f)
+        Action::from_number(self.0 & 0x07)
     }
 
     /// What the policy says.
+    #[inline(always)]
     pub const fn policy(self) -> Action {
-        Action::from_number(self.0 >> 4)
+        Action::from_number(self.0 >> 4 & 0x07)
+    }
+
+    /// The cell as it counts now: the one answer to this question, for the programs and for the
+    /// controller. Whether its time is over is only asked of a leased one.
+    #[inline(always)]
+    #[must_use]
+    pub fn in_force(self, is_over: impl FnOnce() -> bool) -> Self {
+        if self.is_leased() && is_over() {
+            self.reset()
+        } else {
+            self
+        }
+    }
+}
+
+/// When the leased cells of an [`ActionRow`] go back to the policy. One row a half and group, at
+/// [`ActionRow::index`]. What stands at cells that are not leased means nothing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct LeaseRow(pub [u32; SERVICES_MAX]);
+
+impl LeaseRow {
+    /// What the clock of leases says, from nanoseconds since the box started, its sleep included:
+    /// units of 2^26 ns, some 67 ms. Wraps after nine years.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a clock that wraps")]
+    pub const fn time(nanoseconds: u64) -> u32 {
+        (nanoseconds >> 26) as u32
+    }
+
+    /// Whether an end has come. Half of the clock's round is past, half of it is to come.
+    #[inline(always)]
+    pub const fn is_over(end: u32, now: u32) -> bool {
+        now.wrapping_sub(end) < 1 << 31
     }
 }
 
@@ -737,6 +790,7 @@ const _: () = {
     assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);
+    assert!(size_of::<LeaseRow>() == 2048);
     assert!(size_of::<HostPrefix>() == 20);
     assert!(size_of::<HostEntry>() == 4);
     assert!(size_of::<RemoteGate>() == 16 * 1024);

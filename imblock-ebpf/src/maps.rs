@@ -7,7 +7,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::btf_maps::{Array, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
+    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns,
 };
 use aya_ebpf::macros::btf_map;
 use imblock_common::buckets::{self, Buckets, Shape, WORDS};
@@ -16,7 +16,7 @@ use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
-    Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
+    LeaseRow, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
     RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{self, Head};
@@ -42,6 +42,8 @@ static POLICIES: Array<PolicyHeader, HALVES> = Array::new();
 static PORTS: Array<PortTable, HALVES> = Array::new();
 #[btf_map]
 static ACTIONS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
+#[btf_map]
+static LEASES: Array<LeaseRow, { ActionRow::ROWS }, { BPF_F_MMAPABLE as usize }> = Array::new();
 #[btf_map]
 static HOST_PREFIXES: LpmTrie<HostPrefix, HostEntry, PREFIXES> = LpmTrie::new();
 #[btf_map]
@@ -292,15 +294,23 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn action(self, half: Half, group: u16, service: u16) -> Action {
-        let Some(row) = ACTIONS.get(ActionRow::index(half, group)) else {
+        let number = ActionRow::index(half, group);
+        let Some(row) = ACTIONS.get(number) else {
             return Action::Allow;
         };
+        let column = usize::from(service) & (SERVICES_MAX - 1);
         // SAFETY: masked to the length of the row, which is a power of two.
-        let cell = unsafe {
-            *row.0
-                .get_unchecked(usize::from(service) & (SERVICES_MAX - 1))
+        let cell = ActionCell(unsafe { *row.0.get_unchecked(column) });
+        let is_over = || {
+            let Some(ends) = LEASES.get(number) else {
+                return true;
+            };
+            // SAFETY: as above.
+            let end = unsafe { *ends.0.get_unchecked(column) };
+            // SAFETY: the helper takes nothing and reads the clock (kernel 5.8).
+            LeaseRow::is_over(end, LeaseRow::time(unsafe { bpf_ktime_get_boot_ns() }))
         };
-        ActionCell(cell).action()
+        cell.in_force(is_over).action()
     }
 
     #[inline(always)]

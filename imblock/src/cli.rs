@@ -124,6 +124,10 @@ pub struct ToggleArgs {
     /// Only for the hosts of this group of the policy
     #[arg(short, long, value_name = "GROUP")]
     pub group: Option<String>,
+    /// Only for this time (30m, 2h, 1h30m, 7d): then the kernel goes back to what the policy says, by
+    /// itself
+    #[arg(long = "for", value_name = "TIME", value_parser = lease)]
+    pub time: Option<Duration>,
 }
 
 /// `reset`.
@@ -260,6 +264,16 @@ fn interface(text: &str) -> Result<InterfacePlan, String> {
         mode: XdpAttachMode::Auto,
         egress: side == Side::Lan,
     })
+}
+
+/// The programs' clock tells a year from the past; more is no lease.
+fn lease(text: &str) -> Result<Duration, String> {
+    let span = crate::time::parse(text)?;
+    if (1..=366 * 86_400).contains(&span.as_secs()) {
+        Ok(span)
+    } else {
+        Err("a time from 1s to 366d is meant; without --for it holds until it is reset".to_owned())
+    }
 }
 
 /// Below 5 s nobody confirms in time; after an hour nobody remembers.

@@ -80,6 +80,8 @@ pub struct OverrideStatus {
     pub by: String,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// When it ends by itself, in seconds since 1970; none if it does not.
+    pub until: Option<u64>,
 }
 
 impl InterfaceStatus {

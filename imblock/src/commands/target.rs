@@ -1,7 +1,6 @@
 //! The instance that a command is about: its kernel side, its state, and the two held together.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
 
 use imblock_common::Transport;
 
@@ -146,14 +145,6 @@ pub(super) fn operator() -> String {
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-}
-
 /// The ports through which the operator reaches the box: SSH, the session that this command was
 /// typed in, and /metrics if others can reach it.
 fn management_ports(listen: Listen) -> Vec<(Transport, u16)> {
@@ -196,6 +187,7 @@ fn overrides(state: &State) -> Vec<OverrideStatus> {
             action: toggle.action,
             by: toggle.by.clone(),
             at: toggle.at,
+            until: toggle.until,
         })
         .collect()
 }

@@ -2,9 +2,9 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, Marker,
-    MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet, ServiceTotals,
-    StunAttributes, maps,
+    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, LeaseRow,
+    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet,
+    ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -19,6 +19,7 @@ pub struct Maps {
     pub(super) policies: Array<MapData, Wire<PolicyHeader>>,
     pub(super) ports: Array<MapData, Wire<PortTable>>,
     pub(super) actions: Array<MapData, Wire<ActionRow>>,
+    pub(super) leases: Array<MapData, Wire<LeaseRow>>,
     pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
@@ -64,6 +65,7 @@ impl Maps {
             policies: typed(maps::POLICIES, map(maps::POLICIES)?)?,
             ports: typed(maps::PORTS, map(maps::PORTS)?)?,
             actions: typed(maps::ACTIONS, map(maps::ACTIONS)?)?,
+            leases: typed(maps::LEASES, map(maps::LEASES)?)?,
             host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,

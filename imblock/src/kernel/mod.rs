@@ -11,6 +11,7 @@ mod error;
 mod features;
 mod handshakes;
 mod instance;
+mod leases;
 #[expect(
     unsafe_code,
     reason = "memory that the kernel shares with this process"
@@ -34,6 +35,7 @@ pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
 pub use handshakes::Handshakes;
 pub use instance::Instance;
+pub use leases::lease_end;
 pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT};

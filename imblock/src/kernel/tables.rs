@@ -49,6 +49,8 @@ pub struct ActionChange {
     pub service: u16,
     /// What to do.
     pub action: Option<Action>,
+    /// Until when, on the programs' clock; see [`super::lease_end`].
+    pub end: Option<u32>,
 }
 
 impl Maps {
@@ -66,6 +68,7 @@ impl Maps {
             .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
             .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
         self.write_groups(idle, plan)?;
+        self.write_leases(idle, &plan.leases)?;
         self.write_calls(idle, plan)?;
         self.write_tries(idle, plan)?;
         self.write_markers(idle, plan)?;
@@ -110,13 +113,22 @@ impl Maps {
             };
             if let Some(cell) = row.0.get_mut(usize::from(change.service)) {
                 let old = ActionCell(*cell);
-                *cell = match change.action {
-                    Some(action) => old.overridden(action).0,
-                    None => old.reset().0,
+                *cell = match (change.action, change.end) {
+                    (Some(action), None) => old.overridden(action).0,
+                    (Some(action), Some(_)) => old.leased(action).0,
+                    (None, _) => old.reset().0,
                 };
             }
         }
         for (group, row) in rows {
+            let of_group = changes.iter().filter(|change| change.group == group);
+            let mut ends = of_group
+                .filter_map(|change| Some((change.service, change.end?)))
+                .peekable();
+            // The ends before the cells that ask for them.
+            if ends.peek().is_some() {
+                self.write_ends(half, group, ends)?;
+            }
             self.write_row(half, group, &row)?;
         }
         Ok(())
@@ -129,7 +141,10 @@ impl Maps {
         let groups = self.read_groups(half, header.groups)?;
         let rows = (0..groups.len())
             .filter_map(|group| u16::try_from(group).ok())
-            .map(|group| self.action_row(half, group))
+            .map(|group| {
+                let row = self.action_row(half, group)?;
+                self.in_force_now(half, group, row)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let services = self
             .service_numbers()?

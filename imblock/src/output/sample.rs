@@ -168,6 +168,7 @@ pub(crate) fn status() -> Status {
                 action: Action::Drop,
                 by: "root".to_owned(),
                 at: 1_750_000_600,
+                until: Some(1_750_007_800),
             },
             OverrideStatus {
                 service: "xmpp".to_owned(),
@@ -175,6 +176,7 @@ pub(crate) fn status() -> Status {
                 action: Action::Allow,
                 by: "ada\u{1b}[2J".to_owned(),
                 at: 1_750_000_700,
+                until: None,
             },
         ],
         limits: Limits::default(),

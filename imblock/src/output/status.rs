@@ -69,6 +69,8 @@ struct Override<'a> {
     by: &'a str,
     /// RFC 3339.
     at: String,
+    /// RFC 3339.
+    until: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +139,7 @@ impl<'a> Report<'a> {
                     action: by_hand.action.name(),
                     by: &by_hand.by,
                     at: rfc3339(by_hand.at),
+                    until: by_hand.until.map(rfc3339),
                 })
                 .collect(),
             limits: status.limits,
@@ -257,6 +260,7 @@ impl<'a> Report<'a> {
             Column::text("ACTION"),
             Column::text("BY"),
             Column::text("SINCE"),
+            Column::text("UNTIL"),
         ]);
         for by_hand in &self.overrides {
             table.row(vec![
@@ -265,6 +269,7 @@ impl<'a> Report<'a> {
                 Cell::text(by_hand.action).style(YELLOW),
                 Cell::text(by_hand.by),
                 Cell::text(&by_hand.at),
+                Cell::text(by_hand.until.as_deref().unwrap_or("reset")),
             ]);
         }
         table.write(to)

@@ -102,6 +102,7 @@ pub(super) fn compile(
             .collect(),
         ports: port_table,
         actions: cells.rows,
+        leases: Vec::new(),
         origins: cells.origins,
         prefixes,
         remotes: claims.remotes,

@@ -29,6 +29,8 @@ impl Plan {
             groups,
             ports,
             actions,
+            // Set by hand, and no part of the policy.
+            leases: _,
             origins: _,
             prefixes,
             remotes,

@@ -28,6 +28,7 @@ pub(crate) fn plan() -> Plan {
         groups: vec![EVERYONE.to_owned(), "support".to_owned()],
         ports,
         actions: vec![everyone, ActionRow([0; SERVICES_MAX])],
+        leases: Vec::new(),
         origins: Vec::new(),
         remotes: Vec::new(),
         names: Vec::new(),

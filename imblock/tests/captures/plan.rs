@@ -22,6 +22,7 @@ pub(crate) fn plan() -> Plan {
         groups: vec![EVERYONE.to_owned()],
         ports: Box::new(PortTable([0; PortTable::LEN])),
         actions: vec![ActionRow([0; SERVICES_MAX])],
+        leases: Vec::new(),
         origins: Vec::new(),
         remotes: Vec::new(),
         names: Vec::new(),

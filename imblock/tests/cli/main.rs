@@ -13,6 +13,7 @@ mod commit;
 mod controller;
 mod documents;
 mod help;
+mod leases;
 mod packaging;
 mod pipes;
 mod policies;

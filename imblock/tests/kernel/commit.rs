@@ -178,6 +178,7 @@ fn what_is_set_by_hand_outlives_the_way_back() {
         group: 0,
         service,
         action: Some(action),
+        end: None,
     };
     let changes = vec![change(1, Action::Drop), change(2, Action::Allow)];
     twins.maps.toggle(|_| changes.clone()).unwrap();
@@ -189,6 +190,7 @@ fn what_is_set_by_hand_outlives_the_way_back() {
         group: 0,
         service,
         action: None,
+        end: None,
     };
     twins
         .maps

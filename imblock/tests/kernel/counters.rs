@@ -187,6 +187,7 @@ fn a_toggle_is_one_byte_and_works_at_once() {
             group,
             service,
             action,
+            end: None,
         };
         twins.maps.toggle(|_| vec![change]).unwrap();
         // IRC and Yahoo from a host of no group, IRC from support, which the policy allows.

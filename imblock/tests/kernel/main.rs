@@ -11,6 +11,7 @@ mod differential;
 mod fixtures;
 mod flip;
 mod hellos;
+mod leases;
 mod phrases;
 mod plan;
 mod recorded;

@@ -55,6 +55,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         groups: GROUPS.map(str::to_owned).to_vec(),
         ports,
         actions,
+        leases: Vec::new(),
         origins: Vec::new(),
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),

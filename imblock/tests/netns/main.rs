@@ -20,6 +20,7 @@ mod commit;
 mod control;
 mod demo;
 mod filter;
+mod leases;
 mod names;
 mod reload;
 mod vlan;
