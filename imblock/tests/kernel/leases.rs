@@ -62,7 +62,7 @@ impl Twins {
     fn shown(&self) -> ActionCell {
         let live = self.maps.live().unwrap();
         let found = live.services.iter().find(|found| found.number == SERVICE);
-        found.unwrap().cells[0]
+        *found.unwrap().cells.first().unwrap()
     }
 
     /// Waits for the first packet that passes; when that was, on the wall clock.
@@ -149,7 +149,8 @@ fn a_plan_brings_leases_along() {
     let mut twins = Twins::new(&policy(), 0);
     let until = wall().as_secs() + 2;
     let mut plan = policy();
-    let cell = &mut plan.actions[0].0[usize::from(SERVICE)];
+    let row = plan.actions.first_mut().unwrap();
+    let cell = row.0.get_mut(usize::from(SERVICE)).unwrap();
     *cell = ActionCell(*cell).leased(Action::Drop).0;
     plan.leases.push(LeasePlan {
         group: 0,
