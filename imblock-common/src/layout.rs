@@ -7,6 +7,7 @@ mod calls;
 mod handshake;
 mod hops;
 mod marker;
+mod rate;
 mod stun;
 
 use bytemuck::{Pod, Zeroable};
@@ -18,10 +19,11 @@ pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
     MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
 };
+pub use rate::Rate;
 pub use stun::StunAttributes;
 
 use crate::flows;
-use crate::{Action, Addr, Direction, Family, Transport, Verdict};
+use crate::{Action, Addr, Direction, Family, Transport};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
 pub const ABI: u32 = 6;
@@ -53,6 +55,10 @@ pub mod maps {
     pub const ACTIONS: &str = "ACTIONS";
     /// One [`super::LeaseRow`] a half and group.
     pub const LEASES: &str = "LEASES";
+    /// [`super::Rate::ROOM`] of [`super::Rate`] a half.
+    pub const RATES: &str = "RATES";
+    /// Which rate a cell has: one [`super::ActionRow`] of numbers a half and group.
+    pub const RATE_ROWS: &str = "RATE_ROWS";
     /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
     pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
     /// [`super::HostPrefix`] to the number of the service that lives there, both halves in one trie.
@@ -101,18 +107,25 @@ pub mod maps {
     /// Buckets of [`crate::parts`].
     pub const PARTS: &str = "PARTS";
 
+    /// Token buckets of [`crate::limit`].
+    pub const LIMITS: &str = "LIMITS";
+    /// A counter a CPU: packets that found no token bucket of their own.
+    pub const LIMIT_SHARED: &str = "LIMIT_SHARED";
+
     /// A ring of [`super::InitialRecord`]s.
     pub const INITIALS: &str = "QUIC_INITIALS";
     /// One counter an [`super::InitialFate`] and CPU.
     pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 30] = [
+    pub const ALL: [&str; 34] = [
         CONTROL,
         POLICIES,
         PORTS,
         ACTIONS,
         LEASES,
+        RATES,
+        RATE_ROWS,
         HOST_PREFIXES,
         REMOTES,
         REMOTE_GATES,
@@ -136,6 +149,8 @@ pub mod maps {
         RECENT,
         HOPS,
         PARTS,
+        LIMITS,
+        LIMIT_SHARED,
         INITIALS,
         INITIAL_COUNTS,
     ];
@@ -715,13 +730,12 @@ pub struct ServiceTotals {
 }
 
 impl ServiceTotals {
-    /// Counts traffic under the slot of its [`Evidence`], and its verdict. A number and not the
-    /// enum, of which the compiler knows that it fits and would say nothing to the verifier.
+    /// Counts traffic under the slots of its [`crate::Evidence`] and its [`crate::Verdict`]. Numbers and
+    /// not the enums, of which the compiler knows that they fit and would say nothing to the verifier.
     #[inline(always)]
-    pub fn add(&mut self, evidence: usize, verdict: Verdict, traffic: Counts) {
+    pub fn add(&mut self, evidence: usize, verdict: usize, traffic: Counts) {
         let row = self.cells.get_mut(evidence & (EVIDENCE_SLOTS - 1));
-        if let Some(cell) = row.and_then(|row| row.get_mut(verdict as usize & (VERDICT_SLOTS - 1)))
-        {
+        if let Some(cell) = row.and_then(|row| row.get_mut(verdict & (VERDICT_SLOTS - 1))) {
             cell.add(traffic);
         }
     }

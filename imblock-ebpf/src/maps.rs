@@ -17,8 +17,9 @@ use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
     LeaseRow, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    Rate, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
+use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
@@ -44,6 +45,10 @@ static PORTS: Array<PortTable, HALVES> = Array::new();
 static ACTIONS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
 #[btf_map]
 static LEASES: Array<LeaseRow, { ActionRow::ROWS }, { BPF_F_MMAPABLE as usize }> = Array::new();
+#[btf_map]
+static RATES: Array<Rate, { HALVES * Rate::ROOM }> = Array::new();
+#[btf_map]
+static RATE_ROWS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
 #[btf_map]
 static HOST_PREFIXES: LpmTrie<HostPrefix, HostEntry, PREFIXES> = LpmTrie::new();
 #[btf_map]
@@ -99,6 +104,12 @@ static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABL
 #[btf_map]
 static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
+
+#[btf_map]
+static LIMITS: Array<[u64; WORDS], { limit::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+#[btf_map]
+static LIMIT_SHARED: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// What the controller reads.
 #[btf_map]
@@ -299,18 +310,33 @@ impl Tables for KernelMaps {
             return Action::Allow;
         };
         let column = usize::from(service) & (SERVICES_MAX - 1);
-        // SAFETY: masked to the length of the row, which is a power of two.
-        let cell = ActionCell(unsafe { *row.0.get_unchecked(column) });
+        let cell = ActionCell(byte_of(row, service));
         let is_over = || {
             let Some(ends) = LEASES.get(number) else {
                 return true;
             };
-            // SAFETY: as above.
+            // SAFETY: masked to the length of the row, which is a power of two.
             let end = unsafe { *ends.0.get_unchecked(column) };
             // SAFETY: the helper takes nothing and reads the clock (kernel 5.8).
             LeaseRow::is_over(end, LeaseRow::time(unsafe { bpf_ktime_get_boot_ns() }))
         };
         cell.in_force(is_over).action()
+    }
+
+    #[inline(always)]
+    fn rate(self, half: Half, group: u16, service: u16) -> Rate {
+        let number = RATE_ROWS
+            .get(ActionRow::index(half, group))
+            .map_or(0, |row| byte_of(row, service));
+        RATES
+            .get(Rate::index(half, number))
+            .copied()
+            .unwrap_or(Rate::NONE)
+    }
+
+    #[inline(always)]
+    fn limit_step(self, about: &Sighting, who: Limited, load: Load) -> bool {
+        steps::limit_step(about, who.0, load.0) != 0
     }
 
     #[inline(always)]
@@ -349,7 +375,40 @@ impl Tables for KernelMaps {
     }
 }
 
+/// A row's byte at a column.
+#[inline(always)]
+fn byte_of(row: &ActionRow, column: u16) -> u8 {
+    let column = usize::from(column) & (SERVICES_MAX - 1);
+    // SAFETY: masked to the length of the row, which is a power of two.
+    unsafe { *row.0.get_unchecked(column) }
+}
+
 impl Memory for KernelMaps {
+    #[inline(always)]
+    fn nanoseconds(self) -> u64 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    }
+
+    #[inline(always)]
+    fn limits(self) -> (impl Buckets, Shape) {
+        (SharedTable(&LIMITS), shape(limit::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn limit_shared(self) {
+        if let Some(count) = LIMIT_SHARED.get_ptr_mut(0) {
+            // SAFETY: the slot belongs to this CPU, and nothing interrupts the program on it to run
+            // another one.
+            unsafe { *count = (*count).wrapping_add(1) };
+        }
+    }
+
+    #[inline(always)]
+    fn control_flags(self) -> u32 {
+        self.control().flags
+    }
+
     #[inline(always)]
     fn recent(self) -> (impl Buckets, Shape) {
         (SharedTable(&RECENT), shape(recent::BUCKETS))
@@ -410,6 +469,23 @@ impl buckets::Bucket for SharedBucket {
         // SAFETY: as in `load`.
         unsafe { to.write_volatile(word) };
     }
+
+    /// One instruction of the kernel's machine (`BPF_ATOMIC | BPF_ADD`, in every version of it), for
+    /// which the language has no word on a target without compare-and-swap.
+    #[inline(always)]
+    fn add(self, place: usize, more: u64) {
+        let to = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: as in `load`; the instruction adds to the word at the address and nothing else.
+        #[cfg(target_arch = "bpf")]
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({to} + 0) += {more}", to = in(reg) to, more = in(reg) more);
+        }
+        // SAFETY: as in `load`. Only read by people: nothing runs on another machine.
+        #[cfg(not(target_arch = "bpf"))]
+        unsafe {
+            to.write_volatile(to.read_volatile().wrapping_add(more));
+        }
+    }
 }
 
 impl Counters for KernelMaps {
@@ -439,6 +515,7 @@ impl Counters for KernelMaps {
         if let Some(totals) = TOTALS.get_ptr_mut(u32::from(service)) {
             // SAFETY: as in `frame`.
             let evidence = crate::reader::forget(evidence as u64) as usize;
+            let verdict = crate::reader::forget(verdict as u64) as usize;
             unsafe { &mut *totals }.add(evidence, verdict, traffic);
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, GROUPS_MAX, Half, Marker, MarkerSets, Name, PolicyHeader,
-    PortTable, maps,
+    PortTable, Rate, maps,
 };
 use imblock_common::{Action, Transport};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -68,6 +68,7 @@ impl Maps {
             .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
             .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
         self.write_groups(idle, plan)?;
+        self.write_rates(idle, plan)?;
         self.write_leases(idle, &plan.leases)?;
         self.write_calls(idle, plan)?;
         self.write_tries(idle, plan)?;
@@ -233,6 +234,24 @@ impl Maps {
             self.group_names
                 .set(ActionRow::index(half, group), Wire(name), 0)
                 .map_err(KernelError::map(maps::GROUP_NAMES, "write a group's name"))?;
+        }
+        Ok(())
+    }
+
+    fn write_rates(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        for (number, rate) in (0..=u8::MAX).zip(&plan.rates) {
+            self.rates
+                .set(Rate::index(half, number), Wire(*rate), 0)
+                .map_err(KernelError::map(maps::RATES, "write a rate"))?;
+        }
+        // Where nothing is limited, nobody asks for the rows.
+        for (group, row) in (0..=u16::MAX).zip(&plan.rate_rows) {
+            self.rate_rows
+                .set(ActionRow::index(half, group), Wire::wrap_ref(row), 0)
+                .map_err(KernelError::map(
+                    maps::RATE_ROWS,
+                    "write which rate a service has",
+                ))?;
         }
         Ok(())
     }

@@ -114,6 +114,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 packets: 524,
             },
         ],
+        limit_shared: 0,
         taken_at: NOW,
     }
 }

@@ -28,6 +28,8 @@ pub(crate) fn plan() -> Plan {
         groups: vec![EVERYONE.to_owned(), "support".to_owned()],
         ports,
         actions: vec![everyone, ActionRow([0; SERVICES_MAX])],
+        rates: Vec::new(),
+        rate_rows: Vec::new(),
         leases: Vec::new(),
         origins: Vec::new(),
         remotes: Vec::new(),

@@ -22,6 +22,8 @@ pub(crate) fn plan() -> Plan {
         groups: vec![EVERYONE.to_owned()],
         ports: Box::new(PortTable([0; PortTable::LEN])),
         actions: vec![ActionRow([0; SERVICES_MAX])],
+        rates: Vec::new(),
+        rate_rows: Vec::new(),
         leases: Vec::new(),
         origins: Vec::new(),
         remotes: Vec::new(),

@@ -12,6 +12,7 @@ mod fixtures;
 mod flip;
 mod hellos;
 mod leases;
+mod limit;
 mod phrases;
 mod plan;
 mod recorded;

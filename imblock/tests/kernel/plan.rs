@@ -55,6 +55,8 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         groups: GROUPS.map(str::to_owned).to_vec(),
         ports,
         actions,
+        rates: Vec::new(),
+        rate_rows: Vec::new(),
         leases: Vec::new(),
         origins: Vec::new(),
         remotes: world.remotes.iter().map(remote).collect(),

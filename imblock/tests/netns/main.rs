@@ -21,6 +21,7 @@ mod control;
 mod demo;
 mod filter;
 mod leases;
+mod limit;
 mod names;
 mod reload;
 mod vlan;
