@@ -19,6 +19,8 @@ pub trait Bucket: Copy {
     fn load(self, place: usize) -> u64;
     /// Writes a word, whole.
     fn store(self, place: usize, word: u64);
+    /// Adds to a word, which any number of CPUs may do at the same time; wraps.
+    fn add(self, place: usize, more: u64);
 }
 
 /// A table of buckets, all zero at first.
@@ -61,6 +63,12 @@ impl Place {
         Self::at(shape, mix(mix(start(shape, host), high), low))
     }
 
+    /// Of something of one host that a number tells.
+    #[inline(always)]
+    pub(crate) const fn of_host_and(shape: Shape, host: &Addr, number: u64) -> Self {
+        Self::at(shape, mix(Self::of_host(shape, host).hash, number))
+    }
+
     /// Of a host and a server, of the same address family. No two pairs of IPv4 have one hash.
     #[inline(always)]
     pub(crate) const fn of_pair(shape: Shape, host: &Addr, server: &Addr) -> Self {
@@ -96,6 +104,13 @@ impl Place {
     #[inline(always)]
     pub(crate) const fn tag(self, bits: u32) -> u64 {
         self.hash >> (64 - bits)
+    }
+
+    /// The hash as it is, but for one bit: never 0, and so good as whole, that two of one identity are
+    /// taken for the same.
+    #[inline(always)]
+    pub(crate) const fn identity(self) -> u64 {
+        self.hash | 1
     }
 
     /// The lowest `bits` of the hash that every tag of 55 bits has as well.

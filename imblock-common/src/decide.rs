@@ -15,11 +15,13 @@ pub enum Action {
     Count = 1,
     /// Drop in silence.
     Drop = 2,
+    /// Let pass at a rate, and drop what is more: see [`crate::limit`].
+    Limit = 4,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::Allow, Self::Count, Self::Drop];
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Count, Self::Drop, Self::Limit];
 
     /// From a nibble of an [`crate::layout::ActionCell`]. A number from nowhere lets pass.
     #[inline(always)]
@@ -27,6 +29,7 @@ impl Action {
         match number {
             1 => Self::Count,
             2 => Self::Drop,
+            4 => Self::Limit,
             _ => Self::Allow,
         }
     }
@@ -37,6 +40,7 @@ impl Action {
             Self::Allow => "allow",
             Self::Count => "count",
             Self::Drop => "drop",
+            Self::Limit => "limit",
         }
     }
 }
@@ -53,11 +57,19 @@ pub enum Verdict {
     Dropped = 2,
     /// Passed although the policy says otherwise: the guard holds its hand over it.
     Guarded = 3,
+    /// Dropped, because it was over the limit. What is within is [`Verdict::Counted`].
+    Limited = 5,
 }
 
 impl Verdict {
     /// Every verdict, in the order of the slots.
-    pub const ALL: [Self; 4] = [Self::Allowed, Self::Counted, Self::Dropped, Self::Guarded];
+    pub const ALL: [Self; 5] = [
+        Self::Allowed,
+        Self::Counted,
+        Self::Dropped,
+        Self::Guarded,
+        Self::Limited,
+    ];
 
     /// From a slot of the service totals. A number from nowhere lets pass.
     #[inline(always)]
@@ -66,6 +78,7 @@ impl Verdict {
             1 => Self::Counted,
             2 => Self::Dropped,
             3 => Self::Guarded,
+            5 => Self::Limited,
             _ => Self::Allowed,
         }
     }
@@ -73,7 +86,7 @@ impl Verdict {
     /// Whether the packet goes on.
     #[inline(always)]
     pub const fn passes(self) -> bool {
-        !matches!(self, Self::Dropped)
+        !matches!(self, Self::Dropped | Self::Limited)
     }
 
     /// The word for it in output and metrics.
@@ -83,15 +96,16 @@ impl Verdict {
             Self::Counted => "counted",
             Self::Dropped => "dropped",
             Self::Guarded => "guarded",
+            Self::Limited => "limited",
         }
     }
 }
 
-/// What the policy wants done: what the local host's group does with the service.
+/// What the policy wants done: what the local host's group does with the service; and that group.
 #[inline(always)]
-pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Action {
+pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> (Action, u16) {
     if !told.names_service() {
-        return Action::Allow;
+        return (Action::Allow, 0);
     }
     let policy = about.policy();
     let local = if policy.flags & Control::HAS_GROUPS != 0 {
@@ -99,21 +113,31 @@ pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Act
     } else {
         HostEntry::default()
     };
-    match tables.action(policy.half, local.group, told.service()) {
+    let action = match tables.action(policy.half, local.group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
-        Action::Drop if !told.is_certain() => Action::Count,
+        Action::Drop | Action::Limit if !told.is_certain() => Action::Count,
         action => action,
-    }
+    };
+    (action, local.group)
 }
 
-/// What becomes of it: asks the guard before a drop.
+/// What becomes of it: asks the guard before a drop. `is_within` says whether there is room for it
+/// within the limit, and takes it.
 #[inline(always)]
-pub(crate) fn decide<T: Tables>(about: &Sighting, wanted: Action, tables: T) -> Verdict {
+pub(crate) fn decide<T: Tables>(
+    about: &Sighting,
+    wanted: Action,
+    is_within: impl FnOnce() -> bool,
+    tables: T,
+) -> Verdict {
+    let over = wanted == Action::Limit && !is_within();
     match wanted {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
-        Action::Drop if guarded(about, tables) => Verdict::Guarded,
+        Action::Limit if !over => Verdict::Counted,
+        Action::Drop | Action::Limit if guarded(about, tables) => Verdict::Guarded,
         Action::Drop => Verdict::Dropped,
+        Action::Limit => Verdict::Limited,
     }
 }
 

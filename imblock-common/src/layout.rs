@@ -7,6 +7,7 @@ mod calls;
 mod handshake;
 mod hops;
 mod marker;
+mod rate;
 mod stun;
 
 use bytemuck::{Pod, Zeroable};
@@ -18,13 +19,14 @@ pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
     MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
 };
+pub use rate::Rate;
 pub use stun::StunAttributes;
 
 use crate::flows;
-use crate::{Action, Addr, Direction, Family, Transport, Verdict};
+use crate::{Action, Addr, Direction, Family, Transport};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 5;
+pub const ABI: u32 = 6;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -51,6 +53,12 @@ pub mod maps {
     pub const PORTS: &str = "PORTS";
     /// One [`super::ActionRow`] a half and group.
     pub const ACTIONS: &str = "ACTIONS";
+    /// One [`super::LeaseRow`] a half and group.
+    pub const LEASES: &str = "LEASES";
+    /// [`super::Rate::ROOM`] of [`super::Rate`] a half.
+    pub const RATES: &str = "RATES";
+    /// Which rate a cell has: one [`super::ActionRow`] of numbers a half and group.
+    pub const RATE_ROWS: &str = "RATE_ROWS";
     /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
     pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
     /// [`super::HostPrefix`] to the number of the service that lives there, both halves in one trie.
@@ -99,17 +107,25 @@ pub mod maps {
     /// Buckets of [`crate::parts`].
     pub const PARTS: &str = "PARTS";
 
+    /// Token buckets of [`crate::limit`].
+    pub const LIMITS: &str = "LIMITS";
+    /// A counter a CPU: packets that found no token bucket of their own.
+    pub const LIMIT_SHARED: &str = "LIMIT_SHARED";
+
     /// A ring of [`super::InitialRecord`]s.
     pub const INITIALS: &str = "QUIC_INITIALS";
     /// One counter an [`super::InitialFate`] and CPU.
     pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 29] = [
+    pub const ALL: [&str; 34] = [
         CONTROL,
         POLICIES,
         PORTS,
         ACTIONS,
+        LEASES,
+        RATES,
+        RATE_ROWS,
         HOST_PREFIXES,
         REMOTES,
         REMOTE_GATES,
@@ -133,6 +149,8 @@ pub mod maps {
         RECENT,
         HOPS,
         PARTS,
+        LIMITS,
+        LIMIT_SHARED,
         INITIALS,
         INITIAL_COUNTS,
     ];
@@ -202,9 +220,28 @@ pub struct Control {
     /// Which questions the policy of each half needs: [`Control::HAS_GROUPS`] and the like. Here and
     /// not with the rest of the policy, so that a packet which matches nothing reads one entry less.
     pub policy_flags: [u32; HALVES],
+    /// When the live generation ceases to hold, in nanoseconds of the coarse monotonic clock (which
+    /// stands still while the box sleeps); 0 for never. The programs look at it themselves, so that
+    /// it holds when nobody lives who could.
+    pub deadline: u64,
+    /// The generation that holds from the deadline on. Meaningless without one.
+    pub fallback: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Control {
+    /// The generation that is in force: the one answer to this question, for the programs and for
+    /// the controller. The clock is only asked while there is a deadline.
+    #[inline(always)]
+    pub fn in_force(&self, now: impl FnOnce() -> u64) -> u32 {
+        if self.deadline != 0 && now() >= self.deadline {
+            self.fallback
+        } else {
+            self.generation
+        }
+    }
+
     /// The WAN sides count what passes towards local hosts, because no LAN side sees it leave.
     pub const WAN_COUNTS_RECEIVED: u32 = 1;
     /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
@@ -414,10 +451,25 @@ impl ActionCell {
         Self((action as u8) << 4 | action as u8)
     }
 
+    /// The lower half is a lease: it holds until the time in [`LeaseRow`], then the upper one does.
+    const LEASED: u8 = 0x08;
+
     /// The same cell, doing something else until it is reset.
     #[must_use]
     pub const fn overridden(self, action: Action) -> Self {
         Self(self.0 & 0xf0 | action as u8)
+    }
+
+    /// The same cell, doing something else until the time that its [`LeaseRow`] says.
+    #[must_use]
+    pub const fn leased(self, action: Action) -> Self {
+        Self(self.0 & 0xf0 | Self::LEASED | action as u8)
+    }
+
+    /// Whether the cell has a time at which it goes back to the policy.
+    #[inline(always)]
+    pub const fn is_leased(self) -> bool {
+        self.0 & Self::LEASED != 0
     }
 
     /// The same cell, doing what the policy says.
@@ -426,15 +478,50 @@ impl ActionCell {
         Self(self.0 & 0xf0 | self.0 >> 4)
     }
 
-    /// What is done now.
+    /// What is done now; of a leased cell, before its time is over.
     #[inline(always)]
     pub const fn action(self) -> Action {
-        Action::from_number(self.0 & 0x0f)
+        Action::from_number(self.0 & 0x07)
     }
 
     /// What the policy says.
+    #[inline(always)]
     pub const fn policy(self) -> Action {
-        Action::from_number(self.0 >> 4)
+        Action::from_number(self.0 >> 4 & 0x07)
+    }
+
+    /// The cell as it counts now: the one answer to this question, for the programs and for the
+    /// controller. Whether its time is over is only asked of a leased one.
+    #[inline(always)]
+    #[must_use]
+    pub fn in_force(self, is_over: impl FnOnce() -> bool) -> Self {
+        if self.is_leased() && is_over() {
+            self.reset()
+        } else {
+            self
+        }
+    }
+}
+
+/// When the leased cells of an [`ActionRow`] go back to the policy. One row a half and group, at
+/// [`ActionRow::index`]. What stands at cells that are not leased means nothing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct LeaseRow(pub [u32; SERVICES_MAX]);
+
+impl LeaseRow {
+    /// What the clock of leases says, from nanoseconds since the box started, its sleep included:
+    /// units of 2^26 ns, some 67 ms. Wraps after nine years.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a clock that wraps")]
+    pub const fn time(nanoseconds: u64) -> u32 {
+        (nanoseconds >> 26) as u32
+    }
+
+    /// Whether an end has come. Half of the clock's round is past, half of it is to come.
+    #[inline(always)]
+    pub const fn is_over(end: u32, now: u32) -> bool {
+        now.wrapping_sub(end) < 1 << 31
     }
 }
 
@@ -643,13 +730,12 @@ pub struct ServiceTotals {
 }
 
 impl ServiceTotals {
-    /// Counts traffic under the slot of its [`Evidence`], and its verdict. A number and not the
-    /// enum, of which the compiler knows that it fits and would say nothing to the verifier.
+    /// Counts traffic under the slots of its [`crate::Evidence`] and its [`crate::Verdict`]. Numbers and
+    /// not the enums, of which the compiler knows that they fit and would say nothing to the verifier.
     #[inline(always)]
-    pub fn add(&mut self, evidence: usize, verdict: Verdict, traffic: Counts) {
+    pub fn add(&mut self, evidence: usize, verdict: usize, traffic: Counts) {
         let row = self.cells.get_mut(evidence & (EVIDENCE_SLOTS - 1));
-        if let Some(cell) = row.and_then(|row| row.get_mut(verdict as usize & (VERDICT_SLOTS - 1)))
-        {
+        if let Some(cell) = row.and_then(|row| row.get_mut(verdict & (VERDICT_SLOTS - 1))) {
             cell.add(traffic);
         }
     }
@@ -714,10 +800,11 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 48);
+    assert!(size_of::<Control>() == 64);
     assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);
+    assert!(size_of::<LeaseRow>() == 2048);
     assert!(size_of::<HostPrefix>() == 20);
     assert!(size_of::<HostEntry>() == 4);
     assert!(size_of::<RemoteGate>() == 16 * 1024);

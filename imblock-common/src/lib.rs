@@ -22,6 +22,7 @@ pub mod hops;
 pub mod hosts;
 pub mod identify;
 pub mod layout;
+pub mod limit;
 pub mod orient;
 pub mod packet;
 pub mod parse;
@@ -34,6 +35,8 @@ pub mod stream;
 pub mod tables;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+
+use limit::{Limited, Load};
 
 pub use addr::{Addr, Family};
 pub use decide::{Action, Verdict};
@@ -69,7 +72,7 @@ pub fn judge<P: Packet, T: Tables>(
 ) -> Judgement {
     let about = sight(packet, segment, view, tables);
     let told = identify::identify(packet, &about, tables);
-    decide(&about, told, tables)
+    decide(packet, &about, told, tables)
 }
 
 /// Whose packet it is, and what else can be said of it before anything is looked up.
@@ -89,11 +92,20 @@ pub fn sight<P: Packet, T: Tables>(
 
 /// What becomes of a packet of which this was told.
 #[inline(always)]
-pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
-    let wanted = decide::wanted(about, told, tables);
+pub fn decide<P: Packet, T: Tables>(
+    packet: P,
+    about: &Sighting,
+    told: Reply,
+    tables: T,
+) -> Judgement {
+    let (wanted, group) = decide::wanted(about, told, tables);
     let refused = told.is_refused() && wanted != Action::Drop;
     let wanted = if refused { Action::Drop } else { wanted };
-    let verdict = decide::decide(about, wanted, tables);
+    let is_within = || {
+        let load = Load::new(record::traffic(packet, about.extent()));
+        tables.limit_step(about, Limited::new(told.service(), group), load)
+    };
+    let verdict = decide::decide(about, wanted, is_within, tables);
     if refused && verdict == Verdict::Dropped {
         return Judgement::quic_refused();
     }

@@ -1,7 +1,8 @@
 //! What is counted, from the same value that yields the action, so that the two can't disagree.
 
 use crate::hosts::{self, Arrival, HostKey, Shape, Slots as _};
-use crate::layout::{Control, Counts, OUTCOME_SLOTS};
+use crate::layout::{Counts, OUTCOME_SLOTS};
+use crate::limit;
 use crate::orient::{Direction, Side, View};
 use crate::{Addr, Counters, Evidence, Packet, Reply, Sighting, Unparsed, Verdict};
 
@@ -213,16 +214,12 @@ fn counts(judgement: &Judgement, view: View, flags: u32) -> bool {
     if view.side == Side::Lan || !judgement.passes() {
         return true;
     }
-    let wanted = match judgement.direction {
-        Direction::Received => Control::WAN_COUNTS_RECEIVED,
-        Direction::Sent => Control::WAN_COUNTS_SENT,
-    };
-    flags & wanted != 0
+    limit::counts_here(judgement.direction, flags)
 }
 
 /// What the frame is on the wire: a GSO buffer becomes packets that each repeat the headers.
 #[inline(always)]
-fn traffic<P: Packet>(packet: P, extent: Extent) -> Counts {
+pub(crate) fn traffic<P: Packet>(packet: P, extent: Extent) -> Counts {
     let segments = packet.segments();
     let mut bytes = u64::from(packet.length(extent.end));
     if segments > 1 {

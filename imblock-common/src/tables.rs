@@ -9,8 +9,9 @@ use crate::hosts::Slots;
 use crate::identify::{context, flow, quiet};
 use crate::layout::{
     Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey,
-    PortEntry,
+    PortEntry, Rate,
 };
+use crate::limit::{self, Limited, Load};
 use crate::stream::Head;
 use crate::{Action, Addr, Bytes, Evidence, Reply, Sighting, Transport, Verdict};
 
@@ -117,6 +118,13 @@ pub trait Tables: Memory {
     fn calls(self, half: Half, service: u16) -> bool;
     /// When a host is on its way through the ports of a server.
     fn hop_rule(self, half: Half) -> HopRule;
+    /// The rate at which a group may use a service; [`Rate::NONE`] for any.
+    fn rate(self, half: Half, group: u16, service: u16) -> Rate;
+    /// See [`limit::within`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn limit_step(self, about: &Sighting, who: Limited, load: Load) -> bool {
+        limit::within(about, who, load, self)
+    }
 }
 
 /// What a judgement may count.
@@ -145,4 +153,12 @@ pub trait Memory: Copy {
     fn parts(self) -> (impl Buckets, Shape);
     /// The clock in seconds, from any beginning.
     fn seconds(self) -> u32;
+    /// The clock in nanoseconds, from any beginning, with the resolution of a tick.
+    fn nanoseconds(self) -> u64;
+    /// The token buckets, see [`crate::limit`]; of the shape only the seed counts.
+    fn limits(self) -> (impl Buckets, Shape);
+    /// Counts a packet that found no token bucket of its own.
+    fn limit_shared(self);
+    /// [`Control::flags`].
+    fn control_flags(self) -> u32;
 }

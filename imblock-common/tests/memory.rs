@@ -32,6 +32,10 @@ impl Bucket for TableBucket<'_> {
     fn store(self, place: usize, word: u64) {
         self.0[place].set(word);
     }
+
+    fn add(self, place: usize, more: u64) {
+        self.0[place].set(self.0[place].get().wrapping_add(more));
+    }
 }
 
 impl Table {

@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use imblock_common::buckets::{self, Buckets};
 use imblock_common::flows;
 use imblock_common::layout::{
-    Control, Generic, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry,
+    Control, Generic, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry, Rate,
 };
 use imblock_common::parse::{HTTP_HOST_MAX, HTTP_SEARCHED};
 use imblock_common::stream::Head;
@@ -65,9 +65,27 @@ impl Memory for Asked<'_> {
     fn seconds(self) -> u32 {
         0
     }
+
+    fn nanoseconds(self) -> u64 {
+        0
+    }
+
+    fn limits(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn limit_shared(self) {}
+
+    fn control_flags(self) -> u32 {
+        0
+    }
 }
 
 impl Tables for Asked<'_> {
+    fn rate(self, _: Half, _: u16, _: u16) -> Rate {
+        Rate::NONE
+    }
+
     fn policy(self) -> LivePolicy {
         LivePolicy {
             half: Half::of_generation(1),

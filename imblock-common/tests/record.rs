@@ -44,6 +44,9 @@ impl Counters for &Ledger {
             flow_cells: 0,
             flow_clock_shift: 0,
             flow_idle: 0,
+            deadline: 0,
+            fallback: 0,
+            reserved: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::btf_maps::{Array, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns,
+    bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns,
 };
 use aya_ebpf::macros::btf_map;
 use imblock_common::buckets::{self, Buckets, Shape, WORDS};
@@ -16,9 +16,10 @@ use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
-    Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    LeaseRow, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
+    Rate, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
+use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
@@ -42,6 +43,12 @@ static POLICIES: Array<PolicyHeader, HALVES> = Array::new();
 static PORTS: Array<PortTable, HALVES> = Array::new();
 #[btf_map]
 static ACTIONS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
+#[btf_map]
+static LEASES: Array<LeaseRow, { ActionRow::ROWS }, { BPF_F_MMAPABLE as usize }> = Array::new();
+#[btf_map]
+static RATES: Array<Rate, { HALVES * Rate::ROOM }> = Array::new();
+#[btf_map]
+static RATE_ROWS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
 #[btf_map]
 static HOST_PREFIXES: LpmTrie<HostPrefix, HostEntry, PREFIXES> = LpmTrie::new();
 #[btf_map]
@@ -97,6 +104,12 @@ static RECENT: Array<[u64; WORDS], { recent::BUCKETS as usize }, { BPF_F_MMAPABL
 #[btf_map]
 static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
+
+#[btf_map]
+static LIMITS: Array<[u64; WORDS], { limit::BUCKETS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+#[btf_map]
+static LIMIT_SHARED: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// What the controller reads.
 #[btf_map]
@@ -157,7 +170,9 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn policy(self) -> LivePolicy {
         let control = self.control();
-        let half = Half::of_generation(control.generation);
+        // SAFETY: the helper takes nothing and reads the clock.
+        let generation = control.in_force(|| unsafe { bpf_ktime_get_coarse_ns() });
+        let half = Half::of_generation(generation);
         let [even, odd] = control.policy_flags;
         let flags = if half.index() == 0 { even } else { odd };
         LivePolicy { half, flags }
@@ -290,15 +305,38 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn action(self, half: Half, group: u16, service: u16) -> Action {
-        let Some(row) = ACTIONS.get(ActionRow::index(half, group)) else {
+        let number = ActionRow::index(half, group);
+        let Some(row) = ACTIONS.get(number) else {
             return Action::Allow;
         };
-        // SAFETY: masked to the length of the row, which is a power of two.
-        let cell = unsafe {
-            *row.0
-                .get_unchecked(usize::from(service) & (SERVICES_MAX - 1))
+        let column = usize::from(service) & (SERVICES_MAX - 1);
+        let cell = ActionCell(byte_of(row, service));
+        let is_over = || {
+            let Some(ends) = LEASES.get(number) else {
+                return true;
+            };
+            // SAFETY: masked to the length of the row, which is a power of two.
+            let end = unsafe { *ends.0.get_unchecked(column) };
+            // SAFETY: the helper takes nothing and reads the clock (kernel 5.8).
+            LeaseRow::is_over(end, LeaseRow::time(unsafe { bpf_ktime_get_boot_ns() }))
         };
-        ActionCell(cell).action()
+        cell.in_force(is_over).action()
+    }
+
+    #[inline(always)]
+    fn rate(self, half: Half, group: u16, service: u16) -> Rate {
+        let number = RATE_ROWS
+            .get(ActionRow::index(half, group))
+            .map_or(0, |row| byte_of(row, service));
+        RATES
+            .get(Rate::index(half, number))
+            .copied()
+            .unwrap_or(Rate::NONE)
+    }
+
+    #[inline(always)]
+    fn limit_step(self, about: &Sighting, who: Limited, load: Load) -> bool {
+        steps::limit_step(about, who.0, load.0) != 0
     }
 
     #[inline(always)]
@@ -337,7 +375,40 @@ impl Tables for KernelMaps {
     }
 }
 
+/// A row's byte at a column.
+#[inline(always)]
+fn byte_of(row: &ActionRow, column: u16) -> u8 {
+    let column = usize::from(column) & (SERVICES_MAX - 1);
+    // SAFETY: masked to the length of the row, which is a power of two.
+    unsafe { *row.0.get_unchecked(column) }
+}
+
 impl Memory for KernelMaps {
+    #[inline(always)]
+    fn nanoseconds(self) -> u64 {
+        // SAFETY: the helper takes nothing and reads the clock.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    }
+
+    #[inline(always)]
+    fn limits(self) -> (impl Buckets, Shape) {
+        (SharedTable(&LIMITS), shape(limit::BUCKETS))
+    }
+
+    #[inline(always)]
+    fn limit_shared(self) {
+        if let Some(count) = LIMIT_SHARED.get_ptr_mut(0) {
+            // SAFETY: the slot belongs to this CPU, and nothing interrupts the program on it to run
+            // another one.
+            unsafe { *count = (*count).wrapping_add(1) };
+        }
+    }
+
+    #[inline(always)]
+    fn control_flags(self) -> u32 {
+        self.control().flags
+    }
+
     #[inline(always)]
     fn recent(self) -> (impl Buckets, Shape) {
         (SharedTable(&RECENT), shape(recent::BUCKETS))
@@ -398,6 +469,23 @@ impl buckets::Bucket for SharedBucket {
         // SAFETY: as in `load`.
         unsafe { to.write_volatile(word) };
     }
+
+    /// One instruction of the kernel's machine (`BPF_ATOMIC | BPF_ADD`, in every version of it), for
+    /// which the language has no word on a target without compare-and-swap.
+    #[inline(always)]
+    fn add(self, place: usize, more: u64) {
+        let to = self.0.cast::<u64>().wrapping_add(place & (WORDS - 1));
+        // SAFETY: as in `load`; the instruction adds to the word at the address and nothing else.
+        #[cfg(target_arch = "bpf")]
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({to} + 0) += {more}", to = in(reg) to, more = in(reg) more);
+        }
+        // SAFETY: as in `load`. Only read by people: nothing runs on another machine.
+        #[cfg(not(target_arch = "bpf"))]
+        unsafe {
+            to.write_volatile(to.read_volatile().wrapping_add(more));
+        }
+    }
 }
 
 impl Counters for KernelMaps {
@@ -427,6 +515,7 @@ impl Counters for KernelMaps {
         if let Some(totals) = TOTALS.get_ptr_mut(u32::from(service)) {
             // SAFETY: as in `frame`.
             let evidence = crate::reader::forget(evidence as u64) as usize;
+            let verdict = crate::reader::forget(verdict as u64) as usize;
             unsafe { &mut *totals }.add(evidence, verdict, traffic);
         }
     }
@@ -517,4 +606,7 @@ const NO_CONTROL: Control = Control {
     flow_cells: 0,
     flow_clock_shift: 0,
     flow_idle: 0,
+    deadline: 0,
+    fallback: 0,
+    reserved: 0,
 };

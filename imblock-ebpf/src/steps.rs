@@ -11,6 +11,7 @@ use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::rtp::{self, RtpHeader};
 use imblock_common::identify::{Question, context, flow, marker, quic, quiet};
+use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head, Piece};
 use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
 
@@ -298,7 +299,7 @@ fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u
         2 => wan_ingress,
         _ => wan_egress,
     };
-    let mut judgement = decide(about, told, KernelMaps);
+    let mut judgement = decide(packet, about, told, KernelMaps);
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
     judgement.verdict = Verdict::from_slot(packet.forget(judgement.verdict as u64));
     record::record(&judgement, packet, view, KernelMaps);
@@ -515,4 +516,16 @@ extern "C" fn flow_claim(hash: u64, size: u64, why: u64) -> u64 {
     };
     let why = if why == 0 { Claim::New } else { Claim::Told };
     flows::claim(KernelFlows, hash, shape, why) as u64
+}
+
+/// See [`limit::within`]. 1 for a packet that goes on.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn limit_step(about: *const Sighting, who: u64, load: u64) -> u64 {
+    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+    // the caller's.
+    match unsafe { about.as_ref() } {
+        Some(about) => limit::within(about, Limited(who), Load(load), KernelMaps) as u64,
+        None => 1,
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and nothing else. Meaning is given in `commands`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use imblock_common::Side;
@@ -123,6 +124,10 @@ pub struct ToggleArgs {
     /// Only for the hosts of this group of the policy
     #[arg(short, long, value_name = "GROUP")]
     pub group: Option<String>,
+    /// Only for this time (30m, 2h, 1h30m, 7d): then the kernel goes back to what the policy says, by
+    /// itself
+    #[arg(long = "for", value_name = "TIME", value_parser = lease)]
+    pub time: Option<Duration>,
 }
 
 /// `reset`.
@@ -203,7 +208,17 @@ pub enum PolicyCommand {
         /// A policy file, or the name of an embedded policy
         #[arg(value_name = "FILE")]
         file: String,
+        /// Go back to the policy before unless `policy confirm` comes within this time (5s to 1h):
+        /// the kernel does so by itself, also when this process is gone and you are cut off
+        #[arg(long, value_name = "TIME", value_parser = confirmation)]
+        confirm: Option<Duration>,
     },
+    /// Make a policy stay that was applied with --confirm
+    Confirm,
+    /// Go back to the policy before the one in force, between two packets
+    ///
+    /// What was set by hand stays. There is one step back, no more, until a policy is applied again.
+    Rollback,
 }
 
 /// `replay`.
@@ -249,6 +264,26 @@ fn interface(text: &str) -> Result<InterfacePlan, String> {
         mode: XdpAttachMode::Auto,
         egress: side == Side::Lan,
     })
+}
+
+/// The programs' clock tells a year from the past; more is no lease.
+fn lease(text: &str) -> Result<Duration, String> {
+    let span = crate::time::parse(text)?;
+    if (1..=366 * 86_400).contains(&span.as_secs()) {
+        Ok(span)
+    } else {
+        Err("a time from 1s to 366d is meant; without --for it holds until it is reset".to_owned())
+    }
+}
+
+/// Below 5 s nobody confirms in time; after an hour nobody remembers.
+fn confirmation(text: &str) -> Result<Duration, String> {
+    let span = crate::time::parse(text)?;
+    if (5..=3600).contains(&span.as_secs()) {
+        Ok(span)
+    } else {
+        Err("a confirmation can be waited for from 5s to 1h".to_owned())
+    }
 }
 
 fn interval(text: &str) -> Result<f64, String> {

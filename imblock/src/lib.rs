@@ -21,3 +21,4 @@ pub mod status;
 pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
+pub mod time;

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub frames: Vec<FrameCounts>,
     /// Beginnings of QUIC connections that were to be read.
     pub initials: InitialCounts,
+    /// Packets under a limit that found no token bucket of their own.
+    pub limit_shared: u64,
     /// The monotonic clock when this was read, in nanoseconds: what [`HostRecord::active_since`] is
     /// held against. 0 where there is no such clock (a replay).
     pub taken_at: u64,

@@ -8,21 +8,21 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::kernel::{ActionChange, InstanceName};
+use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
-use crate::policy::plan::{ServicePlan, action_from_name};
+use crate::policy::plan::{LeasePlan, ServicePlan, action_from_name};
 
 /// Environment variable that names another directory than `/var/lib/imblock`.
 pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
 const STATE_DIR: &str = "/var/lib/imblock";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How long a claim waits for others: [`StateDir::controller`] holds the lock while it looks.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -90,8 +90,11 @@ impl StateError {
 pub struct State {
     /// The toggles in force, oldest first. A later one has its way over an earlier one.
     pub overrides: Vec<Override>,
-    /// The services of the policy that was applied last.
+    /// The services of the policy in force.
     pub services: Vec<KnownService>,
+    /// Those of the policy before it, to which a rollback leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<KnownService>,
 }
 
 /// A toggle.
@@ -109,6 +112,16 @@ pub struct Override {
     pub by: String,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// When it ends by itself, in seconds since 1970; none if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+}
+
+impl Override {
+    /// Whether its time is over.
+    pub fn is_over(&self, now: u64) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
 
 /// A service as the policy that was applied last describes it.
@@ -147,6 +160,17 @@ impl State {
             .retain(|old| group.is_some() && old.group.as_deref() != group);
     }
 
+    /// Learns which services a policy knows that was just put in force.
+    pub fn learn(&mut self, plan: &Plan) {
+        let services = plan.services.iter().map(KnownService::from).collect();
+        self.previous = std::mem::replace(&mut self.services, services);
+    }
+
+    /// Follows the kernel back to the policy before.
+    pub fn go_back(&mut self) {
+        std::mem::swap(&mut self.services, &mut self.previous);
+    }
+
     /// Puts the toggles into a plan's cells. Those that name a service or group which the plan
     /// doesn't have are returned: they sleep until a policy has them again.
     pub fn put_into(&self, plan: &mut Plan) -> Vec<&Override> {
@@ -163,7 +187,17 @@ impl State {
             for group in groups {
                 let row = plan.actions.get_mut(usize::from(group));
                 if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(service))) {
-                    *cell = ActionCell(*cell).overridden(toggle.action).0;
+                    *cell = match toggle.until {
+                        None => ActionCell(*cell).overridden(toggle.action).0,
+                        Some(_) => ActionCell(*cell).leased(toggle.action).0,
+                    };
+                }
+                if let Some(until) = toggle.until {
+                    plan.leases.push(LeasePlan {
+                        group,
+                        service,
+                        until,
+                    });
                 }
             }
         }
@@ -178,6 +212,7 @@ impl State {
                 group,
                 service: number,
                 action: None,
+                end: None,
             })
             .collect();
         for toggle in self
@@ -188,10 +223,21 @@ impl State {
             for group in groups_of(toggle.group.as_deref(), groups).unwrap_or_default() {
                 if let Some(change) = changes.get_mut(usize::from(group)) {
                     change.action = Some(toggle.action);
+                    change.end = toggle.until.map(lease_end);
                 }
             }
         }
         changes
+    }
+}
+
+impl State {
+    /// The toggles of a service for all groups, which a lease for one group would outlive or end in:
+    /// the kernel knows only the policy to go back to.
+    pub fn is_set_for_all(&self, service: &str) -> bool {
+        self.overrides
+            .iter()
+            .any(|toggle| toggle.service == service && toggle.group.is_none())
     }
 }
 
@@ -294,7 +340,8 @@ impl StateDir {
         }
     }
 
-    /// Reads the state; a fresh one where nothing was ever remembered.
+    /// Reads the state; a fresh one where nothing was ever remembered. Toggles whose time is over are
+    /// not in it, and go from the file when it is written next.
     pub fn load(&self) -> Result<State, StateError> {
         let path = self.path();
         let text = match fs::read(&path) {
@@ -315,7 +362,11 @@ impl StateDir {
             });
         }
         let document: Document = serde_json::from_slice(&text).map_err(broken)?;
-        Ok(document.state)
+        let mut state = document.state;
+        // The kernel has ended them by itself.
+        let now = seconds_since_1970();
+        state.overrides.retain(|toggle| !toggle.is_over(now));
+        Ok(state)
     }
 
     /// Replaces the state: on the disk when this returns, the old one whole until then.
@@ -356,6 +407,14 @@ impl StateDir {
             .open(path)
             .map_err(|source| io_error(path, "could not be opened", source))
     }
+}
+
+/// What the wall clock says.
+pub fn seconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 fn process(pid: Option<u32>) -> String {
@@ -409,6 +468,7 @@ mod tests {
             action,
             by: "root".to_owned(),
             at: 1,
+            until: None,
         }
     }
 
@@ -434,6 +494,26 @@ mod tests {
         state.set(toggle("irc", None, Action::Count));
         assert_eq!(actions(&state), [Some(Action::Count), Some(Action::Count)]);
         assert_eq!(state.overrides.len(), 1);
+    }
+
+    #[test]
+    fn a_lease_is_put_into_cells_and_ends() {
+        let lease = Override {
+            until: Some(10),
+            ..toggle("irc", Some("support"), Action::Drop)
+        };
+        assert!(!lease.is_over(9) && lease.is_over(10));
+        assert!(!toggle("irc", None, Action::Drop).is_over(u64::MAX));
+        let mut state = State::default();
+        state.set(lease);
+        assert!(!state.is_set_for_all("irc"));
+        let changes = state.changes("irc", 7, &groups());
+        let ends: Vec<_> = changes.iter().map(|change| change.end.is_some()).collect();
+        assert_eq!(ends, [false, true]);
+        state.set(toggle("irc", None, Action::Count));
+        assert!(state.is_set_for_all("irc"));
+        let changes = state.changes("irc", 7, &groups());
+        assert!(changes.iter().all(|change| change.end.is_none()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use imblock_common::{Action, Side};
 
+use crate::kernel::Unconfirmed;
 use crate::policy::plan::{InterfacePlan, Limits};
 
 /// An instance that is attached.
@@ -38,6 +39,8 @@ pub struct PolicyStatus {
     pub groups: Vec<String>,
     /// Every service that has a number.
     pub services: Vec<ServiceStatus>,
+    /// That it goes at a deadline unless it is confirmed.
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// What is done with a service now.
@@ -77,6 +80,8 @@ pub struct OverrideStatus {
     pub by: String,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// When it ends by itself, in seconds since 1970; none if it does not.
+    pub until: Option<u64>,
 }
 
 impl InterfaceStatus {

@@ -33,6 +33,10 @@ impl buckets::Bucket for NoBucket {
     fn store(self, _: usize, _: u64) {
         match self {}
     }
+
+    fn add(self, _: usize, _: u64) {
+        match self {}
+    }
 }
 
 /// A flow table without room: every packet is its flow's first.

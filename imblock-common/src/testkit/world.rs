@@ -13,6 +13,7 @@ use crate::buckets::{self, Buckets};
 use crate::flows;
 use crate::layout::{
     Control, Generic, Generics, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry,
+    Rate,
 };
 use crate::stream::Head;
 use crate::tables::LivePolicy;
@@ -168,9 +169,27 @@ impl Memory for &World {
     fn seconds(self) -> u32 {
         0
     }
+
+    fn nanoseconds(self) -> u64 {
+        0
+    }
+
+    fn limits(self) -> (impl Buckets, buckets::Shape) {
+        (NoBuckets, NoBuckets::SHAPE)
+    }
+
+    fn limit_shared(self) {}
+
+    fn control_flags(self) -> u32 {
+        0
+    }
 }
 
 impl Tables for &World {
+    fn rate(self, _: Half, _: u16, _: u16) -> Rate {
+        Rate::NONE
+    }
+
     fn policy(self) -> LivePolicy {
         LivePolicy {
             half: Half::of_generation(1),

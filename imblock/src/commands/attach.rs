@@ -5,7 +5,7 @@ use super::say::{say, warn_of};
 use super::target::Target;
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
-use crate::kernel::Instance;
+use crate::kernel::{Instance, KernelError};
 use crate::policy::plan::InterfacePlan;
 use crate::state::Override;
 use crate::status::InterfaceStatus;
@@ -36,7 +36,11 @@ pub(super) fn enforce(
     listen: Listen,
 ) -> Result<Instance, CommandError> {
     refuse_twice(&args.interfaces)?;
-    let _lock = target.lock()?;
+    let lock = target.lock()?;
+    match target.open_under(&lock) {
+        Ok(_) | Err(CommandError::Kernel(KernelError::NotRunning(_))) => {}
+        Err(error) => return Err(error),
+    }
     let mut plan = target.plan(&args.policy, listen)?;
     if !args.interfaces.is_empty() {
         plan.interfaces.clone_from(&args.interfaces);

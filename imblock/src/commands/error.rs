@@ -39,6 +39,12 @@ pub enum CommandError {
         /// The groups there are.
         known: Vec<String>,
     },
+    /// A lease for one group over a toggle for all of them.
+    #[error(
+        "`{0}` is set by hand for all groups, and a lease for one group would end in what the policy \
+         says: `imblock reset {0}` first, or set the groups one by one"
+    )]
+    LeaseOverToggle(String),
     /// A selector that should name one service names several, or none.
     #[error("`{selector}` names {found} services; name one")]
     NotOneService {
@@ -76,6 +82,7 @@ impl CommandError {
             Self::Selector(_)
             | Self::InterfaceTwice(_)
             | Self::UnknownGroup { .. }
+            | Self::LeaseOverToggle(_)
             | Self::NotOneService { .. } => Exit::Usage,
             Self::Kernel(error) => error.exit(),
             Self::State(error) => error.exit(),

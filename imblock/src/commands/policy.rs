@@ -1,6 +1,7 @@
-//! `policy check|show|apply`, and the policy side of `replay`.
+//! `policy check|show|apply|confirm|rollback`, and the policy side of `replay`.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,12 +15,15 @@ use crate::output::document::Document;
 use crate::output::policy as output;
 use crate::output::{Console, Format};
 use crate::policy::{self, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
+use crate::time::words;
 
 pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, CommandError> {
     match command {
         PolicyCommand::Check { files, output } => check(target, files, output.json),
         PolicyCommand::Show { policy, output } => show(target, policy.as_deref(), output.json),
-        PolicyCommand::Apply { file } => apply(target, file),
+        PolicyCommand::Apply { file, confirm } => apply(target, file, *confirm),
+        PolicyCommand::Confirm => confirm(target),
+        PolicyCommand::Rollback => rollback(target),
     }
 }
 
@@ -30,19 +34,24 @@ pub(super) struct Applied {
     pub(super) warnings: Vec<String>,
 }
 
-/// Compiles a policy, toggles included, and makes it the live one. Interfaces stay as they are.
+/// Compiles a policy, toggles included, and makes it the live one, for good or for so long unless it
+/// is confirmed. Interfaces stay as they are.
 pub(super) fn put_in_force(
     target: &Target,
     policy: &str,
     listen: Listen,
+    time: Option<Duration>,
 ) -> Result<Applied, CommandError> {
-    let _lock = target.lock()?;
-    let mut instance = target.open()?;
+    let lock = target.lock()?;
+    let mut instance = target.open_under(&lock)?;
     let mut plan = target.plan(policy, listen)?;
     let mut state = target.state.load()?;
     let mut warnings = std::mem::take(&mut plan.warnings);
     warnings.extend(sleeping_toggles(&state.put_into(&mut plan)));
-    let generation = instance.maps.apply(&plan)?;
+    let generation = match time {
+        None => instance.maps.apply(&plan)?,
+        Some(time) => instance.maps.apply_for(&plan, time)?,
+    };
     target.remember(&mut state, &plan)?;
     Ok(Applied {
         generation,
@@ -52,12 +61,45 @@ pub(super) fn put_in_force(
 }
 
 /// `policy apply`.
-fn apply(target: &Target, file: &str) -> Result<Exit, CommandError> {
-    let applied = put_in_force(target, file, Listen::Nowhere)?;
+fn apply(target: &Target, file: &str, time: Option<Duration>) -> Result<Exit, CommandError> {
+    let applied = put_in_force(target, file, Listen::Nowhere, time)?;
     warn_of(&applied.warnings);
+    let Applied {
+        name, generation, ..
+    } = applied;
+    match time {
+        None => say(format_args!(
+            "policy {name} is in force, generation {generation}"
+        )),
+        Some(time) => say(format_args!(
+            "policy {name} is in force, generation {generation}, for {}: `imblock policy confirm` \
+             makes it stay, or else the one before comes back",
+            words(time.as_secs())
+        )),
+    }
+    Ok(Exit::Ok)
+}
+
+/// `policy confirm`.
+fn confirm(target: &Target) -> Result<Exit, CommandError> {
+    let lock = target.lock()?;
+    let generation = target.open_under(&lock)?.maps.confirm()?;
     say(format_args!(
-        "policy {} is in force, generation {}",
-        applied.name, applied.generation
+        "generation {generation} is confirmed: it stays in force"
+    ));
+    Ok(Exit::Ok)
+}
+
+/// `policy rollback`.
+fn rollback(target: &Target) -> Result<Exit, CommandError> {
+    let lock = target.lock()?;
+    let mut instance = target.open_under(&lock)?;
+    let generation = instance.maps.rollback()?;
+    target.follow_back()?;
+    let name = instance.maps.live()?.header.name;
+    say(format_args!(
+        "policy {} is in force again, generation {generation}",
+        name.as_str()
     ));
     Ok(Exit::Ok)
 }

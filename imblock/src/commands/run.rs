@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +16,7 @@ use super::say::{complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{Listen, RunArgs};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError};
+use crate::kernel::{Instance, KernelError, Maps};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
@@ -23,6 +24,9 @@ use crate::telemetry::{self, Source, SourceError};
 /// A map's value passes over the stack, and the port table's 256 KiB pass through several frames when
 /// a reload writes it: without optimisation more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
+
+/// How often the controller looks whether a policy was not confirmed in time.
+const WATCH: Duration = Duration::from_secs(1);
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
     let _claim = target.claim()?;
@@ -60,6 +64,7 @@ async fn serve(
     listener: Option<TcpListener>,
     mut signals: Signals,
 ) -> Result<(), CommandError> {
+    let maps = target.open()?.maps;
     let inspector = inspector(target)?;
     let (told, wait) = tokio::sync::oneshot::channel::<()>();
     let server = listener
@@ -67,11 +72,13 @@ async fn serve(
         .transpose()?;
     // Outside of systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let mut watch = tokio::time::interval(WATCH);
     loop {
         tokio::select! {
             Some(()) = signals.interrupt.recv() => break,
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),
+            _ = watch.tick() => settle(target, &maps),
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -129,10 +136,25 @@ fn inspector(target: &Target) -> Result<tokio::task::JoinHandle<()>, CommandErro
     }))
 }
 
+/// Says and writes down what the kernel did when a policy was not confirmed in time.
+fn settle(target: &Target, maps: &Maps) {
+    let overdue = maps.is_overdue().map_err(CommandError::from);
+    // Opening the instance settles it.
+    let settled = overdue.and_then(|overdue| match overdue {
+        true => tokio::task::block_in_place(|| target.open().map(drop)),
+        false => Ok(()),
+    });
+    match settled {
+        // Somebody took the instance down by hand: there is nothing left to settle.
+        Ok(()) | Err(CommandError::Kernel(KernelError::NotRunning(_))) => {}
+        Err(error) => complain(&error),
+    }
+}
+
 /// On SIGHUP: the policy file again. A wrong one changes nothing.
 fn reload(target: &Target, args: &RunArgs) {
     let reloaded = tokio::task::block_in_place(|| {
-        super::policy::put_in_force(target, &args.attach.policy, args.listen)
+        super::policy::put_in_force(target, &args.attach.policy, args.listen, None)
     });
     match reloaded {
         Ok(applied) => {

@@ -1,15 +1,15 @@
 //! The instance that a command is about: its kernel side, its state, and the two held together.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
 
 use imblock_common::Transport;
 
 use super::CommandError;
+use super::say::say;
 use crate::cli::Listen;
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
-use crate::state::{KnownService, State, StateDir, StateLock};
+use crate::state::{State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
 /// The port of SSH, which leads to the box in most places.
@@ -40,8 +40,38 @@ impl Target {
         Ok(self.state.claim()?)
     }
 
+    /// Opens the instance, for a command that only looks at it.
     pub(super) fn open(&self) -> Result<Instance, CommandError> {
-        Ok(Instance::open(&self.name)?)
+        let instance = Instance::open(&self.name)?;
+        if instance.maps.is_overdue()? {
+            let lock = self.lock()?;
+            return self.open_under(&lock);
+        }
+        Ok(instance)
+    }
+
+    /// Opens the instance, for a command that changes it. If a policy was not confirmed in time, the
+    /// kernel has gone back to the one before: that is written down here, and said.
+    pub(super) fn open_under(&self, _lock: &StateLock) -> Result<Instance, CommandError> {
+        let mut instance = Instance::open(&self.name)?;
+        if let Some(rejected) = instance.maps.settle()? {
+            self.follow_back()?;
+            let header = instance.maps.live()?.header;
+            say(format_args!(
+                "generation {rejected} was not confirmed in time: policy {}, generation {}, is in \
+                 force again",
+                header.name.as_str(),
+                header.generation
+            ));
+        }
+        Ok(instance)
+    }
+
+    /// Follows the kernel back to the policy before.
+    pub(super) fn follow_back(&self) -> Result<(), CommandError> {
+        let mut state = self.state.load()?;
+        state.go_back();
+        Ok(self.state.store(&state)?)
     }
 
     /// The plan of a policy for this box, toggles included. The service numbers are those in force
@@ -58,7 +88,7 @@ impl Target {
 
     /// Remembers which services the policy in force knows, for selectors such as `category:im`.
     pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
-        state.services = plan.services.iter().map(KnownService::from).collect();
+        state.learn(plan);
         Ok(self.state.store(state)?)
     }
 
@@ -90,6 +120,7 @@ impl Target {
                 applied_at: live.header.applied_at,
                 groups: live.groups,
                 services,
+                unconfirmed: instance.maps.unconfirmed()?,
             },
             interfaces: instance.interfaces()?,
             overrides: overrides(&self.state.load()?),
@@ -112,14 +143,6 @@ pub(super) fn operator() -> String {
         .filter_map(|variable| std::env::var(variable).ok())
         .find(|name| !name.is_empty())
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 /// The ports through which the operator reaches the box: SSH, the session that this command was
@@ -164,6 +187,7 @@ fn overrides(state: &State) -> Vec<OverrideStatus> {
             action: toggle.action,
             by: toggle.by.clone(),
             at: toggle.at,
+            until: toggle.until,
         })
         .collect()
 }

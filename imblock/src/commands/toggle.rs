@@ -4,13 +4,14 @@ use imblock_common::Action;
 
 use super::CommandError;
 use super::say::say;
-use super::target::{Target, now, operator};
+use super::target::{Target, operator};
 use crate::cli::{ResetArgs, ToggleArgs};
 use crate::exit::Exit;
 use crate::kernel::Instance;
 use crate::policy::plan::ServicePlan;
 use crate::policy::select;
-use crate::state::{KnownService, Override, State};
+use crate::state::{KnownService, Override, State, seconds_since_1970};
+use crate::time::words;
 
 /// Does something else with services than what the policy says, at once.
 pub(super) fn set(
@@ -18,25 +19,47 @@ pub(super) fn set(
     args: &ToggleArgs,
     action: Action,
 ) -> Result<Exit, CommandError> {
-    let (by, at) = (operator(), now());
+    let (by, at) = (operator(), seconds_since_1970());
+    // The second that has begun is given away, so that no lease ends early.
+    let until = args.time.map(|time| at + 1 + time.as_secs());
     let group = args.group.as_deref();
+    let mut replaced = false;
     let changed = change(target, &args.selectors, group, |state, services| {
         for service in services {
+            let mut old = state.overrides.iter();
+            if until.is_some() && group.is_some() && state.is_set_for_all(&service.id) {
+                return Err(CommandError::LeaseOverToggle(service.id.clone()));
+            }
+            replaced |= old.any(|old| {
+                old.service == service.id && old.group == args.group && old.until.is_none()
+            });
             state.set(Override {
                 service: service.id.clone(),
                 group: args.group.clone(),
                 action,
                 by: by.clone(),
                 at,
+                until,
             });
         }
+        Ok(())
     })?;
+    let span = args.time.map_or_else(
+        || "from now on".to_owned(),
+        |time| format!("for {}", words(time.as_secs())),
+    );
     say(format_args!(
-        "{}{}: {} from now on",
+        "{}{}: {} {span}",
         services(changed.services.len()),
         hosts(group),
         action.name()
     ));
+    if until.is_some() && replaced {
+        say(
+            "warning: this takes the place of what was set by hand; when its time is over, what the \
+             policy says holds",
+        );
+    }
     Ok(Exit::Ok)
 }
 
@@ -51,6 +74,7 @@ pub(super) fn reset(target: &Target, args: &ResetArgs) -> Result<Exit, CommandEr
         for service in services {
             state.forget(&service.id, group);
         }
+        Ok(())
     })?;
     say(format_args!(
         "{}{}: what the policy says from now on",
@@ -94,10 +118,10 @@ fn change(
     target: &Target,
     selectors: &[String],
     group: Option<&str>,
-    edit: impl Fn(&mut State, &[&ServicePlan]),
+    edit: impl FnOnce(&mut State, &[&ServicePlan]) -> Result<(), CommandError>,
 ) -> Result<Changed, CommandError> {
-    let _lock = target.lock()?;
-    let mut instance = target.open()?;
+    let lock = target.lock()?;
+    let mut instance = target.open_under(&lock)?;
     let mut state = target.state.load()?;
     let groups = instance.maps.groups()?;
     if let Some(name) = group
@@ -110,12 +134,13 @@ fn change(
     }
     let known = known_services(&state, &instance)?;
     let selected = select_all(&known, selectors)?;
-    edit(&mut state, &selected);
-    let changes: Vec<_> = selected
-        .iter()
-        .flat_map(|service| state.changes(&service.id, service.number, &groups))
-        .collect();
-    instance.maps.toggle(&changes)?;
+    edit(&mut state, &selected)?;
+    instance.maps.toggle(|groups| {
+        let services = selected.iter();
+        services
+            .flat_map(|service| state.changes(&service.id, service.number, groups))
+            .collect()
+    })?;
     target.state.store(&state)?;
     Ok(Changed {
         services: selected.iter().map(|service| service.id.clone()).collect(),

@@ -20,6 +20,7 @@ impl Maps {
             hosts: self.host_counts(),
             frames: self.frame_counts()?,
             initials: self.initial_counts()?,
+            limit_shared: self.limit_shared()?,
             taken_at: monotonic_now(),
         })
     }
@@ -82,6 +83,15 @@ impl Maps {
 
     fn host_counts(&self) -> Vec<HostCounts> {
         host_counts(self.hosts.iter())
+    }
+
+    fn limit_shared(&self) -> Result<u64, KernelError> {
+        let counts = self
+            .limit_shared
+            .get(&0, 0)
+            .map_err(KernelError::map(maps::LIMIT_SHARED, "read a counter"))?;
+        let cpus = counts.iter();
+        Ok(cpus.fold(0, |sum: u64, cpu| sum.wrapping_add(*cpu)))
     }
 
     fn frame_counts(&self) -> Result<Vec<FrameCounts>, KernelError> {

@@ -204,6 +204,26 @@ pub enum KernelError {
         /// Entries that the map has room for.
         room: u32,
     },
+    /// Another policy waits for its confirmation.
+    #[error(
+        "the policy in force waits for its confirmation, for another {} s: `imblock policy confirm` \
+         makes it stay, `imblock policy rollback` ends it; then another one can be applied", .left.as_secs()
+    )]
+    Unconfirmed {
+        /// How long.
+        left: std::time::Duration,
+    },
+    /// No policy waits for its confirmation.
+    #[error(
+        "no policy waits for a confirmation: only one that was applied with --confirm does, until \
+         its time is over"
+    )]
+    NothingToConfirm,
+    /// There is no policy to go back to.
+    #[error(
+        "there is no previous policy to go back to: {0}; `imblock policy apply` takes any file"
+    )]
+    NoPrevious(&'static str),
     /// No interface was named.
     #[error(
         "no interface to attach to: name one with -i (for example `-i br-lan:lan`) or in the \
@@ -226,9 +246,11 @@ impl KernelError {
             | Self::NoPorts { .. }
             | Self::NotNative { .. }
             | Self::Attach { .. } => Exit::Interface,
-            Self::Foreign { .. } => Exit::Busy,
+            Self::Foreign { .. } | Self::Unconfirmed { .. } => Exit::Busy,
             Self::TooManyPrefixes { .. } => Exit::BadPolicy,
-            Self::Abi { .. }
+            Self::NothingToConfirm
+            | Self::NoPrevious(_)
+            | Self::Abi { .. }
             | Self::Missing(_)
             | Self::Map { .. }
             | Self::OpenMap { .. }

@@ -54,10 +54,11 @@ impl Instance {
         let interfaces = resolve(&plan.interfaces, &pins)?;
         let new = !pins.exist();
         let mut fresh = Vec::new();
-        let mut before = 0;
+        let mut before = None;
         let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
-            before = maps.generation()?;
+            let earlier = maps.generation()?;
             maps.apply(plan)?;
+            before = Some(earlier);
             maps.set_flags(counting_flags(&interfaces))?;
             for (wanted, interface) in &interfaces {
                 let hooks = loaded.attach(wanted, interface, &pins)?;
@@ -78,7 +79,7 @@ impl Instance {
                 }
                 if new {
                     let _ = take_down(&pins);
-                } else if let Ok(mut maps) = Maps::pinned(&pins) {
+                } else if let (Some(before), Ok(mut maps)) = (before, Maps::pinned(&pins)) {
                     let _ = maps.go_back_to(before);
                 }
                 Err(error)

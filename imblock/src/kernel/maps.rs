@@ -2,9 +2,9 @@
 
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, Marker,
-    MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet, ServiceTotals,
-    StunAttributes, maps,
+    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, LeaseRow,
+    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rate, RemoteGate, ServiceSet,
+    ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -19,6 +19,10 @@ pub struct Maps {
     pub(super) policies: Array<MapData, Wire<PolicyHeader>>,
     pub(super) ports: Array<MapData, Wire<PortTable>>,
     pub(super) actions: Array<MapData, Wire<ActionRow>>,
+    pub(super) rates: Array<MapData, Wire<Rate>>,
+    pub(super) rate_rows: Array<MapData, Wire<ActionRow>>,
+    pub(super) limit_shared: PerCpuArray<MapData, u64>,
+    pub(super) leases: Array<MapData, Wire<LeaseRow>>,
     pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
@@ -38,7 +42,7 @@ pub struct Maps {
     /// although nobody else asks for it.
     _host_slots: Map,
     /// As above.
-    _unread: [Map; 3],
+    _unread: [Map; 4],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
     pub(super) frames: PerCpuArray<MapData, u64>,
     _flow_cells: Map,
@@ -64,6 +68,10 @@ impl Maps {
             policies: typed(maps::POLICIES, map(maps::POLICIES)?)?,
             ports: typed(maps::PORTS, map(maps::PORTS)?)?,
             actions: typed(maps::ACTIONS, map(maps::ACTIONS)?)?,
+            rates: typed(maps::RATES, map(maps::RATES)?)?,
+            rate_rows: typed(maps::RATE_ROWS, map(maps::RATE_ROWS)?)?,
+            limit_shared: typed(maps::LIMIT_SHARED, map(maps::LIMIT_SHARED)?)?,
+            leases: typed(maps::LEASES, map(maps::LEASES)?)?,
             host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
@@ -80,7 +88,12 @@ impl Maps {
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
             _host_slots: host_slots,
-            _unread: [map(maps::RECENT)?, map(maps::HOPS)?, map(maps::PARTS)?],
+            _unread: [
+                map(maps::RECENT)?,
+                map(maps::HOPS)?,
+                map(maps::PARTS)?,
+                map(maps::LIMITS)?,
+            ],
             overflow: typed(maps::OVERFLOW, map(maps::OVERFLOW)?)?,
             frames: typed(maps::FRAMES, map(maps::FRAMES)?)?,
             _flow_cells: map(maps::FLOW_CELLS)?,

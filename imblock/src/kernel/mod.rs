@@ -5,11 +5,13 @@
 //! its own, so that enforcement and counters go on without a controller.
 
 mod attach;
+mod commit;
 mod counters;
 mod error;
 mod features;
 mod handshakes;
 mod instance;
+mod leases;
 #[expect(
     unsafe_code,
     reason = "memory that the kernel shares with this process"
@@ -28,10 +30,12 @@ mod tries;
 mod wire;
 
 pub use attach::Attachment;
+pub use commit::Unconfirmed;
 pub use error::KernelError;
 pub use features::{BpfRight, bpf_right, require_right};
 pub use handshakes::Handshakes;
 pub use instance::Instance;
+pub use leases::lease_end;
 pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT};

@@ -12,7 +12,7 @@ use imblock_common::{Hook, Side, View};
 use rustix::time::{ClockId, clock_getres};
 
 use super::maps::Maps;
-use super::pins::Pins;
+use super::pins::{InstanceName, Pins};
 use super::{KernelError, features};
 use crate::policy::plan::Limits;
 
@@ -50,6 +50,17 @@ impl Loaded {
             loaded.classifier(side)?;
         }
         Ok((loaded, maps))
+    }
+
+    /// Programs over the maps of an instance that is up, verified and attached to nothing: what they
+    /// do with a frame is what the attached ones would do. For tests.
+    pub fn of_instance(name: &InstanceName) -> Result<Self, KernelError> {
+        let pins = Pins::of(name);
+        let limits = Maps::pinned(&pins)?.limits()?;
+        // A program names its maps by descriptor: they must be open until it is loaded.
+        let (mut loaded, _maps) = Self::pinned(&limits, &pins)?;
+        loaded.xdp(Side::Lan)?;
+        Ok(loaded)
     }
 
     /// Makes maps pinned where an instance keeps them, or adopts those that are there.

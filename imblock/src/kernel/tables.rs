@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, GROUPS_MAX, Half, Marker, MarkerSets, Name, PolicyHeader,
-    PortTable, maps,
+    PortTable, Rate, maps,
 };
 use imblock_common::{Action, Transport};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -49,68 +49,60 @@ pub struct ActionChange {
     pub service: u16,
     /// What to do.
     pub action: Option<Action>,
+    /// Until when, on the programs' clock; see [`super::lease_end`].
+    pub end: Option<u32>,
 }
 
 impl Maps {
-    /// Writes the plan into the idle half, then makes it live by one word. Returns the generation.
-    ///
-    /// A packet is judged by the old policy or the new one, never by a mix. When this fails, the
-    /// old policy is in force, untouched.
-    pub fn apply(&mut self, plan: &Plan) -> Result<u32, KernelError> {
-        let control = self.control()?;
-        let idle = Half::of_generation(control.generation).other();
-        // 0 means that nothing was applied yet, so the counter skips it when it wraps; the half
-        // must alternate all the same.
-        let generation = match control.generation.wrapping_add(1) {
-            0 => 2,
-            next => next,
-        };
+    /// Writes a plan into the half that is idle, with the generation that it is to be. What was
+    /// there is gone from the first write on, and the half is not whole until the last.
+    pub(super) fn write_half(
+        &mut self,
+        idle: Half,
+        plan: &Plan,
+        generation: u32,
+    ) -> Result<(), KernelError> {
         await_readers();
         self.write_header(idle, PolicyHeader::zeroed())?;
         self.ports
             .set(idle.index(), Wire::wrap_ref(plan.ports.as_ref()), 0)
             .map_err(KernelError::map(maps::PORTS, "write the port table"))?;
         self.write_groups(idle, plan)?;
+        self.write_rates(idle, plan)?;
+        self.write_leases(idle, &plan.leases)?;
         self.write_calls(idle, plan)?;
         self.write_tries(idle, plan)?;
         self.write_markers(idle, plan)?;
         self.write_service_names(plan)?;
-        self.write_header(idle, header(plan, generation))?;
-        // Two writes: nobody reads the idle half's flags before the generation says so.
-        let mut policy_flags = control.policy_flags;
-        match policy_flags.each_mut() {
-            [even, _] if idle.index() == 0 => *even = plan.flags(),
-            [_, odd] => *odd = plan.flags(),
+        self.write_header(idle, header(plan, generation))
+    }
+
+    /// The generation that lies in a half; 0 if the half is not whole.
+    pub(super) fn generation_in(&self, half: Half) -> Result<u32, KernelError> {
+        Ok(self.read_header(half)?.generation)
+    }
+
+    /// Changes single cells in place: each takes effect at once.
+    ///
+    /// `changes` says what to change, given the names of a policy's groups. It is asked for the live
+    /// half, and for the idle one if a whole policy lies there: what is set by hand outlives a
+    /// rollback and an apply that nobody confirms.
+    pub fn toggle(
+        &mut self,
+        changes: impl Fn(&[String]) -> Vec<ActionChange>,
+    ) -> Result<(), KernelError> {
+        let live = self.live_half()?;
+        for half in [live, live.other()] {
+            let header = self.read_header(half)?;
+            if half == live || header.generation != 0 {
+                let groups = self.read_groups(half, header.groups)?;
+                self.change_cells(half, &changes(&groups))?;
+            }
         }
-        let control = Control {
-            policy_flags,
-            ..control
-        };
-        self.set_control(control)?;
-        self.set_control(Control {
-            generation,
-            ..control
-        })?;
-        Ok(generation)
+        Ok(())
     }
 
-    /// The live generation; 0 before the first policy.
-    pub(super) fn generation(&self) -> Result<u32, KernelError> {
-        Ok(self.control()?.generation)
-    }
-
-    /// Makes the generation before the latest [`Maps::apply`] live again: its half is untouched.
-    pub(super) fn go_back_to(&mut self, generation: u32) -> Result<(), KernelError> {
-        let control = self.control()?;
-        self.set_control(Control {
-            generation,
-            ..control
-        })
-    }
-
-    /// Changes single cells of the live half, in place: each takes effect at once.
-    pub fn toggle(&mut self, changes: &[ActionChange]) -> Result<(), KernelError> {
-        let half = Half::of_generation(self.control()?.generation);
+    fn change_cells(&mut self, half: Half, changes: &[ActionChange]) -> Result<(), KernelError> {
         let mut rows: HashMap<u16, ActionRow> = HashMap::new();
         for change in changes {
             let row = match rows.get_mut(&change.group) {
@@ -122,13 +114,22 @@ impl Maps {
             };
             if let Some(cell) = row.0.get_mut(usize::from(change.service)) {
                 let old = ActionCell(*cell);
-                *cell = match change.action {
-                    Some(action) => old.overridden(action).0,
-                    None => old.reset().0,
+                *cell = match (change.action, change.end) {
+                    (Some(action), None) => old.overridden(action).0,
+                    (Some(action), Some(_)) => old.leased(action).0,
+                    (None, _) => old.reset().0,
                 };
             }
         }
         for (group, row) in rows {
+            let of_group = changes.iter().filter(|change| change.group == group);
+            let mut ends = of_group
+                .filter_map(|change| Some((change.service, change.end?)))
+                .peekable();
+            // The ends before the cells that ask for them.
+            if ends.peek().is_some() {
+                self.write_ends(half, group, ends)?;
+            }
             self.write_row(half, group, &row)?;
         }
         Ok(())
@@ -136,12 +137,15 @@ impl Maps {
 
     /// Reads what is live.
     pub fn live(&self) -> Result<Live, KernelError> {
-        let half = Half::of_generation(self.control()?.generation);
+        let half = self.live_half()?;
         let header = self.read_header(half)?;
         let groups = self.read_groups(half, header.groups)?;
         let rows = (0..groups.len())
             .filter_map(|group| u16::try_from(group).ok())
-            .map(|group| self.action_row(half, group))
+            .map(|group| {
+                let row = self.action_row(half, group)?;
+                self.in_force_now(half, group, row)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let services = self
             .service_numbers()?
@@ -161,13 +165,13 @@ impl Maps {
 
     /// The remote ports that tell each service in the live policy, by service number.
     pub fn ports(&self) -> Result<BTreeMap<u16, Vec<PortRange>>, KernelError> {
-        let half = Half::of_generation(self.control()?.generation);
+        let half = self.live_half()?;
         Ok(ports_by_service(self.port_table(half)?.as_ref()))
     }
 
     /// Names of the live policy's groups, by number.
     pub fn groups(&self) -> Result<Vec<String>, KernelError> {
-        let half = Half::of_generation(self.control()?.generation);
+        let half = self.live_half()?;
         let header = self.read_header(half)?;
         self.read_groups(half, header.groups)
     }
@@ -230,6 +234,24 @@ impl Maps {
             self.group_names
                 .set(ActionRow::index(half, group), Wire(name), 0)
                 .map_err(KernelError::map(maps::GROUP_NAMES, "write a group's name"))?;
+        }
+        Ok(())
+    }
+
+    fn write_rates(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        for (number, rate) in (0..=u8::MAX).zip(&plan.rates) {
+            self.rates
+                .set(Rate::index(half, number), Wire(*rate), 0)
+                .map_err(KernelError::map(maps::RATES, "write a rate"))?;
+        }
+        // Where nothing is limited, nobody asks for the rows.
+        for (group, row) in (0..=u16::MAX).zip(&plan.rate_rows) {
+            self.rate_rows
+                .set(ActionRow::index(half, group), Wire::wrap_ref(row), 0)
+                .map_err(KernelError::map(
+                    maps::RATE_ROWS,
+                    "write which rate a service has",
+                ))?;
         }
         Ok(())
     }

@@ -114,6 +114,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 packets: 524,
             },
         ],
+        limit_shared: 0,
         taken_at: NOW,
     }
 }
@@ -155,6 +156,7 @@ pub(crate) fn status() -> Status {
                     [Action::Drop, Action::Allow],
                 ),
             ],
+            unconfirmed: None,
         },
         interfaces: vec![
             interface("br-lan", Side::Lan, "native", true, false),
@@ -167,6 +169,7 @@ pub(crate) fn status() -> Status {
                 action: Action::Drop,
                 by: "root".to_owned(),
                 at: 1_750_000_600,
+                until: Some(1_750_007_800),
             },
             OverrideStatus {
                 service: "xmpp".to_owned(),
@@ -174,6 +177,7 @@ pub(crate) fn status() -> Status {
                 action: Action::Allow,
                 by: "ada\u{1b}[2J".to_owned(),
                 at: 1_750_000_700,
+                until: None,
             },
         ],
         limits: Limits::default(),

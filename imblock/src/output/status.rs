@@ -36,6 +36,15 @@ struct Policy<'a> {
     generation: u32,
     /// RFC 3339.
     applied_at: String,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+/// The policy goes unless it is confirmed.
+#[derive(Debug, Serialize)]
+struct Unconfirmed {
+    seconds_left: u64,
+    /// The generation that comes back.
+    fallback: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +69,8 @@ struct Override<'a> {
     by: &'a str,
     /// RFC 3339.
     at: String,
+    /// RFC 3339.
+    until: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +124,10 @@ impl<'a> Report<'a> {
                 hash: &status.policy.hash,
                 generation: status.policy.generation,
                 applied_at: rfc3339(status.policy.applied_at),
+                unconfirmed: status.policy.unconfirmed.map(|waiting| Unconfirmed {
+                    seconds_left: waiting.left.as_secs(),
+                    fallback: waiting.fallback,
+                }),
             },
             interfaces: status.interfaces.iter().map(Interface::new).collect(),
             overrides: status
@@ -124,6 +139,7 @@ impl<'a> Report<'a> {
                     action: by_hand.action.name(),
                     by: &by_hand.by,
                     at: rfc3339(by_hand.at),
+                    until: by_hand.until.map(rfc3339),
                 })
                 .collect(),
             limits: status.limits,
@@ -151,6 +167,15 @@ impl<'a> Report<'a> {
         let (name, since) = (printable(policy.name), &policy.applied_at);
         let line = format!("{name}, generation {}, since {since}", policy.generation);
         fact(to, "policy", &line)?;
+        if let Some(waiting) = &policy.unconfirmed {
+            let line = format!(
+                "{YELLOW}not confirmed{YELLOW:#}: generation {} comes back in {} unless `imblock policy \
+                 confirm` comes first",
+                waiting.fallback,
+                crate::time::words(waiting.seconds_left)
+            );
+            fact(to, "", &line)?;
+        }
         fact(to, "hash", &printable(policy.hash))?;
         let controller = match self.controller {
             Some(pid) => format!("process {pid}"),
@@ -235,6 +260,7 @@ impl<'a> Report<'a> {
             Column::text("ACTION"),
             Column::text("BY"),
             Column::text("SINCE"),
+            Column::text("UNTIL"),
         ]);
         for by_hand in &self.overrides {
             table.row(vec![
@@ -243,6 +269,7 @@ impl<'a> Report<'a> {
                 Cell::text(by_hand.action).style(YELLOW),
                 Cell::text(by_hand.by),
                 Cell::text(&by_hand.at),
+                Cell::text(by_hand.until.as_deref().unwrap_or("reset")),
             ]);
         }
         table.write(to)

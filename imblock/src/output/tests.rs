@@ -245,9 +245,9 @@ fn status_of_an_instance_with_everything() {
     eth0       wan   auto  generic  no
     A program is gone from its interface: traffic there is not seen. `imblock up`, or a restart of the controller, attaches it again.
 
-    SET BY HAND  GROUP     ACTION  BY       SINCE
-    irc          everyone  drop    root     2025-06-15T15:16:40Z
-    xmpp         (all)     allow   ada�[2J  2025-06-15T15:18:20Z
+    SET BY HAND  GROUP     ACTION  BY       SINCE                 UNTIL
+    irc          everyone  drop    root     2025-06-15T15:16:40Z  2025-06-15T17:16:40Z
+    xmpp         (all)     allow   ada�[2J  2025-06-15T15:18:20Z  reset
 
     PACKETS     lan_ingress  wan_ingress
     identified          524         1020
@@ -288,6 +288,7 @@ fn status_as_json() {
                 "hash": "9f86d081884c7d65",
                 "generation": 3,
                 "applied_at": "2025-06-15T15:06:40Z",
+                "unconfirmed": null,
             },
             "interfaces": [
                 {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false},
@@ -295,9 +296,9 @@ fn status_as_json() {
             ],
             "overrides": [
                 {"service": "irc", "group": "everyone", "action": "drop", "by": "root",
-                 "at": "2025-06-15T15:16:40Z"},
+                 "at": "2025-06-15T15:16:40Z", "until": "2025-06-15T17:16:40Z"},
                 {"service": "xmpp", "group": null, "action": "allow", "by": "ada\u{1b}[2J",
-                 "at": "2025-06-15T15:18:20Z"},
+                 "at": "2025-06-15T15:18:20Z", "until": null},
             ],
             "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072},
             "hosts_in_use": 3,

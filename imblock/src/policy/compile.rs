@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, Generics, HopRule, HostEntry, SERVICES_MAX, ServiceSet,
+    ActionCell, ActionRow, Generics, HopRule, HostEntry, Rate, SERVICES_MAX, ServiceSet,
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
@@ -23,6 +23,7 @@ use super::model::{Group, Policy, Rule, Service};
 use super::net;
 use super::plan::{CellOrigin, EVERYONE, MarkerPlans, PrefixPlan, ServicePlan};
 use super::ports;
+use super::rate::Limit;
 use super::selector::Selector;
 use super::words::{GroupName, Status};
 use super::{Plan, ServiceNumbers};
@@ -71,7 +72,7 @@ pub(super) fn compile(
     };
     let markers = markers::markers(&numbered, trusted).map_err(|kind| policy.error(kind))?;
     let stun_attributes = markers::stun(&numbered, trusted);
-    let cells = Cells::of(policy, &numbered);
+    let cells = Cells::of(policy, &numbered).map_err(|kind| policy.error(kind))?;
     let mut port_table = claims.ports;
     ports::settle(
         &mut port_table,
@@ -102,6 +103,9 @@ pub(super) fn compile(
             .collect(),
         ports: port_table,
         actions: cells.rows,
+        rates: cells.rates,
+        rate_rows: cells.rate_rows,
+        leases: Vec::new(),
         origins: cells.origins,
         prefixes,
         remotes: claims.remotes,
@@ -191,17 +195,21 @@ fn calls(numbered: &[Numbered<'_>]) -> ServiceSet {
 /// The action table while rules are laid into it.
 struct Cells {
     rows: Vec<ActionRow>,
+    rates: Vec<Rate>,
+    rate_rows: Vec<ActionRow>,
     origins: Vec<CellOrigin>,
     /// Positions, from 0, of rules that found every cell of theirs taken.
     idle_rules: Vec<usize>,
 }
 
 impl Cells {
-    fn of(policy: &Policy, numbered: &[Numbered<'_>]) -> Self {
+    fn of(policy: &Policy, numbered: &[Numbered<'_>]) -> Result<Self, PolicyErrorKind> {
         let default = ActionCell::of_policy(policy.default_action()).0;
         let groups = policy.groups().len() + 1;
         let mut cells = Self {
             rows: vec![ActionRow([default; SERVICES_MAX]); groups],
+            rates: Vec::new(),
+            rate_rows: Vec::new(),
             origins: Vec::new(),
             idle_rules: Vec::new(),
         };
@@ -217,6 +225,7 @@ impl Cells {
             let services = index.services(rule);
             let place = policy.place(rule.at);
             let mut idle = true;
+            let rate = cells.rate_number(rule.limit, groups)?;
             for group in index.groups(rule) {
                 let Some(free) = free.get_mut(usize::from(group)) else {
                     continue;
@@ -224,6 +233,7 @@ impl Cells {
                 let taken = free.take(&services);
                 idle &= taken.is_empty();
                 cells.set(group, &taken, position, rule.action, &place);
+                cells.set_rate(group, &taken, rate);
             }
             if idle {
                 cells.idle_rules.push(position);
@@ -232,7 +242,34 @@ impl Cells {
         cells
             .origins
             .sort_by_key(|origin| (origin.group, origin.service));
-        cells
+        Ok(cells)
+    }
+
+    /// The number of a rule's rate; 0 for none.
+    fn rate_number(&mut self, limit: Option<Limit>, groups: usize) -> Result<u8, PolicyErrorKind> {
+        let Some(limit) = limit else { return Ok(0) };
+        if self.rates.is_empty() {
+            self.rates.push(Rate::NONE);
+            self.rate_rows = vec![ActionRow([0; SERVICES_MAX]); groups];
+        }
+        let rate = limit.table();
+        let known = self.rates.iter().position(|known| *known == rate);
+        let number = known.unwrap_or_else(|| {
+            self.rates.push(rate);
+            self.rates.len() - 1
+        });
+        u8::try_from(number).map_err(|_| PolicyErrorKind::TooManyRates(number))
+    }
+
+    fn set_rate(&mut self, group: u16, services: &Numbers, rate: u8) {
+        let Some(row) = self.rate_rows.get_mut(usize::from(group)) else {
+            return;
+        };
+        for service in services.iter() {
+            if let Some(cell) = row.0.get_mut(usize::from(service)) {
+                *cell = rate;
+            }
+        }
     }
 
     fn set(&mut self, group: u16, services: &Numbers, rule: usize, action: Action, place: &str) {

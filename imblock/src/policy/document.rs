@@ -92,6 +92,8 @@ pub(super) struct RuleDocument {
     pub(super) services: Placed<Vec<Placed<String>>>,
     pub(super) groups: Option<Placed<Vec<Placed<String>>>>,
     pub(super) action: Placed<String>,
+    pub(super) rate: Option<Placed<String>>,
+    pub(super) burst: Option<Placed<String>>,
 }
 
 /// An item of `services`, and a file of the catalogue.

@@ -88,6 +88,29 @@ pub enum PolicyErrorKind {
     /// An action of the design that this version lacks.
     #[error("the action `{0}` is not supported in this version; use `drop`")]
     UnsupportedAction(String),
+    /// `action: limit` says too little.
+    #[error("`action: limit` needs a `rate`")]
+    NoRate,
+    /// A rate without a limit.
+    #[error("`{0}` belongs to `action: limit`")]
+    StrayRate(&'static str),
+    /// The action needs a rate, and only rules have one.
+    #[error("only a rule can have the action `limit`, for it needs a `rate`")]
+    LimitOutsideOfRule,
+    /// Not a rate.
+    #[error("`{0}` is no rate")]
+    BadRate(String),
+    /// Not a burst, or not one of this rate.
+    #[error("`{text}` is no burst of this rate")]
+    BadBurst {
+        /// What was typed.
+        text: String,
+        /// What it may be.
+        range: String,
+    },
+    /// More rates than there is room for.
+    #[error("the policy has {0} rates, and there is room for 255")]
+    TooManyRates(usize),
     /// Not a port.
     #[error("`{text}` is no port: {fault}")]
     BadPort {
@@ -214,6 +237,19 @@ impl PolicyErrorKind {
             Self::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
                 format!("give a file, or a ready policy: {}", ready_policies())
             }
+            Self::NoRate => {
+                "write `rate: 1 mbit/s` or `rate: 100 packets/s` beside it".into()
+            }
+            Self::LimitOutsideOfRule => {
+                "write a rule: `{ services: [all], action: limit, rate: 1 mbit/s }`".into()
+            }
+            Self::BadRate(_) => {
+                "write a whole number and bit/s, kbit/s, mbit/s, gbit/s or packets/s, from 1 kbit/s or 1 \
+                 packets/s to 1000 gbit/s"
+                    .into()
+            }
+            Self::BadBurst { range, .. } => format!("it can be {range}, in whole numbers"),
+            Self::TooManyRates(_) => "let rules share their rates".into(),
             Self::TooLarge => {
                 "is this the right file? Wide prefixes say the same in fewer lines".into()
             }

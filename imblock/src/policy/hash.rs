@@ -1,7 +1,7 @@
 //! The hash of a plan: equal for equal tables, on every box and in every version.
 
 use imblock_common::Side;
-use imblock_common::layout::{Generics, HopRule};
+use imblock_common::layout::{Generics, HopRule, Rate};
 use imblock_common::layout::{Marker, Masked, NameKey, PortSpan};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use super::plan::{
 };
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 4";
+const ENCODING: &str = "imblock plan 5";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -29,6 +29,10 @@ impl Plan {
             groups,
             ports,
             actions,
+            rates,
+            rate_rows,
+            // Set by hand, and no part of the policy.
+            leases: _,
             origins: _,
             prefixes,
             remotes,
@@ -58,6 +62,13 @@ impl Plan {
         hash.list(groups, |hash, group| hash.text(group));
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
         hash.list(actions, |hash, row| hash.bytes(&row.0));
+        hash.list(rates, |hash, rate| {
+            let Rate { time, burst, flags } = rate;
+            for word in [time, burst, flags] {
+                hash.bytes(&word.to_be_bytes());
+            }
+        });
+        hash.list(rate_rows, |hash, row| hash.bytes(&row.0));
         hash.list(prefixes, Hasher::prefix);
         hash.list(remotes, Hasher::remote);
         hash.list(names, Hasher::suffix);

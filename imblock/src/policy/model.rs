@@ -19,6 +19,7 @@ use super::hops::Hops;
 use super::marker::{Marker, StunAttribute};
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits, QuicMode};
+use super::rate::Limit;
 use super::reader::Reader;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
@@ -97,6 +98,9 @@ pub struct Rule {
     /// What to do.
     #[serde(serialize_with = "action_as_name")]
     pub action: Action,
+    /// How fast, where the action is limit and nowhere else.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     /// Where it stands.
     #[serde(skip)]
     pub(super) at: Span,

@@ -8,7 +8,7 @@ use std::fmt;
 use bytemuck::Zeroable as _;
 use imblock_common::layout::{
     ActionRow, Control, Generics, Half, HopRule, HostEntry, MARKER_HEAD, Marker, NameKey,
-    PortEntry, PortTable, ServiceSet, StunAttributes,
+    PortEntry, PortTable, Rate, ServiceSet, StunAttributes,
 };
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
@@ -40,6 +40,12 @@ pub struct Plan {
     pub ports: Box<PortTable>,
     /// What each group does with each service; one row a group.
     pub actions: Vec<ActionRow>,
+    /// The rates that `rate_rows` number; the first is none. Empty where nothing is limited.
+    pub rates: Vec<Rate>,
+    /// The number of each cell's rate, rows as in `actions`. Empty where nothing is limited.
+    pub rate_rows: Vec<ActionRow>,
+    /// When cells of `actions` end that were set by hand for a time only.
+    pub leases: Vec<LeasePlan>,
     /// Where each cell of `actions` that some rule set comes from; anything else comes from
     /// `defaults`.
     pub origins: Vec<CellOrigin>,
@@ -144,6 +150,17 @@ pub struct ServicePlan {
     pub category: String,
     /// Whether it still lives.
     pub historic: bool,
+}
+
+/// A cell whose lower half holds until a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeasePlan {
+    /// Group number.
+    pub group: u16,
+    /// Service number.
+    pub service: u16,
+    /// In seconds since 1970.
+    pub until: u64,
 }
 
 /// A prefix and what it says of its hosts.

@@ -24,6 +24,7 @@ use super::marker::{self, Marker, StunAttribute};
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan};
+use super::rate::Limit;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
 use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
@@ -235,6 +236,28 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
+    /// `rate` and `burst`, which belong to `action: limit`, and it to them.
+    fn rate_limit(&mut self, rule: &RuleDocument, action: Action) -> Option<Limit> {
+        let stray = [("rate", &rule.rate), ("burst", &rule.burst)];
+        if action != Action::Limit {
+            for (key, place) in stray {
+                if let Some(place) = place {
+                    self.fail(place.at, PolicyErrorKind::StrayRate(key));
+                }
+            }
+            return None;
+        }
+        let Some(rate) = &rule.rate else {
+            self.fail(rule.action.at, PolicyErrorKind::NoRate);
+            return None;
+        };
+        let limit = self.word(rate, Limit::rate)?;
+        match &rule.burst {
+            Some(burst) => self.word(burst, |text| limit.with_burst(text)),
+            None => Some(limit),
+        }
+    }
+
     fn rule(
         &mut self,
         document: &Placed<RuleDocument>,
@@ -253,11 +276,13 @@ impl<'a> Reader<'a> {
             }
             values(self.words(&list.value, |text| group(text, names)))
         });
-        let action = self.word(&rule.action, words::action)?;
+        let action = self.word(&rule.action, words::rule_action)?;
+        let limit = self.rate_limit(rule, action);
         Some(Rule {
             services: values(services),
             groups,
             action,
+            limit,
             at: document.at,
         })
     }

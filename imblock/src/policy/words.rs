@@ -203,13 +203,25 @@ pub(super) fn attach_mode(text: &str) -> Result<XdpAttachMode, PolicyErrorKind> 
 }
 
 /// What a rule does.
+pub(super) fn rule_action(text: &str) -> Result<Action, PolicyErrorKind> {
+    match text {
+        "limit" => Ok(Action::Limit),
+        _ => action(text),
+    }
+}
+
+/// What is done where there is no rate to give: allow, count or drop.
 pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
     match action_from_name(text) {
+        Some(Action::Limit) => Err(PolicyErrorKind::LimitOutsideOfRule),
         Some(action) => Ok(action),
-        None if matches!(text, "reject" | "limit") => {
-            Err(PolicyErrorKind::UnsupportedAction(text.to_owned()))
-        }
-        None => one_of("action", text, &["allow", "count", "drop"], &Action::ALL),
+        None if text == "reject" => Err(PolicyErrorKind::UnsupportedAction(text.to_owned())),
+        None => one_of(
+            "action",
+            text,
+            &["allow", "count", "drop"],
+            &[Action::Allow, Action::Count, Action::Drop],
+        ),
     }
 }
 

@@ -264,7 +264,8 @@ impl<'a> Replay<'a> {
                     // judged by that, and the flow is listed as what it is even if none comes.
                     let told = answer(inspector, tables, Duration::from_nanos(now));
                     told.map_or(judgement, |reply| {
-                        decide(&sight(packet, &segment, view, tables), reply, tables)
+                        let about = sight(packet, &segment, view, tables);
+                        decide(packet, &about, reply, tables)
                     })
                 },
             ),

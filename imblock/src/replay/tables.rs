@@ -11,15 +11,15 @@ use imblock_common::flows::{
 };
 use imblock_common::hosts::{HostSlot, Slots, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES, Half,
-    HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry,
-    PortTable, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    ABI, ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics,
+    HALVES, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS,
+    PortEntry, PortTable, Rate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
     Action, Addr, Bytes, Counters, Evidence, Sighting, Tables, Transport, Verdict, View, hops,
-    parts, recent,
+    limit, parts, recent,
 };
 
 mod counted;
@@ -72,6 +72,10 @@ pub struct MemoryTables {
     recent: SharedWords,
     parts: SharedWords,
     hops: SharedWords,
+    limits: SharedWords,
+    limit_shared: Cell<u64>,
+    rates: Vec<Rate>,
+    rate_rows: Vec<ActionRow>,
 }
 
 /// Nanoseconds.
@@ -132,6 +136,10 @@ impl MemoryTables {
             recent: shared_words(recent::BUCKETS),
             parts: shared_words(parts::BUCKETS),
             hops: shared_words(hops::BUCKETS),
+            limits: shared_words(limit::BUCKETS),
+            limit_shared: Cell::new(0),
+            rates: plan.rates.clone(),
+            rate_rows: plan.rate_rows.clone(),
         }
     }
 
@@ -162,7 +170,7 @@ impl MemoryTables {
             bucket.set(Bucket::default());
         }
         self.heads.borrow_mut().clear();
-        for words in [&self.recent, &self.hops, &self.parts] {
+        for words in [&self.recent, &self.hops, &self.parts, &self.limits] {
             words.iter().flatten().for_each(|word| word.set(0));
         }
     }
@@ -177,6 +185,7 @@ impl MemoryTables {
                 handed_over: self.initials.get(),
                 lost: 0,
             },
+            limit_shared: self.limit_shared.get(),
             taken_at: self.now.get(),
         }
     }
@@ -290,6 +299,15 @@ impl Tables for &MemoryTables {
         ActionCell(cell).action()
     }
 
+    fn rate(self, _half: Half, group: u16, service: u16) -> Rate {
+        let number = self
+            .rate_rows
+            .get(usize::from(group) & (GROUPS_MAX - 1))
+            .and_then(|row| row.0.get(usize::from(service) & (SERVICES_MAX - 1)));
+        let rate = number.and_then(|number| self.rates.get(usize::from(*number)));
+        rate.copied().unwrap_or(Rate::NONE)
+    }
+
     fn generic(self, _half: Half, generic: Generic) -> u16 {
         self.generics.service(generic)
     }
@@ -322,6 +340,9 @@ impl Counters for &MemoryTables {
             flow_cells: u32::try_from(self.flows.len()).unwrap_or(u32::MAX),
             flow_clock_shift: flow_clock_shift(TICKS_PER_SECOND),
             flow_idle: FLOW_IDLE,
+            deadline: 0,
+            fallback: 0,
+            reserved: 0,
         }
     }
 
@@ -340,7 +361,7 @@ impl Counters for &MemoryTables {
 
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
         if let Some(totals) = self.totals.borrow_mut().get_mut(usize::from(service)) {
-            totals.add(evidence as usize, verdict, traffic);
+            totals.add(evidence as usize, verdict as usize, traffic);
         }
     }
 

@@ -44,6 +44,11 @@ const FRAMES: Family = Family {
     unit: None,
     help: "Packets by where they were seen and how far they came; each program counts all that it sees, so a packet that crosses two interfaces counts twice",
 };
+const LIMIT_SHARED: Family = Family {
+    name: "imblock_limit_shared",
+    unit: Some(Quantity::Packets),
+    help: "Packets under a limit for which no token bucket was free, so that they shared one with all others of their service and direction",
+};
 const QUIC: Family = Family {
     name: "imblock_quic_handshakes",
     unit: Some(Quantity::Packets),
@@ -78,6 +83,11 @@ const POLICY_APPLIED: Family = Family {
     name: "imblock_policy_applied_timestamp",
     unit: Some(Quantity::Seconds),
     help: "When the policy in force was applied, in seconds since 1970",
+};
+const POLICY_UNCONFIRMED: Family = Family {
+    name: "imblock_policy_unconfirmed",
+    unit: Some(Quantity::Seconds),
+    help: "Until the policy in force goes unless it is confirmed; 0 for one that stays",
 };
 const OVERRIDES: Family = Family {
     name: "imblock_overrides",
@@ -166,10 +176,13 @@ impl Scrape {
     /// begins at 5 instead of 0 hides its first 5 packets from `increase()`.
     fn service_cells(&self) -> BTreeMap<(u16, Evidence, Verdict), Count> {
         let expected = self.status.policy.services.iter().flat_map(|service| {
-            let verdicts = service.actions.iter().map(|action| verdict_of(*action));
+            let verdicts = service
+                .actions
+                .iter()
+                .flat_map(|action| verdicts_of(*action));
             verdicts.map(|verdict| {
                 (
-                    (service.number, Evidence::Port, verdict),
+                    (service.number, Evidence::Port, *verdict),
                     Default::default(),
                 )
             })
@@ -190,6 +203,7 @@ impl Scrape {
             ([view, ("outcome", frames.outcome.name())], frames.packets)
         });
         FRAMES.counters(to, samples)?;
+        LIMIT_SHARED.counter(to, self.snapshot.limit_shared)?;
         let initials = self.snapshot.initials;
         let fates = [
             ([("fate", "handed_over")], initials.handed_over),
@@ -203,6 +217,10 @@ impl Scrape {
         POLICY.info(to, [("name", &policy.name), ("hash", &policy.hash)])?;
         POLICY_GENERATION.gauge(to, u64::from(policy.generation))?;
         POLICY_APPLIED.gauge(to, policy.applied_at)?;
+        let unconfirmed = policy
+            .unconfirmed
+            .map_or(0, |waiting| waiting.left.as_secs().max(1));
+        POLICY_UNCONFIRMED.gauge(to, unconfirmed)?;
         let overrides = u64::try_from(self.status.overrides.len()).unwrap_or(u64::MAX);
         OVERRIDES.gauge(to, overrides)
     }
@@ -227,11 +245,12 @@ impl Scrape {
 }
 
 /// What becomes of a packet under an action, unless the guard steps in.
-fn verdict_of(action: Action) -> Verdict {
+fn verdicts_of(action: Action) -> &'static [Verdict] {
     match action {
-        Action::Allow => Verdict::Allowed,
-        Action::Count => Verdict::Counted,
-        Action::Drop => Verdict::Dropped,
+        Action::Allow => &[Verdict::Allowed],
+        Action::Count => &[Verdict::Counted],
+        Action::Drop => &[Verdict::Dropped],
+        Action::Limit => &[Verdict::Counted, Verdict::Limited],
     }
 }
 

@@ -174,6 +174,8 @@ fn live_documents_are_what_the_page_says() {
     let controller = site.start(&[
         "run", "-i", "lan0", "-i", "wan0:wan", "-p", &policy, "--listen", "none",
     ]);
+    site.imblock(&["policy", "apply", &policy, "--confirm", "1h"])
+        .exits(0);
     site.imblock(&["block", "icq", "--group", "support"])
         .exits(0);
 

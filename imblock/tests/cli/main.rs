@@ -9,9 +9,11 @@
     reason = "tests"
 )]
 
+mod commit;
 mod controller;
 mod documents;
 mod help;
+mod leases;
 mod packaging;
 mod pipes;
 mod policies;

@@ -187,8 +187,9 @@ fn a_toggle_is_one_byte_and_works_at_once() {
             group,
             service,
             action,
+            end: None,
         };
-        twins.maps.toggle(&[change]).unwrap();
+        twins.maps.toggle(|_| vec![change]).unwrap();
         // IRC and Yahoo from a host of no group, IRC from support, which the policy allows.
         [("10.1.0.5", 6667), ("10.1.0.5", 5050), ("10.0.5.9", 6667)].map(|(host, port)| {
             let frame = to_port(host, port);

@@ -5,11 +5,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod captures;
+mod commit;
 mod counters;
 mod differential;
 mod fixtures;
 mod flip;
 mod hellos;
+mod leases;
+mod limit;
 mod phrases;
 mod plan;
 mod recorded;

@@ -16,9 +16,12 @@ mod common;
 mod support;
 
 mod attach;
+mod commit;
 mod control;
 mod demo;
 mod filter;
+mod leases;
+mod limit;
 mod names;
 mod reload;
 mod vlan;

@@ -45,7 +45,8 @@ impl MemoryTables {
 fn service_cells(totals: &ServiceTotals) -> Vec<ServiceCell> {
     let mut cells = Vec::new();
     for (evidence, row) in Evidence::ALL.into_iter().zip(totals.cells) {
-        for (verdict, traffic) in Verdict::ALL.into_iter().zip(row) {
+        for verdict in Verdict::ALL {
+            let traffic = row.get(verdict as usize).copied().unwrap_or_default();
             if traffic != Counts::default() {
                 cells.push(ServiceCell {
                     evidence,

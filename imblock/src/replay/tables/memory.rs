@@ -3,11 +3,27 @@
 use std::cell::Cell;
 
 use imblock_common::buckets::{self, Buckets, Shape, WORDS};
-use imblock_common::{Memory, hops, parts, recent};
+use imblock_common::{Memory, hops, limit, parts, recent};
 
 use super::{MemoryTables, SECOND};
 
 impl Memory for &MemoryTables {
+    fn nanoseconds(self) -> u64 {
+        self.now.get()
+    }
+
+    fn limits(self) -> (impl Buckets, Shape) {
+        (Shared(&self.limits), shape(limit::BUCKETS))
+    }
+
+    fn limit_shared(self) {
+        self.limit_shared.set(self.limit_shared.get() + 1);
+    }
+
+    fn control_flags(self) -> u32 {
+        self.control_flags.get()
+    }
+
     fn recent(self) -> (impl Buckets, Shape) {
         (Shared(&self.recent), shape(recent::BUCKETS))
     }
@@ -54,6 +70,10 @@ impl buckets::Bucket for SharedBucket<'_> {
         if let Some(cell) = self.0.get(place & (WORDS - 1)) {
             cell.set(word);
         }
+    }
+
+    fn add(self, place: usize, more: u64) {
+        self.store(place, self.load(place).wrapping_add(more));
     }
 }
 

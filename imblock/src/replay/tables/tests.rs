@@ -10,6 +10,8 @@ use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, 
 use imblock_common::{Memory, Tables, Transport, Verdict, View, classify};
 use proptest::prelude::*;
 
+mod limit;
+
 use super::*;
 use crate::policy::plan::PrefixPlan;
 use crate::replay::fixtures::{IRC, plan, prefix};

@@ -79,6 +79,7 @@ pub(crate) struct OverrideRow {
     pub(crate) service: String,
     pub(crate) group: Option<String>,
     pub(crate) action: String,
+    pub(crate) until: Option<String>,
 }
 
 impl Counts {
