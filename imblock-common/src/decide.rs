@@ -15,11 +15,13 @@ pub enum Action {
     Count = 1,
     /// Drop in silence.
     Drop = 2,
+    /// Drop, and tell the local host at once that nothing will come of it: see [`crate::reject`].
+    Reject = 3,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::Allow, Self::Count, Self::Drop];
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Count, Self::Drop, Self::Reject];
 
     /// From a nibble of an [`crate::layout::ActionCell`]. A number from nowhere lets pass.
     #[inline(always)]
@@ -27,8 +29,15 @@ impl Action {
         match number {
             1 => Self::Count,
             2 => Self::Drop,
+            3 => Self::Reject,
             _ => Self::Allow,
         }
+    }
+
+    /// Whether packets are kept from going on.
+    #[inline(always)]
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Drop | Self::Reject)
     }
 
     /// The word for it in policies, output and metrics.
@@ -37,6 +46,7 @@ impl Action {
             Self::Allow => "allow",
             Self::Count => "count",
             Self::Drop => "drop",
+            Self::Reject => "reject",
         }
     }
 }
@@ -53,11 +63,19 @@ pub enum Verdict {
     Dropped = 2,
     /// Passed although the policy says otherwise: the guard holds its hand over it.
     Guarded = 3,
+    /// Dropped, and answered where that is possible: see [`crate::reject`].
+    Rejected = 4,
 }
 
 impl Verdict {
     /// Every verdict, in the order of the slots.
-    pub const ALL: [Self; 4] = [Self::Allowed, Self::Counted, Self::Dropped, Self::Guarded];
+    pub const ALL: [Self; 5] = [
+        Self::Allowed,
+        Self::Counted,
+        Self::Dropped,
+        Self::Guarded,
+        Self::Rejected,
+    ];
 
     /// From a slot of the service totals. A number from nowhere lets pass.
     #[inline(always)]
@@ -66,6 +84,7 @@ impl Verdict {
             1 => Self::Counted,
             2 => Self::Dropped,
             3 => Self::Guarded,
+            4 => Self::Rejected,
             _ => Self::Allowed,
         }
     }
@@ -73,7 +92,7 @@ impl Verdict {
     /// Whether the packet goes on.
     #[inline(always)]
     pub const fn passes(self) -> bool {
-        !matches!(self, Self::Dropped)
+        !matches!(self, Self::Dropped | Self::Rejected)
     }
 
     /// The word for it in output and metrics.
@@ -83,6 +102,7 @@ impl Verdict {
             Self::Counted => "counted",
             Self::Dropped => "dropped",
             Self::Guarded => "guarded",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -101,19 +121,22 @@ pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Act
     };
     match tables.action(policy.half, local.group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
-        Action::Drop if !told.is_certain() => Action::Count,
+        action if action.refuses() && !told.is_certain() => Action::Count,
         action => action,
     }
 }
 
-/// What becomes of it: asks the guard before a drop.
+/// What becomes of it: asks the guard before anything is refused.
 #[inline(always)]
 pub(crate) fn decide<T: Tables>(about: &Sighting, wanted: Action, tables: T) -> Verdict {
     match wanted {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
-        Action::Drop if guarded(about, tables) => Verdict::Guarded,
+        // It ends a connection, which is what both ends are to be told.
+        Action::Reject if about.resets() => Verdict::Counted,
+        Action::Drop | Action::Reject if guarded(about, tables) => Verdict::Guarded,
         Action::Drop => Verdict::Dropped,
+        Action::Reject => Verdict::Rejected,
     }
 }
 

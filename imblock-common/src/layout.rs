@@ -7,6 +7,7 @@ mod calls;
 mod handshake;
 mod hops;
 mod marker;
+mod rejections;
 mod stun;
 
 use bytemuck::{Pod, Zeroable};
@@ -18,13 +19,14 @@ pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
     MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
 };
+pub use rejections::Rejections;
 pub use stun::StunAttributes;
 
 use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 5;
+pub const ABI: u32 = 6;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -103,9 +105,11 @@ pub mod maps {
     pub const INITIALS: &str = "QUIC_INITIALS";
     /// One counter an [`super::InitialFate`] and CPU.
     pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
+    /// One [`super::Rejections`] a CPU.
+    pub const REJECTIONS: &str = "REJECTIONS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 29] = [
+    pub const ALL: [&str; 30] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -135,6 +139,7 @@ pub mod maps {
         PARTS,
         INITIALS,
         INITIAL_COUNTS,
+        REJECTIONS,
     ];
 }
 

@@ -28,6 +28,7 @@ pub mod parse;
 pub mod parts;
 pub mod recent;
 pub mod record;
+pub mod reject;
 mod reply;
 mod sighting;
 pub mod stream;
@@ -91,14 +92,14 @@ pub fn sight<P: Packet, T: Tables>(
 #[inline(always)]
 pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
     let wanted = decide::wanted(about, told, tables);
-    let refused = told.is_refused() && wanted != Action::Drop;
+    let refused = told.is_refused() && !wanted.refuses();
     let wanted = if refused { Action::Drop } else { wanted };
     let verdict = decide::decide(about, wanted, tables);
     if refused && verdict == Verdict::Dropped {
         return Judgement::quic_refused();
     }
     if told.names_service() {
-        if verdict == Verdict::Dropped && about.begins() {
+        if !verdict.passes() && about.begins() {
             identify::context::refused(about, told, tables);
         }
         // The others of its datagram fare as the first one does, the guard's hand included.
