@@ -17,7 +17,7 @@ use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
     Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
@@ -103,6 +103,18 @@ static HOPS: Array<[u64; WORDS], { hops::BUCKETS as usize }, { BPF_F_MMAPABLE as
 static QUIC_INITIALS: RingBuf<InitialRecord, { INITIALS_SIZE as usize }> = RingBuf::new();
 #[btf_map]
 static QUIC_COUNTS: PerCpuArray<u64, { InitialFate::ALL.len() }> = PerCpuArray::new();
+
+#[btf_map]
+static REJECTIONS: PerCpuArray<Rejections, 1> = PerCpuArray::new();
+
+/// What this CPU knows of rejected packets.
+#[inline(always)]
+pub fn rejections() -> Option<&'static mut Rejections> {
+    let rejections = REJECTIONS.get_ptr_mut(0)?;
+    // SAFETY: the slot belongs to this CPU, and nothing interrupts the program on it to run another
+    // one. Each run asks once.
+    Some(unsafe { &mut *rejections })
+}
 
 /// Hands a datagram to the controller. `load` copies so many bytes of it to the place, of which there
 /// are as many; `false` if they can't be read.
