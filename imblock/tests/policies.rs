@@ -623,7 +623,7 @@ const SELECTORS: [&str; 8] = [
     "all",
 ];
 const GROUPS: [&str; 3] = [EVERYONE, "kids", "staff"];
-const ACTIONS: [Action; 3] = Action::ALL;
+const ACTIONS: [Action; Action::ALL.len()] = Action::ALL;
 
 fn small_rules() -> impl Strategy<Value = Vec<SmallRule>> {
     let services = prop::collection::vec(0..SELECTORS.len(), 1..3);

@@ -3,8 +3,8 @@
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
     ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, Marker,
-    MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet, ServiceTotals,
-    StunAttributes, maps,
+    MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rejections, RemoteGate, ServiceSet,
+    ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -46,6 +46,7 @@ pub struct Maps {
     /// Until the controller takes it.
     pub(super) initials: Option<Map>,
     pub(super) initial_counts: PerCpuArray<MapData, u64>,
+    pub(super) rejections: PerCpuArray<MapData, Wire<Rejections>>,
     _heads: Map,
     pub(super) room_for_prefixes: u32,
 }
@@ -87,6 +88,7 @@ impl Maps {
             flows: map(maps::FLOWS)?,
             initials: Some(map(maps::INITIALS)?),
             initial_counts: typed(maps::INITIAL_COUNTS, map(maps::INITIAL_COUNTS)?)?,
+            rejections: typed(maps::REJECTIONS, map(maps::REJECTIONS)?)?,
             _heads: map(maps::HEADS)?,
             room_for_prefixes,
         })

@@ -34,6 +34,6 @@ pub use handshakes::Handshakes;
 pub use instance::Instance;
 pub use maps::Maps;
 pub use netlink::own_addresses;
-pub use object::{Loaded, OBJECT};
+pub use object::{Loaded, OBJECT, TestRun};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
 pub use tables::{ActionChange, Live, LiveService};

@@ -202,14 +202,14 @@ pub(super) fn attach_mode(text: &str) -> Result<XdpAttachMode, PolicyErrorKind> 
     one_of("mode", text, &["auto", "native", "generic"], &modes)
 }
 
+const ACTIONS: [&str; Action::ALL.len()] = ["allow", "count", "drop", "reject"];
+
 /// What a rule does.
 pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
     match action_from_name(text) {
         Some(action) => Ok(action),
-        None if matches!(text, "reject" | "limit") => {
-            Err(PolicyErrorKind::UnsupportedAction(text.to_owned()))
-        }
-        None => one_of("action", text, &["allow", "count", "drop"], &Action::ALL),
+        None if text == "limit" => Err(PolicyErrorKind::UnsupportedAction(text.to_owned())),
+        None => one_of("action", text, &ACTIONS, &Action::ALL),
     }
 }
 

@@ -33,7 +33,7 @@ use prefixes::{Names, Prefixes};
 use crate::policy::Plan;
 use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::quic::HandedOver;
-use crate::snapshot::{InitialCounts, Snapshot, host_counts};
+use crate::snapshot::{InitialCounts, RejectionCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
 ///
@@ -179,6 +179,7 @@ impl MemoryTables {
                 handed_over: self.initials.get(),
                 lost: 0,
             },
+            rejections: RejectionCounts::default(),
             taken_at: self.now.get(),
         }
     }

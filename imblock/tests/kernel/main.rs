@@ -13,4 +13,5 @@ mod hellos;
 mod phrases;
 mod plan;
 mod recorded;
+mod reject;
 mod twins;

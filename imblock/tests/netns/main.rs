@@ -20,5 +20,6 @@ mod control;
 mod demo;
 mod filter;
 mod names;
+mod reject;
 mod reload;
 mod vlan;
