@@ -129,13 +129,16 @@ pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Act
 /// What becomes of it: asks the guard before anything is refused.
 #[inline(always)]
 pub(crate) fn decide<T: Tables>(about: &Sighting, wanted: Action, tables: T) -> Verdict {
+    // Asked once for all that is refused: the verifier would walk it once for each action.
+    if wanted.refuses() && guarded(about, tables) {
+        return Verdict::Guarded;
+    }
     match wanted {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
+        Action::Drop => Verdict::Dropped,
         // It ends a connection, which is what both ends are to be told.
         Action::Reject if about.resets() => Verdict::Counted,
-        Action::Drop | Action::Reject if guarded(about, tables) => Verdict::Guarded,
-        Action::Drop => Verdict::Dropped,
         Action::Reject => Verdict::Rejected,
     }
 }
