@@ -1,12 +1,13 @@
 //! Rejected frames: what the kernel makes of them, to the byte, and how many of them it answers.
 
 use std::collections::BTreeMap;
-use std::thread;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use bytemuck::Zeroable as _;
 use imblock::kernel::TestRun;
-use imblock::testing::kernel_or_skip;
+use imblock::testing::{self, kernel_or_skip};
 use imblock_common::reject::{
     Fate, HostDesk, Letter, REPLIES_PER_SECOND, ReplyFrame, answer, part,
 };
@@ -215,4 +216,94 @@ fn a_flood_is_answered_only_so_often() {
     let counted = twins.maps.snapshot().unwrap().rejections;
     assert_eq!(counted.get(Fate::Reset), u64::from(answered));
     assert_eq!(counted.get(Fate::Limited), u64::from(FRAMES - answered));
+}
+
+/// Wireshark's opinion of the answers, which owes nothing to this project.
+#[test]
+fn tshark_finds_no_fault_with_the_answers() {
+    const TEST: &str = "tshark_finds_no_fault_with_the_answers";
+    if !kernel_or_skip(TEST) {
+        return;
+    }
+    if Command::new("tshark").arg("-v").output().is_err() {
+        testing::skip(TEST, "`tshark` is not installed");
+        return;
+    }
+    let twins = twins();
+    let mut answers = Vec::new();
+    for carrier in carriers() {
+        let query = dns_query("web.whatsapp.com");
+        let syn = carrier.clone().tcp(40_000, 6667).flags(flags::SYN);
+        let said = carrier.clone().tcp(40_000, 6667).payload(b"NICK alice");
+        let datagram = carrier.clone().udp(40_000, 5060).payload(&[7; 100]);
+        let question = carrier.clone().udp(40_000, 53).payload(&query);
+        let entering = [syn, said.clone(), datagram, question].map(|frame| (frame, LAN_INGRESS));
+        for (frame, view) in entering.into_iter().chain([(said, View::ALL[3])]) {
+            let sighting = Sighting {
+                frame: frame.build(),
+                view,
+                segments: 1,
+            };
+            assert_same(&twins, &sighting);
+            answers.push(run(&twins, &sighting).frame);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("answers.pcap");
+    fs::write(&capture, pcap(&answers)).unwrap();
+    let mut tshark = Command::new("tshark");
+    for layer in ["ip", "tcp", "udp"] {
+        tshark.args(["-o", &format!("{layer}.check_checksum:TRUE")]);
+    }
+    let fields =
+        ["ip", "tcp", "udp", "icmp", "icmpv6"].map(|layer| format!("{layer}.checksum.status"));
+    tshark
+        .arg("-r")
+        .arg(&capture)
+        .args(["-T", "fields", "-E", "occurrence=f"]);
+    for field in fields
+        .iter()
+        .map(String::as_str)
+        .chain(["_ws.malformed", "dns.flags.rcode"])
+    {
+        tshark.args(["-e", field]);
+    }
+    let output = tshark.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(lines.lines().count(), answers.len(), "{lines}");
+    let mut good = [0; 5];
+    for line in lines.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        // 1 is good, 0 bad; the others were not checked. Quoted headers come after the answer's own.
+        for (good, status) in good.iter_mut().zip(&fields) {
+            assert_ne!(*status, "0", "a bad checksum: {line}");
+            *good += u32::from(*status == "1");
+        }
+        assert_eq!(fields.get(5), Some(&""), "malformed: {line}");
+    }
+    println!(
+        "{} answers; good checksums of IP, TCP, UDP, ICMP, ICMPv6: {good:?}",
+        answers.len()
+    );
+    assert!(good.iter().all(|good| *good > 0), "{good:?}");
+    let no_names = lines.lines().filter(|line| line.ends_with("\t3")).count();
+    assert_eq!(no_names, carriers().len(), "{lines}");
+}
+
+/// A capture file of Ethernet frames (libpcap's format, as `pcap-savefile` has it).
+fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let header: [u32; 6] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1];
+    file.extend(header.iter().flat_map(|word| word.to_ne_bytes()));
+    for frame in frames {
+        let length = u32::try_from(frame.len()).unwrap();
+        file.extend(
+            [0, 0, length, length]
+                .iter()
+                .flat_map(|word| word.to_ne_bytes()),
+        );
+        file.extend(frame);
+    }
+    file
 }
