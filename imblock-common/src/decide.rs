@@ -15,13 +15,21 @@ pub enum Action {
     Count = 1,
     /// Drop in silence.
     Drop = 2,
+    /// Drop, and tell the local host at once that nothing will come of it: see [`crate::reject`].
+    Reject = 3,
     /// Let pass at a rate, and drop what is more: see [`crate::limit`].
     Limit = 4,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 4] = [Self::Allow, Self::Count, Self::Drop, Self::Limit];
+    pub const ALL: [Self; 5] = [
+        Self::Allow,
+        Self::Count,
+        Self::Drop,
+        Self::Reject,
+        Self::Limit,
+    ];
 
     /// From a nibble of an [`crate::layout::ActionCell`]. A number from nowhere lets pass.
     #[inline(always)]
@@ -29,9 +37,16 @@ impl Action {
         match number {
             1 => Self::Count,
             2 => Self::Drop,
+            3 => Self::Reject,
             4 => Self::Limit,
             _ => Self::Allow,
         }
+    }
+
+    /// Whether packets are kept from going on.
+    #[inline(always)]
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Drop | Self::Reject)
     }
 
     /// The word for it in policies, output and metrics.
@@ -40,6 +55,7 @@ impl Action {
             Self::Allow => "allow",
             Self::Count => "count",
             Self::Drop => "drop",
+            Self::Reject => "reject",
             Self::Limit => "limit",
         }
     }
@@ -57,17 +73,20 @@ pub enum Verdict {
     Dropped = 2,
     /// Passed although the policy says otherwise: the guard holds its hand over it.
     Guarded = 3,
+    /// Dropped, and answered where that is possible: see [`crate::reject`].
+    Rejected = 4,
     /// Dropped, because it was over the limit. What is within is [`Verdict::Counted`].
     Limited = 5,
 }
 
 impl Verdict {
     /// Every verdict, in the order of the slots.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Allowed,
         Self::Counted,
         Self::Dropped,
         Self::Guarded,
+        Self::Rejected,
         Self::Limited,
     ];
 
@@ -78,6 +97,7 @@ impl Verdict {
             1 => Self::Counted,
             2 => Self::Dropped,
             3 => Self::Guarded,
+            4 => Self::Rejected,
             5 => Self::Limited,
             _ => Self::Allowed,
         }
@@ -86,7 +106,7 @@ impl Verdict {
     /// Whether the packet goes on.
     #[inline(always)]
     pub const fn passes(self) -> bool {
-        !matches!(self, Self::Dropped | Self::Limited)
+        !matches!(self, Self::Dropped | Self::Rejected | Self::Limited)
     }
 
     /// The word for it in output and metrics.
@@ -96,6 +116,7 @@ impl Verdict {
             Self::Counted => "counted",
             Self::Dropped => "dropped",
             Self::Guarded => "guarded",
+            Self::Rejected => "rejected",
             Self::Limited => "limited",
         }
     }
@@ -115,13 +136,15 @@ pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> (Ac
     };
     let action = match tables.action(policy.half, local.group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
-        Action::Drop | Action::Limit if !told.is_certain() => Action::Count,
+        action if (action.refuses() || action == Action::Limit) && !told.is_certain() => {
+            Action::Count
+        }
         action => action,
     };
     (action, local.group)
 }
 
-/// What becomes of it: asks the guard before a drop. `is_within` says whether there is room for it
+/// What becomes of it: asks the guard before anything is refused. `is_within` says whether there is room for it
 /// within the limit, and takes it.
 #[inline(always)]
 pub(crate) fn decide<T: Tables>(
@@ -130,13 +153,22 @@ pub(crate) fn decide<T: Tables>(
     is_within: impl FnOnce() -> bool,
     tables: T,
 ) -> Verdict {
-    let over = wanted == Action::Limit && !is_within();
+    let wanted = match wanted {
+        Action::Limit if is_within() => Action::Count,
+        wanted => wanted,
+    };
+    // Asked once for all that is refused: the verifier would walk it once for each action.
+    let is_over = wanted == Action::Limit;
+    if (wanted.refuses() || is_over) && guarded(about, tables) {
+        return Verdict::Guarded;
+    }
     match wanted {
         Action::Allow => Verdict::Allowed,
         Action::Count => Verdict::Counted,
-        Action::Limit if !over => Verdict::Counted,
-        Action::Drop | Action::Limit if guarded(about, tables) => Verdict::Guarded,
         Action::Drop => Verdict::Dropped,
+        // It ends a connection, which is what both ends are to be told.
+        Action::Reject if about.resets() => Verdict::Counted,
+        Action::Reject => Verdict::Rejected,
         Action::Limit => Verdict::Limited,
     }
 }

@@ -8,6 +8,7 @@ mod handshake;
 mod hops;
 mod marker;
 mod rate;
+mod rejections;
 mod stun;
 
 use bytemuck::{Pod, Zeroable};
@@ -20,6 +21,7 @@ pub use marker::{
     MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
 };
 pub use rate::Rate;
+pub use rejections::Rejections;
 pub use stun::StunAttributes;
 
 use crate::flows;
@@ -116,9 +118,11 @@ pub mod maps {
     pub const INITIALS: &str = "QUIC_INITIALS";
     /// One counter an [`super::InitialFate`] and CPU.
     pub const INITIAL_COUNTS: &str = "QUIC_COUNTS";
+    /// One [`super::Rejections`] a CPU.
+    pub const REJECTIONS: &str = "REJECTIONS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 34] = [
+    pub const ALL: [&str; 35] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -153,6 +157,7 @@ pub mod maps {
         LIMIT_SHARED,
         INITIALS,
         INITIAL_COUNTS,
+        REJECTIONS,
     ];
 }
 

@@ -29,6 +29,7 @@ pub mod parse;
 pub mod parts;
 pub mod recent;
 pub mod record;
+pub mod reject;
 mod reply;
 mod sighting;
 pub mod stream;
@@ -99,7 +100,7 @@ pub fn decide<P: Packet, T: Tables>(
     tables: T,
 ) -> Judgement {
     let (wanted, group) = decide::wanted(about, told, tables);
-    let refused = told.is_refused() && wanted != Action::Drop;
+    let refused = told.is_refused() && !wanted.refuses();
     let wanted = if refused { Action::Drop } else { wanted };
     let is_within = || {
         let load = Load::new(record::traffic(packet, about.extent()));
@@ -110,7 +111,7 @@ pub fn decide<P: Packet, T: Tables>(
         return Judgement::quic_refused();
     }
     if told.names_service() {
-        if verdict == Verdict::Dropped && about.begins() {
+        if !verdict.passes() && about.begins() {
             identify::context::refused(about, told, tables);
         }
         // The others of its datagram fare as the first one does, the guard's hand included.

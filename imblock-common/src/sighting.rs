@@ -42,6 +42,7 @@ impl Sighting {
     const WAN: u32 = 4;
     const FIRST_PART: u32 = 8;
     const LATER_PART: u32 = 16;
+    const RESETS: u32 = 32;
 
     /// A packet between two ends.
     #[inline(always)]
@@ -53,7 +54,9 @@ impl Sighting {
         remote_port: PortEntry,
         policy: LivePolicy,
     ) -> Self {
-        let begins = if body.begins { Self::BEGINS } else { 0 };
+        let begins = if body.begins() { Self::BEGINS } else { 0 };
+        // Without a branch, of which the verifier would follow both ways to the end.
+        let resets = body.resets() as u32 * Self::RESETS;
         let received = match ends.direction {
             Direction::Sent => 0,
             Direction::Received => Self::RECEIVED,
@@ -72,7 +75,7 @@ impl Sighting {
             payload_at: body.at as u32,
             payload_end: segment.end as u32,
             sequence: body.sequence,
-            about: begins | received | side | part,
+            about: begins | resets | received | side | part,
             // What has no ports has nothing of a port's.
             remote_port: match segment.part {
                 Part::Later => 0,
@@ -99,6 +102,12 @@ impl Sighting {
     #[inline(always)]
     pub(crate) const fn begins(&self) -> bool {
         self.about & Self::BEGINS != 0
+    }
+
+    /// Whether it says that a connection is over, and nothing else: a RST without a payload.
+    #[inline(always)]
+    pub(crate) const fn resets(&self) -> bool {
+        self.about & Self::RESETS != 0 && self.payload_end <= self.payload_at
     }
 
     #[inline(always)]

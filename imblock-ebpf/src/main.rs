@@ -9,6 +9,7 @@
 
 mod maps;
 mod reader;
+mod reject;
 mod steps;
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
@@ -62,10 +63,10 @@ fn wan_egress(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn xdp(ctx: &XdpContext, view: View) -> u32 {
     let conclude = |about: &Sighting, told| steps::conclude_xdp(ctx, about, told, view);
-    if passes(XdpPacket::new(ctx), view, conclude) {
-        xdp_action::XDP_PASS
-    } else {
-        xdp_action::XDP_DROP
+    match fate(XdpPacket::new(ctx), view, conclude) {
+        steps::PASS => xdp_action::XDP_PASS,
+        steps::REJECT => reject::xdp(ctx, view),
+        _ => xdp_action::XDP_DROP,
     }
 }
 
@@ -73,20 +74,16 @@ fn xdp(ctx: &XdpContext, view: View) -> u32 {
 #[inline(always)]
 fn egress(ctx: &TcContext, view: View) -> i32 {
     let conclude = |about: &Sighting, told| steps::conclude_skb(ctx, about, told, view);
-    if passes(SkbPacket::new(ctx), view, conclude) {
-        TC_ACT_UNSPEC
-    } else {
-        TC_ACT_SHOT
+    match fate(SkbPacket::new(ctx), view, conclude) {
+        steps::PASS => TC_ACT_UNSPEC,
+        steps::REJECT => reject::skb(ctx, view),
+        _ => TC_ACT_SHOT,
     }
 }
 
 /// `classify` and `record`, but for that what follows an identified packet is a function of its own.
 #[inline(always)]
-fn passes<P: Packet>(
-    packet: P,
-    view: View,
-    conclude: impl FnOnce(&Sighting, Reply) -> bool,
-) -> bool {
+fn fate<P: Packet>(packet: P, view: View, conclude: impl FnOnce(&Sighting, Reply) -> u32) -> u32 {
     let outcome = match parse::frame(packet) {
         Ok(segment) => {
             let about = sight(packet, &segment, view, KernelMaps);
@@ -99,7 +96,7 @@ fn passes<P: Packet>(
         Err(unparsed) => unparsed.into(),
     };
     record::record(&Judgement::unjudged(outcome), packet, view, KernelMaps);
-    true
+    steps::PASS
 }
 
 #[cfg(target_arch = "bpf")]

@@ -17,7 +17,7 @@ use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
     LeaseRow, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    Rate, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head};
@@ -116,6 +116,18 @@ static LIMIT_SHARED: PerCpuArray<u64, 1> = PerCpuArray::new();
 static QUIC_INITIALS: RingBuf<InitialRecord, { INITIALS_SIZE as usize }> = RingBuf::new();
 #[btf_map]
 static QUIC_COUNTS: PerCpuArray<u64, { InitialFate::ALL.len() }> = PerCpuArray::new();
+
+#[btf_map]
+static REJECTIONS: PerCpuArray<Rejections, 1> = PerCpuArray::new();
+
+/// What this CPU knows of rejected packets.
+#[inline(always)]
+pub fn rejections() -> Option<&'static mut Rejections> {
+    let rejections = REJECTIONS.get_ptr_mut(0)?;
+    // SAFETY: the slot belongs to this CPU, and nothing interrupts the program on it to run another
+    // one. Each run asks once.
+    Some(unsafe { &mut *rejections })
+}
 
 /// Hands a datagram to the controller. `load` copies so many bytes of it to the place, of which there
 /// are as many; `false` if they can't be read.

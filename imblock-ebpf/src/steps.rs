@@ -116,16 +116,21 @@ fn sequence(piece: &Piece) -> u64 {
     piece.sequence as u64 | (piece.begins as u64) << 32
 }
 
-/// Gives the verdict on a frame at XDP and counts it; whether it passes.
+/// What becomes of a frame.
+pub const DROP: u32 = 0;
+pub const PASS: u32 = 1;
+pub const REJECT: u32 = 2;
+
+/// Gives the verdict on a frame at XDP and counts it: [`PASS`], [`DROP`] or [`REJECT`].
 #[inline(always)]
-pub fn conclude_xdp(ctx: &XdpContext, about: &Sighting, told: Reply, view: View) -> bool {
-    xdp_conclude(ctx.as_ptr().cast(), about, told.0, view.index()) != 0
+pub fn conclude_xdp(ctx: &XdpContext, about: &Sighting, told: Reply, view: View) -> u32 {
+    xdp_conclude(ctx.as_ptr().cast(), about, told.0, view.index())
 }
 
-/// Gives the verdict on a frame at TC egress and counts it; whether it passes.
+/// Gives the verdict on a frame at TC egress and counts it: [`PASS`], [`DROP`] or [`REJECT`].
 #[inline(always)]
-pub fn conclude_skb(ctx: &TcContext, about: &Sighting, told: Reply, view: View) -> bool {
-    skb_conclude(ctx.as_ptr().cast(), about, told.0, view.index()) != 0
+pub fn conclude_skb(ctx: &TcContext, about: &Sighting, told: Reply, view: View) -> u32 {
+    skb_conclude(ctx.as_ptr().cast(), about, told.0, view.index())
 }
 
 /// See [`flows::claim`].
@@ -289,7 +294,8 @@ extern "C" fn skb_conclude(
     )
 }
 
-/// 1 for a packet that goes on.
+/// [`PASS`], [`DROP`] or [`REJECT`]. What is rejected is answered by who asked, so that the answer
+/// is not written on top of this function's stack.
 #[inline(always)]
 fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u32 {
     let [lan_ingress, lan_egress, wan_ingress, wan_egress] = View::ALL;
@@ -303,7 +309,11 @@ fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
     judgement.verdict = Verdict::from_slot(packet.forget(judgement.verdict as u64));
     record::record(&judgement, packet, view, KernelMaps);
-    judgement.passes() as u32
+    match judgement.verdict {
+        Verdict::Rejected => REJECT,
+        verdict if verdict.passes() => PASS,
+        _ => DROP,
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -50,11 +50,16 @@ pub enum Command {
     Down,
     /// Drop services from now on
     Block(ToggleArgs),
+    /// Drop services from now on, and tell those who use them at once
+    ///
+    /// Connections end by a reset, datagrams by an ICMP error, and questions for names by the answer
+    /// that there is none, instead of in silence.
+    Reject(ToggleArgs),
     /// Let services pass from now on, as traffic that is watched
     Count(ToggleArgs),
     /// Let services pass from now on, as traffic that is wanted
     Allow(ToggleArgs),
-    /// Undo block, count and allow: go back to what the policy says
+    /// Undo block, reject, count and allow: go back to what the policy says
     Reset(ResetArgs),
     /// Show what is attached and in force
     Status(OutputArgs),
@@ -114,7 +119,7 @@ pub enum Listen {
     Nowhere,
 }
 
-/// `block`, `count`, `allow`.
+/// `block`, `reject`, `count`, `allow`.
 #[derive(Debug, Args)]
 pub struct ToggleArgs {
     /// Service ids (see `imblock services`), `family:meta`, `category:im`, `status:historic`, or

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use imblock_common::hosts::HostSlot;
 use imblock_common::layout::{Counts, HostRecord};
+use imblock_common::reject::Fate;
 use imblock_common::{Addr, Evidence, Outcome, Verdict, View};
 
 /// All counters at one moment.
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub initials: InitialCounts,
     /// Packets under a limit that found no token bucket of their own.
     pub limit_shared: u64,
+    /// What became of rejected packets.
+    pub rejections: RejectionCounts,
     /// The monotonic clock when this was read, in nanoseconds: what [`HostRecord::active_since`] is
     /// held against. 0 where there is no such clock (a replay).
     pub taken_at: u64,
@@ -33,6 +36,29 @@ pub struct InitialCounts {
     pub handed_over: u64,
     /// There was no room: no controller reads, or not fast enough.
     pub lost: u64,
+}
+
+/// What became of rejected packets, in packets. A replay sends nothing, and has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RejectionCounts([u64; Fate::ALL.len()]);
+
+impl RejectionCounts {
+    /// From what each fate says.
+    pub fn of(packets: impl Fn(Fate) -> u64) -> Self {
+        Self(Fate::ALL.map(packets))
+    }
+
+    /// Packets by their fate.
+    pub fn by_fate(self) -> impl Iterator<Item = (Fate, u64)> {
+        Fate::ALL.into_iter().zip(self.0)
+    }
+
+    /// Packets of one fate.
+    pub fn get(self, fate: Fate) -> u64 {
+        let mut all = self.by_fate();
+        all.find(|(known, _)| *known == fate)
+            .map_or(0, |(_, packets)| packets)
+    }
 }
 
 /// The totals of one service, all CPUs together.

@@ -61,7 +61,7 @@ fn classify_in_depth(frame: &[u8], view: View, tables: &MemoryTables) -> (Judgem
     } else {
         identify(frame, &about, tables)
     };
-    (decide(&about, told, tables), spared)
+    (decide(frame, &about, told, tables), spared)
 }
 
 #[test]

@@ -624,7 +624,7 @@ const SELECTORS: [&str; 8] = [
 ];
 const GROUPS: [&str; 3] = [EVERYONE, "kids", "staff"];
 /// Those that need nothing beside them.
-const ACTIONS: [Action; 3] = [Action::Allow, Action::Count, Action::Drop];
+const ACTIONS: [Action; 4] = [Action::Allow, Action::Count, Action::Drop, Action::Reject];
 
 fn small_rules() -> impl Strategy<Value = Vec<SmallRule>> {
     let services = prop::collection::vec(0..SELECTORS.len(), 1..3);

@@ -55,7 +55,7 @@ groups:
 protect:
   ports: [22, sctp/22, tcp/0, tcp/20-10]
 rules:
-  - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+  - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
   - { services: [], groups: [], action: limit }
 limits: { hosts: 0, prefixes: 99999999999 }
 "#), @r#"
@@ -64,7 +64,7 @@ limits: { hosts: 0, prefixes: 99999999999 }
      3 │ defaults: { action: dorp }
        ·                     ────
        ╰────
-      help: it can be allow or count or drop
+      help: it can be allow or count or drop or reject
 
       × unknown side `inside`
        ╭─[office.yaml:5:27]
@@ -162,21 +162,21 @@ limits: { hosts: 0, prefixes: 99999999999 }
 
       × unknown category `imm`; did you mean `im`?
         ╭─[office.yaml:13:18]
-     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
         ·                  ──────────────
         ╰────
       help: the categories are im, voip, p2p, file-transfer
 
       × unknown status `dead`
         ╭─[office.yaml:13:34]
-     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
         ·                                  ─────────────
         ╰────
       help: the status is live or historic
 
       × `grup:x` selects no services
         ╭─[office.yaml:13:49]
-     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
         ·                                                 ────────
         ╰────
       help: a selector is the id of a service, `family:meta`, `category:im`,
@@ -184,16 +184,17 @@ limits: { hosts: 0, prefixes: 99999999999 }
 
       × unknown group `kid`; did you mean `kids`?
         ╭─[office.yaml:13:69]
-     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
         ·                                                                     ───
         ╰────
       help: groups are named under `groups:`; `everyone` is who is in none
 
-      × the action `reject` is not supported in this version; use `drop`
+      × unknown action `rejct`; did you mean `reject`?
         ╭─[office.yaml:13:83]
-     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: reject }
-        ·                                                                                   ──────
+     13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
+        ·                                                                                   ─────
         ╰────
+      help: it can be allow or count or drop or reject
 
       × `services` is an empty list
         ╭─[office.yaml:14:17]
@@ -598,7 +599,7 @@ rules:
     4 │   - { action: dröp, services: [ücq] }
       ·               ────
       ╰────
-     help: it can be allow or count or drop
+     help: it can be allow or count or drop or reject
 
      × unknown service `ücq`; did you mean `icq`?
       ╭─[office.yaml:4:32]

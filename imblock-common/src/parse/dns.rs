@@ -15,6 +15,7 @@ const HEADER: usize = 12;
 /// QR and opcode, all zero in a standard query.
 const NOT_A_QUERY: u8 = 0xf8;
 const LABEL_MAX: u8 = 63;
+const TYPE_AND_CLASS: usize = 4;
 /// In front of each message over TCP.
 const LENGTH: usize = 2;
 
@@ -63,6 +64,35 @@ pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName>
         // The dots so far move away from the end, and the byte that was just read becomes one.
         dots = dots << label << 1 | 1 << label;
         length += usize::from(label) + 1;
+        at = bytes.settle(at + 1 + usize::from(label))?;
+        labels += 1;
+    }
+    None
+}
+
+/// Behind the question of the query that is this payload: its name, type and class.
+#[inline(always)]
+pub(crate) fn question_end<B: Bytes>(bytes: B, payload: Payload) -> Option<usize> {
+    let at = bytes.settle(payload.at)?;
+    let window = Window {
+        bytes,
+        end: payload.end,
+    };
+    let [_, _, flags, _, q0, q1, ..] = window.read::<HEADER>(at)?;
+    if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
+        return None;
+    }
+    let mut at = at + HEADER;
+    let mut labels = 0;
+    while labels <= DNS_LABELS_MAX {
+        let [label] = window.read::<1>(at)?;
+        if label == 0 {
+            window.read::<TYPE_AND_CLASS>(at + 1)?;
+            return bytes.settle(at + 1 + TYPE_AND_CLASS);
+        }
+        if label > LABEL_MAX {
+            return None;
+        }
         at = bytes.settle(at + 1 + usize::from(label))?;
         labels += 1;
     }

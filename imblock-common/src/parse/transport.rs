@@ -54,13 +54,28 @@ pub struct Body {
     pub at: usize,
     /// The sequence number of the first payload byte; 0 for UDP.
     pub sequence: u32,
+    /// The flags of the TCP header; 0 for UDP, and where [`Body::at`] is.
+    pub flags: u8,
+}
+
+impl Body {
     /// Whether a connection begins here: a SYN without an ACK.
-    pub begins: bool,
+    #[inline(always)]
+    pub const fn begins(&self) -> bool {
+        self.flags & (TCP_SYN | TCP_ACK) == TCP_SYN
+    }
+
+    /// Whether a connection is declared dead: a RST.
+    #[inline(always)]
+    pub const fn resets(&self) -> bool {
+        self.flags & TCP_RST != 0
+    }
 }
 
 /// Where the sequence number ends and the flags begin: what is read of a TCP header at once.
 const TCP_START: usize = 14;
 const TCP_SYN: u8 = 0x02;
+const TCP_RST: u8 = 0x04;
 const TCP_ACK: u8 = 0x10;
 
 impl Segment {
@@ -70,7 +85,7 @@ impl Segment {
         let nothing = Body {
             at: 0,
             sequence: 0,
-            begins: false,
+            flags: 0,
         };
         if self.part == Part::Later {
             return nothing;
@@ -88,11 +103,10 @@ impl Segment {
         if words < 5 {
             return nothing;
         }
-        let flags = start[13] & (TCP_SYN | TCP_ACK);
         Body {
             at: self.transport_at + words * 4,
             sequence: u32::from_be_bytes([start[4], start[5], start[6], start[7]]),
-            begins: flags == TCP_SYN,
+            flags: start[13],
         }
     }
 }

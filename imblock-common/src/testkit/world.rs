@@ -23,7 +23,7 @@ use crate::{Action, Addr, Memory, Tables, Transport};
 pub mod service {
     /// tcp/6667. Everyone: drop. Support: allow.
     pub const IRC: u16 = 1;
-    /// tcp/5222. Everyone: count. Support and kids: drop.
+    /// tcp/5222. Everyone: count. Support: drop. Kids: reject.
     pub const XMPP: u16 = 2;
     /// udp/5060. Everyone: allow. Support: count. Kids: drop.
     pub const SIP: u16 = 3;
@@ -322,10 +322,10 @@ fn ports() -> Vec<(Transport, u16, PortEntry)> {
 }
 
 fn actions() -> Vec<(u16, u16, Action)> {
-    use Action::{Allow, Count, Drop};
+    use Action::{Allow, Count, Drop, Reject};
     let table = [
         (service::IRC, [Drop, Allow, Drop]),
-        (service::XMPP, [Count, Drop, Drop]),
+        (service::XMPP, [Count, Drop, Reject]),
         (service::SIP, [Allow, Count, Drop]),
         (service::YAHOO, [Drop, Drop, Count]),
         (service::BOOT, [Drop, Drop, Drop]),

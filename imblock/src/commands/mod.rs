@@ -30,6 +30,7 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Up(args) => attach::up(&target, &args),
         Command::Down => attach::down(&target),
         Command::Block(args) => toggle::set(&target, &args, imblock_common::Action::Drop),
+        Command::Reject(args) => toggle::set(&target, &args, imblock_common::Action::Reject),
         Command::Count(args) => toggle::set(&target, &args, imblock_common::Action::Count),
         Command::Allow(args) => toggle::set(&target, &args, imblock_common::Action::Allow),
         Command::Reset(args) => toggle::reset(&target, &args),

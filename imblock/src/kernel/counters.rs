@@ -1,14 +1,16 @@
 //! Reading the counters.
 
 use aya::maps::PerCpuValues;
-use imblock_common::layout::{HostRecord, OUTCOME_SLOTS, maps};
+use imblock_common::layout::{HostRecord, OUTCOME_SLOTS, Rejections, maps};
 use imblock_common::{Evidence, Outcome, Verdict, View};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
-use crate::snapshot::{FrameCounts, HostCounts, ServiceCell, ServiceCounts, Snapshot, host_counts};
+use crate::snapshot::{
+    FrameCounts, HostCounts, RejectionCounts, ServiceCell, ServiceCounts, Snapshot, host_counts,
+};
 use imblock_common::layout::Counts;
 
 impl Maps {
@@ -21,6 +23,7 @@ impl Maps {
             frames: self.frame_counts()?,
             initials: self.initial_counts()?,
             limit_shared: self.limit_shared()?,
+            rejections: self.rejection_counts()?,
             taken_at: monotonic_now(),
         })
     }
@@ -92,6 +95,17 @@ impl Maps {
             .map_err(KernelError::map(maps::LIMIT_SHARED, "read a counter"))?;
         let cpus = counts.iter();
         Ok(cpus.fold(0, |sum: u64, cpu| sum.wrapping_add(*cpu)))
+    }
+
+    fn rejection_counts(&self) -> Result<RejectionCounts, KernelError> {
+        let cpus = self.rejections.get(&0, 0).map_err(KernelError::map(
+            maps::REJECTIONS,
+            "read the counters of rejections",
+        ))?;
+        Ok(RejectionCounts::of(|fate| {
+            let of_cpu = |cpu: &Wire<Rejections>| cpu.0.counts.get(fate as usize).copied();
+            cpus.iter().filter_map(of_cpu).fold(0, u64::wrapping_add)
+        }))
     }
 
     fn frame_counts(&self) -> Result<Vec<FrameCounts>, KernelError> {

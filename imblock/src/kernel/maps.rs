@@ -3,8 +3,8 @@
 use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
     ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, LeaseRow,
-    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rate, RemoteGate, ServiceSet,
-    ServiceTotals, StunAttributes, maps,
+    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rate, Rejections, RemoteGate,
+    ServiceSet, ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -50,6 +50,7 @@ pub struct Maps {
     /// Until the controller takes it.
     pub(super) initials: Option<Map>,
     pub(super) initial_counts: PerCpuArray<MapData, u64>,
+    pub(super) rejections: PerCpuArray<MapData, Wire<Rejections>>,
     _heads: Map,
     pub(super) room_for_prefixes: u32,
 }
@@ -100,6 +101,7 @@ impl Maps {
             flows: map(maps::FLOWS)?,
             initials: Some(map(maps::INITIALS)?),
             initial_counts: typed(maps::INITIAL_COUNTS, map(maps::INITIAL_COUNTS)?)?,
+            rejections: typed(maps::REJECTIONS, map(maps::REJECTIONS)?)?,
             _heads: map(maps::HEADS)?,
             room_for_prefixes,
         })

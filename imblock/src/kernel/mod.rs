@@ -38,6 +38,6 @@ pub use instance::Instance;
 pub use leases::lease_end;
 pub use maps::Maps;
 pub use netlink::own_addresses;
-pub use object::{Loaded, OBJECT};
+pub use object::{Loaded, OBJECT, TestRun};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
 pub use tables::{ActionChange, Live, LiveService};

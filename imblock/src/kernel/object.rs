@@ -145,9 +145,21 @@ impl Loaded {
         frame: &[u8],
         context: Option<&[u8]>,
     ) -> Result<bool, KernelError> {
+        Ok(self.test_run_on(view, frame, context)?.passed)
+    }
+
+    /// The same, and what the frame was made.
+    pub fn test_run_on(
+        &self,
+        view: View,
+        frame: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<TestRun, KernelError> {
         let name = program_name(view);
+        let mut after = vec![0; frame.len() + GROWTH_MAX];
         let options = TestRunOptions {
             data_in: Some(frame),
+            data_out: Some(&mut after),
             ctx_in: context,
             ..TestRunOptions::new()
         };
@@ -162,9 +174,29 @@ impl Loaded {
                 (program.test_run(options), TC_ACT_UNSPEC)
             }
         };
-        Ok(result.map_err(refused(name))?.return_value == passed)
+        let result = result.map_err(refused(name))?;
+        after.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
+        Ok(TestRun {
+            passed: result.return_value == passed,
+            action: result.return_value,
+            frame: after,
+        })
     }
 }
+
+/// What a program did with a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestRun {
+    /// Whether it let the frame pass as it is.
+    pub passed: bool,
+    /// What it returned.
+    pub action: u32,
+    /// The frame, which a rejection rewrites.
+    pub frame: Vec<u8>,
+}
+
+/// How much longer than a frame its answer may be.
+const GROWTH_MAX: usize = 64;
 
 /// `XDP_PASS` of `linux/bpf.h`.
 const XDP_PASS: u32 = 2;

@@ -144,11 +144,15 @@ impl Effective<'_> {
                 continue;
             }
             let action = Cell::text(cell.action);
-            let dropped = cell.action == Action::Drop.name();
+            let refusing = [Action::Drop, Action::Reject].map(Action::name);
             table.row(vec![
                 Cell::text(cell.service),
                 Cell::text(cell.group),
-                if dropped { action.style(RED) } else { action },
+                if refusing.contains(&cell.action) {
+                    action.style(RED)
+                } else {
+                    action
+                },
                 Cell::text(&cell.from),
             ]);
         }

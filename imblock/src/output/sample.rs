@@ -8,7 +8,7 @@ use imblock_common::{Action, Evidence, Hook, Outcome, Side, Verdict, View};
 
 use crate::policy::plan::{InterfacePlan, Limits, XdpAttachMode};
 use crate::snapshot::{
-    FrameCounts, HostCounts, InitialCounts, ServiceCell, ServiceCounts, Snapshot,
+    FrameCounts, HostCounts, InitialCounts, RejectionCounts, ServiceCell, ServiceCounts, Snapshot,
 };
 use crate::status::{InterfaceStatus, OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
@@ -97,6 +97,7 @@ pub(crate) fn snapshot() -> Snapshot {
             handed_over: 41,
             lost: 3,
         },
+        rejections: RejectionCounts::of(|fate| 10 + fate as u64),
         frames: vec![
             FrameCounts {
                 view: view(Side::Wan, Hook::Ingress),

@@ -235,7 +235,7 @@ impl ServiceEntry<'_> {
                 let cell = Cell::text(everyone.word());
                 if everyone.by_hand {
                     cell.style(YELLOW)
-                } else if everyone.action == Action::Drop {
+                } else if everyone.action.refuses() {
                     cell.style(RED)
                 } else {
                     cell

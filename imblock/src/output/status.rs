@@ -1,7 +1,9 @@
 //! `imblock status`: whether it runs, what it enforces, where, and what it can't see.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use imblock_common::reject::{Fate, REPLIES_PER_SECOND};
 use imblock_common::{Outcome, View};
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ struct Report<'a> {
     limits: Limits,
     hosts_in_use: u32,
     quic: Quic,
+    rejections: BTreeMap<&'static str, u64>,
     frames: Vec<Frames>,
     /// Packets of hosts that found no room; `hosts` has them by service.
     #[serde(skip)]
@@ -148,6 +151,11 @@ impl<'a> Report<'a> {
                 handed_over: snapshot.initials.handed_over,
                 lost: snapshot.initials.lost,
             },
+            rejections: snapshot
+                .rejections
+                .by_fate()
+                .map(|(fate, packets)| (fate.name(), packets))
+                .collect(),
             frames: frames
                 .into_iter()
                 .map(|frames| Frames {
@@ -194,6 +202,7 @@ impl<'a> Report<'a> {
             );
             fact(to, "quic", &line)?;
         }
+        self.write_rejections(fact, to)?;
         if self.overflow > 0 {
             let packets = plural(self.overflow, "packet", "packets");
             let line = format!(
@@ -202,6 +211,28 @@ impl<'a> Report<'a> {
             fact(to, "overflow", &line)?;
         }
         Ok(())
+    }
+
+    fn write_rejections(
+        &self,
+        fact: impl Fn(&mut dyn Write, &str, &str) -> io::Result<()>,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
+        let of = |fate: Fate| self.rejections.get(fate.name()).copied().unwrap_or(0);
+        let (limited, silent) = (of(Fate::Limited), of(Fate::Silent));
+        let answered = self.rejections.values().sum::<u64>() - limited - silent;
+        if answered + limited + silent == 0 {
+            return Ok(());
+        }
+        let packets = plural(answered, "packet", "packets");
+        let mut line = format!("{packets} answered, {silent} dropped in silence");
+        if limited > 0 {
+            line += &format!(
+                "; {YELLOW}{limited} more in silence{YELLOW:#}: over {REPLIES_PER_SECOND} answers a \
+                 second and CPU"
+            );
+        }
+        fact(to, "rejected", &line)
     }
 
     fn write_interfaces(&self, to: &mut dyn Write) -> io::Result<()> {

@@ -238,6 +238,7 @@ fn status_of_an_instance_with_everything() {
     controller  process 1234
     hosts       3 pairs of host and service in the tables; room for 16384
     quic        3 datagrams of handshakes not read: only `imblock run` reads the names in QUIC
+    rejected    46 packets answered, 15 dropped in silence; 14 more in silence: over 1000 answers a second and CPU
     overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
 
     INTERFACE  SIDE  MODE  XDP      EGRESS
@@ -303,6 +304,10 @@ fn status_as_json() {
             "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072},
             "hosts_in_use": 3,
             "quic": {"handed_over": 41, "lost": 3},
+            "rejections": {
+                "reset": 10, "cut": 11, "unreachable": 12, "no_such_name": 13, "limited": 14,
+                "silent": 15,
+            },
             "frames": [
                 {"view": "lan_ingress", "outcome": "identified", "packets": 524},
                 {"view": "lan_ingress", "outcome": "not_ip", "packets": 44},

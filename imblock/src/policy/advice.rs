@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 
 use super::Plan;
@@ -46,13 +45,13 @@ pub(super) fn warnings(
     warnings
 }
 
-/// Whether some group's traffic of a service is dropped.
+/// Whether some group's traffic of a service is refused.
 fn is_dropped(plan: &Plan, service: &Service) -> bool {
     let number = plan.service(service.id.as_str()).map(|plan| plan.number);
     number.is_some_and(|number| {
         plan.actions.iter().any(|row| {
             let cell = row.0.get(usize::from(number)).copied();
-            cell.is_some_and(|cell| ActionCell(cell).policy() == Action::Drop)
+            cell.is_some_and(|cell| ActionCell(cell).policy().refuses())
         })
     })
 }

@@ -85,9 +85,6 @@ pub enum PolicyErrorKind {
         /// The nearest of them.
         suggestion: Suggestion,
     },
-    /// An action of the design that this version lacks.
-    #[error("the action `{0}` is not supported in this version; use `drop`")]
-    UnsupportedAction(String),
     /// `action: limit` says too little.
     #[error("`action: limit` needs a `rate`")]
     NoRate,

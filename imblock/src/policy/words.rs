@@ -202,6 +202,9 @@ pub(super) fn attach_mode(text: &str) -> Result<XdpAttachMode, PolicyErrorKind> 
     one_of("mode", text, &["auto", "native", "generic"], &modes)
 }
 
+const WORDS: [&str; ACTIONS.len()] = ["allow", "count", "drop", "reject"];
+const ACTIONS: [Action; 4] = [Action::Allow, Action::Count, Action::Drop, Action::Reject];
+
 /// What a rule does.
 pub(super) fn rule_action(text: &str) -> Result<Action, PolicyErrorKind> {
     match text {
@@ -210,18 +213,12 @@ pub(super) fn rule_action(text: &str) -> Result<Action, PolicyErrorKind> {
     }
 }
 
-/// What is done where there is no rate to give: allow, count or drop.
+/// What is done where there is no rate to give: allow, count, drop or reject.
 pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
     match action_from_name(text) {
         Some(Action::Limit) => Err(PolicyErrorKind::LimitOutsideOfRule),
         Some(action) => Ok(action),
-        None if text == "reject" => Err(PolicyErrorKind::UnsupportedAction(text.to_owned())),
-        None => one_of(
-            "action",
-            text,
-            &["allow", "count", "drop"],
-            &[Action::Allow, Action::Count, Action::Drop],
-        ),
+        None => one_of("action", text, &WORDS, &ACTIONS),
     }
 }
 

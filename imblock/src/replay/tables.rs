@@ -33,7 +33,7 @@ use prefixes::{Names, Prefixes};
 use crate::policy::Plan;
 use crate::policy::plan::{MarkerPlans, stun_table};
 use crate::quic::HandedOver;
-use crate::snapshot::{InitialCounts, Snapshot, host_counts};
+use crate::snapshot::{InitialCounts, RejectionCounts, Snapshot, host_counts};
 
 /// A plan that can judge packets and count them.
 ///
@@ -186,6 +186,7 @@ impl MemoryTables {
                 lost: 0,
             },
             limit_shared: self.limit_shared.get(),
+            rejections: RejectionCounts::default(),
             taken_at: self.now.get(),
         }
     }

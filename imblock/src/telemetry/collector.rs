@@ -54,6 +54,11 @@ const QUIC: Family = Family {
     unit: Some(Quantity::Packets),
     help: "Datagrams with QUIC handshakes, by whether the controller was handed them or they were lost for want of room",
 };
+const REJECTIONS: Family = Family {
+    name: "imblock_rejections",
+    unit: Some(Quantity::Packets),
+    help: "Rejected packets by what became of them: answers, and those dropped in silence because there were too many (limited) or they can't be answered (silent)",
+};
 const OVERFLOW: Family = Family {
     name: "imblock_overflow",
     unit: Some(Quantity::Packets),
@@ -209,7 +214,10 @@ impl Scrape {
             ([("fate", "handed_over")], initials.handed_over),
             ([("fate", "lost")], initials.lost),
         ];
-        QUIC.counters(to, fates)
+        QUIC.counters(to, fates)?;
+        let rejections = self.snapshot.rejections.by_fate();
+        let samples = rejections.map(|(fate, packets)| ([("fate", fate.name())], packets));
+        REJECTIONS.counters(to, samples)
     }
 
     fn policy(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -250,6 +258,7 @@ fn verdicts_of(action: Action) -> &'static [Verdict] {
         Action::Allow => &[Verdict::Allowed],
         Action::Count => &[Verdict::Counted],
         Action::Drop => &[Verdict::Dropped],
+        Action::Reject => &[Verdict::Rejected],
         Action::Limit => &[Verdict::Counted, Verdict::Limited],
     }
 }

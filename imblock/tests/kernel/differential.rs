@@ -86,6 +86,7 @@ fn cases(seed: u64) -> Vec<Case> {
         case("standard, little room", &World::standard(), tiny, 1),
         case("drop, little room", &World::uniform(Action::Drop), tiny, 2),
         case("drop", &World::uniform(Action::Drop), ROOMY, 0),
+        case("reject", &World::uniform(Action::Reject), ROOMY, 1),
         case("count", &World::uniform(Action::Count), ROOMY, 3),
         case("allow", &World::uniform(Action::Allow), ROOMY, 2),
         case("random", &random_world(&mut random), ROOMY, 3),

@@ -16,4 +16,5 @@ mod limit;
 mod phrases;
 mod plan;
 mod recorded;
+mod reject;
 mod twins;

@@ -23,5 +23,6 @@ mod filter;
 mod leases;
 mod limit;
 mod names;
+mod reject;
 mod reload;
 mod vlan;
