@@ -1,8 +1,8 @@
 //! What becomes of an identified packet: the group's action for the service, and the guard.
 
-use crate::layout::{Control, HostEntry, PortEntry};
+use crate::layout::{Control, PortEntry};
 use crate::orient::Side;
-use crate::{Reply, Sighting, Tables};
+use crate::{Packet, Reply, Sighting, Tables};
 
 /// What a policy says about a service. The numbers are the nibbles of
 /// [`crate::layout::ActionCell`].
@@ -89,21 +89,42 @@ impl Verdict {
 
 /// What the policy wants done: what the local host's group does with the service.
 #[inline(always)]
-pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Action {
+pub(crate) fn wanted<P: Packet, T: Tables>(
+    packet: P,
+    about: &Sighting,
+    told: Reply,
+    tables: T,
+) -> Action {
     if !told.names_service() {
         return Action::Allow;
     }
-    let policy = about.policy();
-    let local = if policy.flags & Control::HAS_GROUPS != 0 {
-        tables.host(policy.half, &about.key.local())
-    } else {
-        HostEntry::default()
-    };
-    match tables.action(policy.half, local.group, told.service()) {
+    let group = group(packet, about, tables);
+    match tables.action(about.policy().half, group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
         Action::Drop if !told.is_certain() => Action::Count,
         action => action,
     }
+}
+
+/// The local host's group. Its hardware address counts before its prefix: who names one means that
+/// device, whatever address it has today. Towards the world there is none of the host's on the link,
+/// only the next router's.
+#[inline(always)]
+fn group<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> u16 {
+    let policy = about.policy();
+    if policy.flags & Control::HAS_MACS != 0
+        && matches!(about.side(), Side::Lan)
+        && let Some(address) = packet.hardware_address(about.direction())
+    {
+        let group = tables.mac(policy.half, address);
+        if group != 0 {
+            return group;
+        }
+    }
+    if policy.flags & Control::HAS_GROUPS == 0 {
+        return 0;
+    }
+    tables.host(policy.half, &about.key.local()).group
 }
 
 /// What becomes of it: asks the guard before a drop.

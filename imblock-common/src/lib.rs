@@ -69,7 +69,7 @@ pub fn judge<P: Packet, T: Tables>(
 ) -> Judgement {
     let about = sight(packet, segment, view, tables);
     let told = identify::identify(packet, &about, tables);
-    decide(&about, told, tables)
+    decide(packet, &about, told, tables)
 }
 
 /// Whose packet it is, and what else can be said of it before anything is looked up.
@@ -89,8 +89,13 @@ pub fn sight<P: Packet, T: Tables>(
 
 /// What becomes of a packet of which this was told.
 #[inline(always)]
-pub fn decide<T: Tables>(about: &Sighting, told: Reply, tables: T) -> Judgement {
-    let wanted = decide::wanted(about, told, tables);
+pub fn decide<P: Packet, T: Tables>(
+    packet: P,
+    about: &Sighting,
+    told: Reply,
+    tables: T,
+) -> Judgement {
+    let wanted = decide::wanted(packet, about, told, tables);
     let refused = told.is_refused() && wanted != Action::Drop;
     let wanted = if refused { Action::Drop } else { wanted };
     let verdict = decide::decide(about, wanted, tables);

@@ -298,7 +298,7 @@ fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u
         2 => wan_ingress,
         _ => wan_egress,
     };
-    let mut judgement = decide(about, told, KernelMaps);
+    let mut judgement = decide(packet, about, told, KernelMaps);
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
     judgement.verdict = Verdict::from_slot(packet.forget(judgement.verdict as u64));
     record::record(&judgement, packet, view, KernelMaps);

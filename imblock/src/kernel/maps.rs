@@ -1,8 +1,8 @@
 //! The maps of an instance, opened and typed.
 
-use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
-    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, Marker,
+    ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, MacKey, Marker,
     MarkerSets, Name, NameKey, PolicyHeader, PortTable, RemoteGate, ServiceSet, ServiceTotals,
     StunAttributes, maps,
 };
@@ -20,6 +20,7 @@ pub struct Maps {
     pub(super) ports: Array<MapData, Wire<PortTable>>,
     pub(super) actions: Array<MapData, Wire<ActionRow>>,
     pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
+    pub(super) macs: HashMap<MapData, Wire<MacKey>, u32>,
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
     pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
@@ -65,6 +66,7 @@ impl Maps {
             ports: typed(maps::PORTS, map(maps::PORTS)?)?,
             actions: typed(maps::ACTIONS, map(maps::ACTIONS)?)?,
             host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
+            macs: typed(maps::MACS, map(maps::MACS)?)?,
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
             names: typed(maps::NAMES, map(maps::NAMES)?)?,

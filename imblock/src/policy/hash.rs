@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 use super::marker::MarkerFrom;
 use super::plan::{
-    InterfacePlan, Limits, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode,
-    RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
+    InterfacePlan, Limits, MacPlan, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan,
+    QuicMode, RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
 };
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 4";
+const ENCODING: &str = "imblock plan 5";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -31,6 +31,7 @@ impl Plan {
             actions,
             origins: _,
             prefixes,
+            macs,
             remotes,
             names,
             generics,
@@ -59,6 +60,7 @@ impl Plan {
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
         hash.list(actions, |hash, row| hash.bytes(&row.0));
         hash.list(prefixes, Hasher::prefix);
+        hash.list(macs, Hasher::mac);
         hash.list(remotes, Hasher::remote);
         hash.list(names, Hasher::suffix);
         let Generics { stun, rtp } = generics;
@@ -155,6 +157,12 @@ impl Hasher {
         self.net(net);
         self.bytes(&entry.group.to_be_bytes());
         self.bytes(&entry.flags.to_be_bytes());
+    }
+
+    fn mac(&mut self, plan: &MacPlan) {
+        let MacPlan { mac, group } = plan;
+        self.bytes(&mac.octets());
+        self.bytes(&group.to_be_bytes());
     }
 
     fn remote(&mut self, remote: &RemotePlan) {

@@ -242,6 +242,7 @@ impl<'a> Replay<'a> {
         let packet = CapturedFrame {
             bytes: frame.bytes,
             wire_length: frame.wire_length,
+            is_ethernet: link == LinkLayer::Ethernet,
         };
         match link.parse(packet) {
             Err(unparsed) => tables.frame(Outcome::from(unparsed).slot(SENT), 1),
@@ -264,7 +265,8 @@ impl<'a> Replay<'a> {
                     // judged by that, and the flow is listed as what it is even if none comes.
                     let told = answer(inspector, tables, Duration::from_nanos(now));
                     told.map_or(judgement, |reply| {
-                        decide(&sight(packet, &segment, view, tables), reply, tables)
+                        let about = sight(packet, &segment, view, tables);
+                        decide(packet, &about, reply, tables)
                     })
                 },
             ),
