@@ -1,4 +1,4 @@
-//! `policy check|show|apply`, and the policy side of `replay`.
+//! `policy check|show|schema|apply`, and the policy side of `replay`.
 
 use std::io::{self, Write as _};
 
@@ -19,6 +19,7 @@ pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, C
     match command {
         PolicyCommand::Check { files, output } => check(target, files, output.json),
         PolicyCommand::Show { policy, output } => show(target, policy.as_deref(), output.json),
+        PolicyCommand::Schema { service } => schema(*service),
         PolicyCommand::Apply { file } => apply(target, file),
     }
 }
@@ -76,6 +77,17 @@ fn show(target: &Target, policy: Option<&str>, json: bool) -> Result<Exit, Comma
             output::live(&status, format, &mut out)?;
         }
     }
+    Ok(Exit::Ok)
+}
+
+/// `policy schema`.
+fn schema(service: bool) -> Result<Exit, CommandError> {
+    let schema = match service {
+        true => policy::service_schema(),
+        false => policy::policy_schema(),
+    };
+    let mut out = Console::new();
+    writeln!(out, "{schema:#}")?;
     Ok(Exit::Ok)
 }
 

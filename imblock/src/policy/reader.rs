@@ -3,7 +3,7 @@
 //! Invariant: a policy comes out whole or not at all, and then with everything that is wrong with
 //! its words.
 
-mod limits;
+pub(super) mod limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
