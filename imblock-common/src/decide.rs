@@ -1,8 +1,8 @@
 //! What becomes of an identified packet: the group's action for the service, and the guard.
 
-use crate::layout::{Control, HostEntry, PortEntry};
+use crate::layout::{Control, PortEntry};
 use crate::orient::Side;
-use crate::{Reply, Sighting, Tables};
+use crate::{Packet, Reply, Sighting, Tables};
 
 /// What a policy says about a service. The numbers are the nibbles of
 /// [`crate::layout::ActionCell`].
@@ -124,28 +124,49 @@ impl Verdict {
 
 /// What the policy wants done: what the local host's group does with the service; and that group.
 #[inline(always)]
-pub(crate) fn wanted<T: Tables>(about: &Sighting, told: Reply, tables: T) -> (Action, u16) {
+pub(crate) fn wanted<P: Packet, T: Tables>(
+    packet: P,
+    about: &Sighting,
+    told: Reply,
+    tables: T,
+) -> (Action, u16) {
     if !told.names_service() {
         return (Action::Allow, 0);
     }
-    let policy = about.policy();
-    let local = if policy.flags & Control::HAS_GROUPS != 0 {
-        tables.host(policy.half, &about.key.local())
-    } else {
-        HostEntry::default()
-    };
-    let action = match tables.action(policy.half, local.group, told.service()) {
+    let group = group(packet, about, tables);
+    let action = match tables.action(about.policy().half, group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
         action if (action.refuses() || action == Action::Limit) && !told.is_certain() => {
             Action::Count
         }
         action => action,
     };
-    (action, local.group)
+    (action, group)
 }
 
-/// What becomes of it: asks the guard before anything is refused. `is_within` says whether there is room for it
-/// within the limit, and takes it.
+/// The local host's group. Its hardware address counts before its prefix: who names one means that
+/// device, whatever address it has today. Towards the world there is none of the host's on the link,
+/// only the next router's.
+#[inline(always)]
+fn group<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> u16 {
+    let policy = about.policy();
+    if policy.flags & Control::HAS_MACS != 0
+        && matches!(about.side(), Side::Lan)
+        && let Some(address) = packet.hardware_address(about.direction())
+    {
+        let group = tables.mac(policy.half, address);
+        if group != 0 {
+            return group;
+        }
+    }
+    if policy.flags & Control::HAS_GROUPS == 0 {
+        return 0;
+    }
+    tables.host(policy.half, &about.key.local()).group
+}
+
+/// What becomes of it: asks the guard before anything is refused. `is_within` says whether there is
+/// room for it within the limit, and takes it.
 #[inline(always)]
 pub(crate) fn decide<T: Tables>(
     about: &Sighting,

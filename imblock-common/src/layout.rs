@@ -6,6 +6,7 @@
 mod calls;
 mod handshake;
 mod hops;
+mod mac;
 mod marker;
 mod rate;
 mod rejections;
@@ -16,6 +17,7 @@ use bytemuck::{Pod, Zeroable};
 pub use calls::{Generic, Generics, ServiceSet};
 pub use handshake::{DATAGRAM_MAX, INITIALS_SIZE, InitialFate, InitialRecord};
 pub use hops::HopRule;
+pub use mac::MacKey;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
     MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
@@ -63,6 +65,8 @@ pub mod maps {
     pub const RATE_ROWS: &str = "RATE_ROWS";
     /// [`super::HostPrefix`] to [`super::HostEntry`], both halves in one trie.
     pub const HOST_PREFIXES: &str = "HOST_PREFIXES";
+    /// [`super::MacKey`] to the number of a group, both halves in one table.
+    pub const MACS: &str = "MACS";
     /// [`super::HostPrefix`] to the number of the service that lives there, both halves in one trie.
     pub const REMOTES: &str = "REMOTES";
     /// One [`super::RemoteGate`] a half.
@@ -122,7 +126,7 @@ pub mod maps {
     pub const REJECTIONS: &str = "REJECTIONS";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 35] = [
+    pub const ALL: [&str; 36] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -131,6 +135,7 @@ pub mod maps {
         RATES,
         RATE_ROWS,
         HOST_PREFIXES,
+        MACS,
         REMOTES,
         REMOTE_GATES,
         NAMES,
@@ -252,7 +257,7 @@ impl Control {
     /// The WAN sides count what passes from local hosts, because no LAN side saw it enter.
     pub const WAN_COUNTS_SENT: u32 = 2;
 
-    /// Some group has hosts: the local host's group must be looked up.
+    /// Some group has prefixes: the local host's group must be looked up.
     pub const HAS_GROUPS: u32 = 1;
     /// Some host is protected: both ends must be looked up before a drop.
     pub const HAS_PROTECTED_HOSTS: u32 = 2;
@@ -267,6 +272,9 @@ impl Control {
     pub const INSPECTS_QUIC: u32 = 32;
     /// QUIC handshakes are refused.
     pub const BLOCKS_QUIC: u32 = 64;
+
+    /// Some group has hardware addresses: the local host's must be looked up.
+    pub const HAS_MACS: u32 = 128;
 
     /// Questions that need the flow table.
     pub const LOOKS_INTO_FLOWS: u32 = Self::HAS_NAMES

@@ -99,7 +99,7 @@ pub fn decide<P: Packet, T: Tables>(
     told: Reply,
     tables: T,
 ) -> Judgement {
-    let (wanted, group) = decide::wanted(about, told, tables);
+    let (wanted, group) = decide::wanted(packet, about, told, tables);
     let refused = told.is_refused() && !wanted.refuses();
     let wanted = if refused { Action::Drop } else { wanted };
     let is_within = || {

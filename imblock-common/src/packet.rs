@@ -3,7 +3,7 @@
 use crate::content::{Finding, Payload, Reply, Scene};
 use crate::identify::{Question, marker, quic, rtp};
 use crate::stream::{self, Head, HeadBytes, Piece, Source};
-use crate::{Sighting, Tables};
+use crate::{Direction, Sighting, Tables};
 
 /// The largest offset at which a frame is read. The verifier wants offset plus length to stay
 /// within 0xffff; the cap is part of the meaning, so user space obeys it too.
@@ -99,6 +99,16 @@ pub trait Packet: Source {
         question.answer(self, scene, tables)
     }
 
+    /// The hardware address of the end on this link that is the local host's: who sent the frame, or
+    /// who is to get it. `None` for a frame without such a header, which no hook of the kernel sees.
+    #[inline(always)]
+    fn hardware_address(self, direction: Direction) -> Option<[u8; 6]> {
+        match direction {
+            Direction::Sent => self.read(6),
+            Direction::Received => self.read(0),
+        }
+    }
+
     /// Length in bytes of the frame as sent, from the link header on. It may be more than what can
     /// be read: buffers in several pieces, captures cut short. `end` is where the packet ends by its
     /// own word; if that can be read, the kernel need not be asked.
@@ -134,6 +144,8 @@ pub struct CapturedFrame<'a> {
     pub bytes: &'a [u8],
     /// Length on the wire, in bytes.
     pub wire_length: u32,
+    /// Whether it begins with an Ethernet header.
+    pub is_ethernet: bool,
 }
 
 impl Bytes for CapturedFrame<'_> {
@@ -151,6 +163,14 @@ impl Source for CapturedFrame<'_> {
 }
 
 impl Packet for CapturedFrame<'_> {
+    #[inline(always)]
+    fn hardware_address(self, direction: Direction) -> Option<[u8; 6]> {
+        if !self.is_ethernet {
+            return None;
+        }
+        self.bytes.hardware_address(direction)
+    }
+
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
         self.wire_length

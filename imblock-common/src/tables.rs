@@ -33,6 +33,8 @@ pub trait Tables: Memory {
     fn port(self, half: Half, transport: Transport, port: u16) -> PortEntry;
     /// What the longest prefix that covers an address says; the default entry when none does.
     fn host(self, half: Half, addr: &Addr) -> HostEntry;
+    /// The group of a hardware address; 0 for none.
+    fn mac(self, half: Half, address: [u8; 6]) -> u16;
     /// The service that lives at an address; 0 for none.
     fn remote(self, half: Half, addr: &Addr) -> u16;
     /// Whether a service may live at an address: the gate in front of [`Tables::remote`].

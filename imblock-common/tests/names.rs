@@ -105,6 +105,10 @@ impl Tables for Asked<'_> {
         false
     }
 
+    fn mac(self, _: Half, _: [u8; 6]) -> u16 {
+        0
+    }
+
     fn remote(self, _: Half, _: &Addr) -> u16 {
         0
     }

@@ -3,9 +3,9 @@
 //! Names and types are those of `imblock_common::layout`; sizes marked "at load" come from the
 //! policy's limits.
 
-use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
-use aya_ebpf::btf_maps::{Array, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns,
 };
@@ -16,7 +16,7 @@ use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
-    LeaseRow, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
+    LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
     Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::limit::{self, Limited, Load};
@@ -51,6 +51,10 @@ static RATES: Array<Rate, { HALVES * Rate::ROOM }> = Array::new();
 static RATE_ROWS: Array<ActionRow, { ActionRow::ROWS }> = Array::new();
 #[btf_map]
 static HOST_PREFIXES: LpmTrie<HostPrefix, HostEntry, PREFIXES> = LpmTrie::new();
+/// Only the controller writes to it, so there is nothing to be allocated for a packet.
+#[btf_map]
+static MACS: HashMap<MacKey, u32, { MacKey::ENTRIES }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
 #[btf_map]
 static REMOTES: LpmTrie<HostPrefix, u32, PREFIXES> = LpmTrie::new();
 #[btf_map]
@@ -204,6 +208,16 @@ impl Tables for KernelMaps {
     fn host(self, half: Half, addr: &Addr) -> HostEntry {
         let key = Key::new(HostPrefix::FULL_BITS, HostPrefix::new(half, addr));
         HOST_PREFIXES.get(&key).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn mac(self, half: Half, address: [u8; 6]) -> u16 {
+        match MACS.get_ptr(MacKey::new(half, address)) {
+            // SAFETY: the map holds a group there, of one aligned word; entries of the half that a
+            // packet reads are not written to.
+            Some(group) => unsafe { *group as u16 },
+            None => 0,
+        }
     }
 
     #[inline(always)]

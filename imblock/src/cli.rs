@@ -208,6 +208,12 @@ pub enum PolicyCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Print the JSON Schema of policies, for editors
+    Schema {
+        /// That of a file of the catalogue, which has one service
+        #[arg(long)]
+        service: bool,
+    },
     /// Put another policy in force, between two packets
     Apply {
         /// A policy file, or the name of an embedded policy

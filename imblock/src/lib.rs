@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod exit;
+pub mod guard;
 pub mod kernel;
 pub mod lab;
 pub mod output;

@@ -299,6 +299,37 @@ protect: { hosts: [10.1.0.0/24, 10.1.2.0/24, 192.0.2.1, 10.0.0.0/8] }
 }
 
 #[test]
+fn a_device_belongs_to_the_group_that_names_it() {
+    let text = "
+version: 1
+name: home
+groups:
+  kids: ['02:00:00:aa:bb:cc', 10.0.9.0/24, 02-00-00-AA-BB-01]
+  guests: [06:11:22:33:44:55]
+";
+    let plan = compile(text);
+    let macs: Vec<_> = plan
+        .macs
+        .iter()
+        .map(|plan| (plan.mac.to_string(), plan.group))
+        .collect();
+    let known = [
+        ("02:00:00:aa:bb:01", 1),
+        ("02:00:00:aa:bb:cc", 1),
+        ("06:11:22:33:44:55", 2),
+    ];
+    assert_eq!(macs, known.map(|(mac, group)| (mac.to_owned(), group)));
+    assert_eq!(plan.flags() & Control::HAS_MACS, Control::HAS_MACS);
+    assert_eq!(
+        compile("version: 1\nname: home").flags() & Control::HAS_MACS,
+        0
+    );
+    // Neither a group's prefixes nor its devices cost a policy what only the other needs.
+    let devices = "version: 1\nname: home\ngroups: { kids: ['02:00:00:aa:bb:cc'] }";
+    assert_eq!(compile(devices).flags() & Control::HAS_GROUPS, 0);
+}
+
+#[test]
 fn own_services_come_before_the_catalogue() {
     let plan = compile(
         "
@@ -398,7 +429,7 @@ version: 1
 name: 'yes'
 interfaces: [{ name: eth0, side: wan, mode: native }]
 defaults: { action: drop }
-groups: { kids: [10.0.0.1, '2001:db8::/32'], '7': [] }
+groups: { kids: [10.0.0.1, '2001:db8::/32', '02:00:00:aa:bb:cc'], '7': [06-00-00-11-22-33] }
 protect: { ports: [tcp/22, udp/5000-5010], hosts: [10.0.0.2] }
 rules:
   - { services: [irc, 'category:p2p', 'status:live', all], groups: [kids, '7'], action: allow }
@@ -430,6 +461,10 @@ fn the_hash_tells_plans_apart() {
         "groups: { kids: [] }",
         "groups: { kids: [10.0.0.0/8] }",
         "groups: { kids: [10.0.0.0/9] }",
+        "groups: { kids: ['02:00:00:aa:bb:cc'] }",
+        "groups: { kids: ['02:00:00:aa:bb:cd'] }",
+        "groups: { kids: [], boss: ['02:00:00:aa:bb:cd'] }",
+        "groups: { kids: ['02:00:00:aa:bb:cd'], boss: [] }",
         "protect: { hosts: [10.0.0.0/8] }",
         "protect: { ports: [tcp/22] }",
         "rules: [{ services: [irc], action: drop }]",

@@ -50,7 +50,7 @@ interfaces:
   - { name: br-lan, side: inside, mode: fast }
   - { name: much-too-long-name, side: lan }
 groups:
-  kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+  kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
   every one: []
 protect:
   ports: [22, sctp/22, tcp/0, tcp/20-10]
@@ -89,22 +89,22 @@ limits: { hosts: 0, prefixes: 99999999999 }
 
       × `10.0.5.1/24` is no prefix: the address has bits behind the prefix length
        ╭─[office.yaml:8:10]
-     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+     8 │   kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
        ·          ───────────
        ╰────
       help: for the network write 10.0.5.0/24, for the host 10.0.5.1
 
-      × `02:00:00:aa:bb:cc` is no prefix: MAC addresses are not supported in this
-      │ version, only prefixes
+      × `ff:ff:ff:ff:ff:ff` is no prefix: it is the MAC address of no single
+      │ device
        ╭─[office.yaml:8:23]
-     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+     8 │   kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
        ·                       ─────────────────
        ╰────
-      help: give the hosts fixed addresses and name those
+      help: with an odd first byte it is one of multicast; all zeros are nobody's
 
       × `fe80::1%eth0` is no prefix: a prefix has no zone
        ╭─[office.yaml:8:42]
-     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+     8 │   kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
        ·                                          ──────────────
        ╰────
       help: leave out the % and what follows
@@ -112,14 +112,14 @@ limits: { hosts: 0, prefixes: 99999999999 }
       × `::ffff:10.0.0.1` is no prefix: it is an IPv4 address in the clothes of
       │ IPv6, which no packet carries
        ╭─[office.yaml:8:58]
-     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+     8 │   kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
        ·                                                          ─────────────────
        ╰────
       help: write it as IPv4
 
       × `kitchen` is no prefix: it is no IPv4 or IPv6 address
        ╭─[office.yaml:8:77]
-     8 │   kids: [10.0.5.1/24, 02:00:00:aa:bb:cc, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
+     8 │   kids: [10.0.5.1/24, ff:ff:ff:ff:ff:ff, "fe80::1%eth0", "::ffff:10.0.0.1", kitchen]
        ·                                                                             ───────
        ╰────
       help: write 10.0.5.0/24, 10.0.5.9, 2001:db8:5::/64 or 2001:db8::9
@@ -443,8 +443,8 @@ groups:
     7 │     - 10.0.5.0/24
       ·       ───────────
       ╰────
-     help: a host has one group, that of the longest prefix around it; remove one
-           of the two
+     help: a host has one group, that of its MAC address, else of the longest
+           prefix around it; remove one of the two
     "#);
 }
 

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::generate::{name, port, v4, v6};
+use super::generate::{name, port, station, v4, v6};
 use super::{
     ClientHello, Frame, Layer, Random, alloc, dns_query, dns_query_tcp, flags, http_request,
     mutate, quic_like, rtp_packet, socks4_host, socks5_host, stun_message,
@@ -42,6 +42,7 @@ pub fn generate_flow(seed: u64, index: u64, phrases: &[Vec<u8>]) -> Vec<Said> {
     let connection = Connection {
         ends: [client, server],
         ports: [40_000 + any % 8, random.pick(SERVER_PORTS, any)],
+        stations: [station(random), station(random)],
         tags: random.one_in(8),
     };
     let mut said = if random.one_in(2) {
@@ -64,6 +65,8 @@ pub fn generate_flow(seed: u64, index: u64, phrases: &[Vec<u8>]) -> Vec<Said> {
 struct Connection {
     ends: [IpAddr; 2],
     ports: [u16; 2],
+    /// Their hardware addresses.
+    stations: [[u8; 6]; 2],
     tags: bool,
 }
 
@@ -72,11 +75,12 @@ impl Connection {
     fn frame(&self, from: End) -> (Frame, [u16; 2]) {
         let [client, server] = self.ends;
         let [ours, theirs] = self.ports;
+        let [near, far] = self.stations;
         let link = Frame::eth();
         let link = if self.tags { link.vlan(5) } else { link };
         match from {
-            End::Client => (link.ip(client, server), [ours, theirs]),
-            End::Server => (link.ip(server, client), [theirs, ours]),
+            End::Client => (link.stations(near, far).ip(client, server), [ours, theirs]),
+            End::Server => (link.stations(far, near).ip(server, client), [theirs, ours]),
         }
     }
 

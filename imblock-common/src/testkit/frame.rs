@@ -44,6 +44,8 @@ pub enum Layer {
 /// A frame in the making. Headers come out in the order of the wire, whatever the order of calls.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// Destination and source.
+    stations: [[u8; 6]; 2],
     tags: Vec<(u16, u16)>,
     ethertype: Option<u16>,
     pppoe: bool,
@@ -69,6 +71,7 @@ impl Frame {
     /// An Ethernet frame between two made-up stations.
     pub const fn eth() -> Self {
         Self {
+            stations: [[2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]],
             tags: Vec::new(),
             ethertype: None,
             pppoe: false,
@@ -80,6 +83,13 @@ impl Frame {
             cut: None,
             padded: false,
         }
+    }
+
+    /// The hardware addresses of who sends it, and of who is to get it on this link.
+    #[must_use]
+    pub const fn stations(mut self, source: [u8; 6], destination: [u8; 6]) -> Self {
+        self.stations = [destination, source];
+        self
     }
 
     /// Adds an 802.1Q tag inside those that are there.
@@ -370,7 +380,7 @@ impl Frame {
 
     /// The Ethernet header, tags, and the PPPoE header.
     fn link(&self) -> Vec<u8> {
-        let mut bytes = Vec::from([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]);
+        let mut bytes: Vec<u8> = self.stations.concat();
         for (protocol, control) in &self.tags {
             bytes.extend(protocol.to_be_bytes());
             bytes.extend(control.to_be_bytes());

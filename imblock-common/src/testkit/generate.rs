@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{ClientHello, Extension, Frame, LONGEST_SUFFIX, alloc, dns_query, flags};
+use super::{
+    ClientHello, Extension, Frame, KID_MAC, LONGEST_SUFFIX, SUPPORT_MAC, alloc, dns_query, flags,
+};
 
 /// Numbers that look random and follow from a seed (SplitMix64). Not for secrets.
 #[derive(Clone, Debug)]
@@ -102,6 +104,9 @@ const V6: &[Ipv6Addr] = &[
     Ipv6Addr::new(0x0a00, 0x0509, 0, 0, 0, 0, 0, 0),
 ];
 
+/// Known to no policy, though its neighbours are.
+const OTHER_MAC: [u8; 6] = [0x02, 0, 0, 0xaa, 0xbb, 0xce];
+
 /// Names that the policies of the tests know, and their neighbours.
 const NAMES: &[&str] = &[
     "whatsapp.com",
@@ -165,7 +170,8 @@ pub fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
 
 /// A frame that is well formed, though nobody may ever have sent its like.
 fn invent(random: &mut Random) -> Frame {
-    let mut frame = Frame::eth();
+    let (source, destination) = (station(random), station(random));
+    let mut frame = Frame::eth().stations(source, destination);
     let tags = random.pick(&[0, 0, 0, 1, 1, 2, 2, 3], 0);
     for _ in 0..tags {
         let id = random.word();
@@ -196,6 +202,13 @@ fn invent(random: &mut Random) -> Frame {
         frame = frame.padded();
     }
     frame
+}
+
+/// A station that the policies of the tests know, a neighbour of one, or any.
+pub(super) fn station(random: &mut Random) -> [u8; 6] {
+    let [a, b, c, d, e, f, ..] = random.number().to_le_bytes();
+    let any = [a, b, c, d, e, f];
+    random.pick(&[OTHER_MAC, OTHER_MAC, KID_MAC, SUPPORT_MAC, any], any)
 }
 
 fn arp_or_the_like(random: &mut Random, frame: Frame) -> Frame {

@@ -31,4 +31,4 @@ pub use payloads::{
     ClientHello, dns_query, dns_query_tcp, http_request, socks4_address, socks4_host,
     socks5_address, socks5_host,
 };
-pub use world::{LONGEST_SUFFIX, World, group, service};
+pub use world::{KID_MAC, LONGEST_SUFFIX, SUPPORT_MAC, World, group, service};

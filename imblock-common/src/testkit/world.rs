@@ -3,6 +3,8 @@
 //! Its answers come from linear search, so that they owe nothing to the tables of the kernel or of
 //! a replay, which are tested against it.
 
+mod lists;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -18,6 +20,7 @@ use crate::layout::{
 use crate::stream::Head;
 use crate::tables::LivePolicy;
 use crate::{Action, Addr, Memory, Tables, Transport};
+use lists::{hosts, names, remotes, stun};
 
 /// Services of [`World::standard`].
 pub mod service {
@@ -57,14 +60,19 @@ pub mod service {
 pub mod group {
     /// Hosts of no group.
     pub const EVERYONE: u16 = 0;
-    /// 10.0.5.0/24 and 2001:db8:5::/48.
+    /// 10.0.5.0/24 and 2001:db8:5::/48, and [`super::SUPPORT_MAC`] anywhere.
     pub const SUPPORT: u16 = 1;
-    /// 10.0.5.128/25 and 2001:db8:5:8000::/49, inside those of support.
+    /// 10.0.5.128/25 and 2001:db8:5:8000::/49, inside those of support, and [`super::KID_MAC`] anywhere.
     pub const KIDS: u16 = 2;
 }
 
 /// A suffix that fills a [`NameKey`]: 59 bytes and the dot.
 pub const LONGEST_SUFFIX: &str = "a-name-of-fifty-nine-bytes-which-just-fits-into-one.example";
+
+/// A device of the kids.
+pub const KID_MAC: [u8; 6] = [0x02, 0, 0, 0xaa, 0xbb, 0xcc];
+/// A device of support.
+pub const SUPPORT_MAC: [u8; 6] = [0x02, 0, 0, 0xaa, 0xbb, 0xcd];
 
 /// A policy.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +83,8 @@ pub struct World {
     pub actions: Vec<(u16, u16, Action)>,
     /// Prefixes: address, length in bits, and what they say of their hosts.
     pub hosts: Vec<(IpAddr, u8, HostEntry)>,
+    /// Hardware addresses and their groups.
+    pub macs: Vec<([u8; 6], u16)>,
     /// Prefixes that services live at: address, length in bits, service.
     pub remotes: Vec<(IpAddr, u8, u16)>,
     /// Name suffixes, in lower case, and their services.
@@ -97,6 +107,7 @@ impl World {
             ports: ports(),
             actions: actions(),
             hosts: hosts(),
+            macs: Vec::from([(KID_MAC, group::KIDS), (SUPPORT_MAC, group::SUPPORT)]),
             remotes: remotes(),
             names: names(),
             protocols: Vec::new(),
@@ -120,6 +131,7 @@ impl World {
             ports: ports(),
             actions,
             hosts: Vec::new(),
+            macs: Vec::new(),
             remotes: remotes(),
             names: names(),
             protocols: Vec::new(),
@@ -140,6 +152,9 @@ impl World {
         }
         if !self.remotes.is_empty() {
             flags |= Control::HAS_REMOTES;
+        }
+        if !self.macs.is_empty() {
+            flags |= Control::HAS_MACS;
         }
         for (.., entry) in &self.hosts {
             if entry.group != group::EVERYONE {
@@ -209,6 +224,12 @@ impl Tables for &World {
 
     fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
         self.remote(half, addr) != 0
+    }
+
+    fn mac(self, _: Half, address: [u8; 6]) -> u16 {
+        let mut known = self.macs.iter();
+        let found = known.find(|(known, _)| *known == address);
+        found.map_or(group::EVERYONE, |(_, group)| *group)
     }
 
     fn remote(self, _: Half, addr: &Addr) -> u16 {
@@ -344,66 +365,4 @@ fn actions() -> Vec<(u16, u16, Action)> {
         cells.map(|(group, action)| (*group, *service, *action))
     });
     rows.collect()
-}
-
-fn hosts() -> Vec<(IpAddr, u8, HostEntry)> {
-    const fn entry(group: u16, flags: u16) -> HostEntry {
-        HostEntry { group, flags }
-    }
-    const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
-        IpAddr::V4(core::net::Ipv4Addr::new(a, b, c, d))
-    }
-    const fn v6(c: u16, d: u16, h: u16) -> IpAddr {
-        IpAddr::V6(core::net::Ipv6Addr::new(0x2001, 0xdb8, c, d, 0, 0, 0, h))
-    }
-    Vec::from([
-        (v4(10, 0, 0, 1), 32, entry(0, HostEntry::OWN)),
-        (v4(203, 0, 113, 1), 32, entry(0, HostEntry::OWN)),
-        (v4(10, 0, 5, 0), 24, entry(group::SUPPORT, 0)),
-        (v4(10, 0, 5, 128), 25, entry(group::KIDS, 0)),
-        (
-            v4(10, 0, 5, 77),
-            32,
-            entry(group::SUPPORT, HostEntry::PROTECTED),
-        ),
-        (v4(198, 51, 100, 9), 32, entry(0, HostEntry::PROTECTED)),
-        (v6(0, 0, 1), 128, entry(0, HostEntry::OWN)),
-        (v6(5, 0, 0), 48, entry(group::SUPPORT, 0)),
-        (v6(5, 0x8000, 0), 49, entry(group::KIDS, 0)),
-        (v6(0xffff, 0, 9), 128, entry(0, HostEntry::PROTECTED)),
-    ])
-}
-
-fn remotes() -> Vec<(IpAddr, u8, u16)> {
-    Vec::from([
-        (
-            IpAddr::V4(core::net::Ipv4Addr::new(198, 51, 100, 64)),
-            26,
-            service::CHAT,
-        ),
-        (
-            IpAddr::V6(core::net::Ipv6Addr::new(
-                0x2001, 0xdb8, 0xffff, 0x64, 0, 0, 0, 0,
-            )),
-            64,
-            service::CHAT,
-        ),
-    ])
-}
-
-fn names() -> Vec<(&'static str, u16)> {
-    Vec::from([
-        ("whatsapp.com", service::CHAT),
-        ("t.me", service::CHAT),
-        ("calls.whatsapp.com", service::CALLS),
-        (LONGEST_SUFFIX, service::CALLS),
-    ])
-}
-
-fn stun() -> Vec<(u16, u16, u16, bool)> {
-    Vec::from([
-        (0x4000, 0x4007, service::CHAT, true),
-        (0x8070, 0x8070, service::CALLS, true),
-        (0xff03, 0xff03, service::CHAT, false),
-    ])
 }

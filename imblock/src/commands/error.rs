@@ -13,6 +13,9 @@ pub enum CommandError {
     /// The policy is wrong.
     #[error(transparent)]
     Policy(#[from] PolicyErrors),
+    /// The policy could cut somebody off.
+    #[error(transparent)]
+    Guard(#[from] crate::guard::GuardError),
     /// A selector names nothing.
     #[error("{error}; {help}", error = .0, help = .0.help())]
     Selector(#[from] SelectorError),
@@ -78,7 +81,7 @@ impl CommandError {
     /// The exit code for this kind of trouble: one of [`Exit`], or 130 for an interrupted demo.
     pub fn exit_code(&self) -> u8 {
         let exit = match self {
-            Self::Policy(_) => Exit::BadPolicy,
+            Self::Policy(_) | Self::Guard(_) => Exit::BadPolicy,
             Self::Selector(_)
             | Self::InterfaceTwice(_)
             | Self::UnknownGroup { .. }

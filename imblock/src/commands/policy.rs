@@ -1,6 +1,7 @@
-//! `policy check|show|apply|confirm|rollback`, and the policy side of `replay`.
+//! `policy check|show|schema|apply|confirm|rollback`, and the policy side of `replay`.
 
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,9 +9,11 @@ use serde::Serialize;
 use super::CommandError;
 use super::attach::sleeping_toggles;
 use super::say::{report, say, warn_of};
-use super::target::{Target, plan_of_nowhere};
+use super::target::{METRICS, Target, plan_of_nowhere, surroundings};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
 use crate::exit::Exit;
+use crate::guard::{Proof, Session};
+use crate::kernel::own_addresses;
 use crate::output::document::Document;
 use crate::output::policy as output;
 use crate::output::{Console, Format};
@@ -24,6 +27,7 @@ pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, C
         PolicyCommand::Apply { file, confirm } => apply(target, file, *confirm),
         PolicyCommand::Confirm => confirm(target),
         PolicyCommand::Rollback => rollback(target),
+        PolicyCommand::Schema { service } => schema(*service),
     }
 }
 
@@ -121,6 +125,17 @@ fn show(target: &Target, policy: Option<&str>, json: bool) -> Result<Exit, Comma
     Ok(Exit::Ok)
 }
 
+/// `policy schema`.
+fn schema(service: bool) -> Result<Exit, CommandError> {
+    let schema = match service {
+        true => policy::service_schema(),
+        false => policy::policy_schema(),
+    };
+    let mut out = Console::new();
+    writeln!(out, "{schema:#}")?;
+    Ok(Exit::Ok)
+}
+
 /// The verdict on one file, for `--json`.
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -128,6 +143,7 @@ struct Checked<'a> {
     ok: bool,
     errors: Vec<Fault>,
     warnings: Vec<String>,
+    guard: Option<Proof>,
 }
 
 #[derive(Serialize)]
@@ -144,16 +160,23 @@ fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandE
     let mut exit = Exit::Ok;
     for file in files {
         match compile(file) {
-            Ok(warnings) => {
+            Ok((warnings, proof)) => {
+                let ok = proof.breaches.is_empty();
+                if !ok {
+                    exit = Exit::BadPolicy;
+                }
                 if !json {
                     warn_of(&warnings);
-                    writeln!(io::stdout(), "{file}: ok")?;
+                    let verdict = if ok { "ok" } else { "not safe" };
+                    writeln!(io::stdout(), "{file}: {verdict}")?;
+                    write_proof(&proof, &mut io::stdout())?;
                 }
                 checked.push(Checked {
                     file,
-                    ok: true,
+                    ok,
                     errors: Vec::new(),
                     warnings,
+                    guard: Some(proof),
                 });
             }
             Err(errors) => {
@@ -167,6 +190,7 @@ fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandE
                     ok: false,
                     errors,
                     warnings: Vec::new(),
+                    guard: None,
                 });
             }
         }
@@ -182,10 +206,32 @@ fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandE
     Ok(exit)
 }
 
-fn compile(file: &str) -> Result<Vec<String>, PolicyErrors> {
+/// The warnings of a policy that compiles, and whether it leaves alone what is guarded here. What it
+/// says is the same on every box.
+fn compile(file: &str) -> Result<(Vec<String>, Proof), PolicyErrors> {
     let policy = policy::load(&PolicySource::parse(file))?;
     let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
-    Ok(plan.warnings)
+    // As if /metrics were open to others: it may be, where the policy is applied.
+    let listen = Listen::At((Ipv4Addr::UNSPECIFIED, METRICS).into());
+    let session = Session::here();
+    let own = own_addresses().unwrap_or_default();
+    let surroundings = surroundings(own, listen, session.as_ref());
+    let here = policy.compile(&mut ServiceNumbers::default(), &surroundings)?;
+    let proof = Proof::of(&here, policy.protect(), &surroundings, session.as_ref());
+    Ok((plan.warnings, proof))
+}
+
+fn write_proof(proof: &Proof, to: &mut dyn io::Write) -> io::Result<()> {
+    if !proof.guarded.is_empty() {
+        writeln!(to, "  no rule can drop {}", proof.guarded.join(", "))?;
+    }
+    for breach in &proof.breaches {
+        writeln!(
+            to,
+            "  a rule could drop {breach}: a fault of imblock, please report it"
+        )?;
+    }
+    Ok(())
 }
 
 impl From<&crate::policy::PolicyError> for Fault {

@@ -7,6 +7,7 @@ use imblock_common::Transport;
 use super::CommandError;
 use super::say::say;
 use crate::cli::Listen;
+use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use crate::state::{State, StateDir, StateLock};
@@ -14,6 +15,8 @@ use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
 /// The port of SSH, which leads to the box in most places.
 const SSH: u16 = 22;
+/// The port of /metrics, where the command line does not say another.
+pub(super) const METRICS: u16 = 9863;
 
 /// An instance by name, up or not.
 pub(super) struct Target {
@@ -74,16 +77,16 @@ impl Target {
         Ok(self.state.store(&state)?)
     }
 
-    /// The plan of a policy for this box, toggles included. The service numbers are those in force
-    /// if the instance is up.
+    /// The plan of a policy for this box, toggles included; proved to leave alone what is guarded. The
+    /// service numbers are those in force if the instance is up.
     pub(super) fn plan(&self, policy: &str, listen: Listen) -> Result<Plan, CommandError> {
         let policy = policy::load(&PolicySource::parse(policy))?;
         let mut numbers = Instance::numbers(&self.name)?;
-        let surroundings = Surroundings {
-            own: own_addresses()?,
-            management_ports: management_ports(listen),
-        };
-        Ok(policy.compile(&mut numbers, &surroundings)?)
+        let session = Session::here();
+        let surroundings = surroundings(own_addresses()?, listen, session.as_ref());
+        let plan = policy.compile(&mut numbers, &surroundings)?;
+        Proof::of(&plan, policy.protect(), &surroundings, session.as_ref()).holds()?;
+        Ok(plan)
     }
 
     /// Remembers which services the policy in force knows, for selectors such as `category:im`.
@@ -145,11 +148,18 @@ pub(super) fn operator() -> String {
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-/// The ports through which the operator reaches the box: SSH, the session that this command was
-/// typed in, and /metrics if others can reach it.
-fn management_ports(listen: Listen) -> Vec<(Transport, u16)> {
+/// What a plan must know of the box: its addresses, and the ports through which the operator reaches
+/// it: SSH, the session that this command was typed in, and /metrics if others can reach it.
+pub(super) fn surroundings(
+    mut own: Vec<IpAddr>,
+    listen: Listen,
+    session: Option<&Session>,
+) -> Surroundings {
     let mut ports = vec![SSH];
-    ports.extend(ssh_session_port());
+    if let Some(session) = session {
+        own.push(session.server.ip());
+        ports.push(session.server.port());
+    }
     if let Listen::At(address) = listen
         && !is_loopback(address.ip())
     {
@@ -157,20 +167,13 @@ fn management_ports(listen: Listen) -> Vec<(Transport, u16)> {
     }
     ports.sort_unstable();
     ports.dedup();
-    ports
-        .into_iter()
-        .map(|port| (Transport::Tcp, port))
-        .collect()
-}
-
-/// `SSH_CONNECTION` is "client address, client port, server address, server port" (ssh(1)).
-fn ssh_session_port() -> Option<u16> {
-    std::env::var("SSH_CONNECTION")
-        .ok()?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()
+    Surroundings {
+        own,
+        management_ports: ports
+            .into_iter()
+            .map(|port| (Transport::Tcp, port))
+            .collect(),
+    }
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -1,10 +1,10 @@
 //! The maps of an instance, opened and typed.
 
-use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use imblock_common::layout::{
     ABI, ActionRow, Control, Generics, HopRule, HostEntry, HostPrefix, HostRecord, LeaseRow,
-    Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rate, Rejections, RemoteGate,
-    ServiceSet, ServiceTotals, StunAttributes, maps,
+    MacKey, Marker, MarkerSets, Name, NameKey, PolicyHeader, PortTable, Rate, Rejections,
+    RemoteGate, ServiceSet, ServiceTotals, StunAttributes, maps,
 };
 
 use super::KernelError;
@@ -24,6 +24,7 @@ pub struct Maps {
     pub(super) limit_shared: PerCpuArray<MapData, u64>,
     pub(super) leases: Array<MapData, Wire<LeaseRow>>,
     pub(super) host_prefixes: LpmTrie<MapData, Wire<HostPrefix>, Wire<HostEntry>>,
+    pub(super) macs: HashMap<MapData, Wire<MacKey>, u32>,
     pub(super) remotes: LpmTrie<MapData, Wire<HostPrefix>, Wire<u32>>,
     pub(super) remote_gates: Array<MapData, Wire<RemoteGate>>,
     pub(super) names: LpmTrie<MapData, Wire<NameKey>, Wire<u32>>,
@@ -74,6 +75,7 @@ impl Maps {
             limit_shared: typed(maps::LIMIT_SHARED, map(maps::LIMIT_SHARED)?)?,
             leases: typed(maps::LEASES, map(maps::LEASES)?)?,
             host_prefixes: typed(maps::HOST_PREFIXES, prefixes)?,
+            macs: typed(maps::MACS, map(maps::MACS)?)?,
             remotes: typed(maps::REMOTES, map(maps::REMOTES)?)?,
             remote_gates: typed(maps::REMOTE_GATES, map(maps::REMOTE_GATES)?)?,
             names: typed(maps::NAMES, map(maps::NAMES)?)?,

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
 use imblock_common::layout::{
-    ActionCell, ActionRow, Control, GROUPS_MAX, Half, Marker, MarkerSets, Name, PolicyHeader,
-    PortTable, Rate, maps,
+    ActionCell, ActionRow, Control, GROUPS_MAX, Half, MacKey, Marker, MarkerSets, Name,
+    PolicyHeader, PortTable, Rate, maps,
 };
 use imblock_common::{Action, Transport};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -15,7 +15,7 @@ use super::KernelError;
 use super::maps::Maps;
 use super::wire::Wire;
 use crate::policy::Plan;
-use crate::policy::plan::{MarkerPlans, stun_table};
+use crate::policy::plan::{MacPlan, MarkerPlans, stun_table};
 use crate::policy::{PortRange, ServiceNumbers, ports_by_service};
 
 /// What is live, read back from the kernel.
@@ -71,6 +71,7 @@ impl Maps {
         self.write_rates(idle, plan)?;
         self.write_leases(idle, &plan.leases)?;
         self.write_calls(idle, plan)?;
+        self.write_macs(idle, plan)?;
         self.write_tries(idle, plan)?;
         self.write_markers(idle, plan)?;
         self.write_service_names(plan)?;
@@ -252,6 +253,41 @@ impl Maps {
                     maps::RATE_ROWS,
                     "write which rate a service has",
                 ))?;
+        }
+        Ok(())
+    }
+
+    /// Touches only what differs.
+    fn write_macs(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        let key = |plan: &MacPlan| MacKey::new(half, plan.mac.octets());
+        let mut wanted: HashMap<MacKey, u32> = plan
+            .macs
+            .iter()
+            .map(|plan| (key(plan), u32::from(plan.group)))
+            .collect();
+        let mut stale = Vec::new();
+        for entry in self.macs.iter() {
+            let (key, group) = entry.map_err(KernelError::map(maps::MACS, "list the entries"))?;
+            if u32::from(key.0.half) != half.index() {
+                continue;
+            }
+            match wanted.get(&key.0) {
+                Some(wanted_group) if *wanted_group == group => {
+                    wanted.remove(&key.0);
+                }
+                Some(_) => {}
+                None => stale.push(key),
+            }
+        }
+        for key in stale {
+            self.macs
+                .remove(&key)
+                .map_err(KernelError::map(maps::MACS, "remove an entry"))?;
+        }
+        for (key, group) in wanted {
+            self.macs
+                .insert(Wire(key), group, 0)
+                .map_err(KernelError::map(maps::MACS, "write an entry"))?;
         }
         Ok(())
     }

@@ -8,20 +8,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use imblock_common::layout::{
-    ActionCell, ActionRow, Generics, HopRule, HostEntry, Rate, SERVICES_MAX, ServiceSet,
+    ActionCell, ActionRow, Generics, HopRule, Rate, SERVICES_MAX, ServiceSet,
 };
 use imblock_common::{Action, Transport};
-use ipnet::IpNet;
 
 use super::advice;
 use super::claims::Claims;
 use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::hosts;
 use super::markers;
 use super::model::{Group, Policy, Rule, Service};
-use super::net;
-use super::plan::{CellOrigin, EVERYONE, MarkerPlans, PrefixPlan, ServicePlan};
+use super::plan::{CellOrigin, EVERYONE, MarkerPlans, ServicePlan};
 use super::ports;
 use super::rate::Limit;
 use super::selector::Selector;
@@ -81,14 +80,8 @@ pub(super) fn compile(
         &cells.rows,
     );
     ports::guard(&mut port_table, policy.protect(), surroundings);
-    let prefixes = prefixes(policy, surroundings);
-    let limit = policy.limits().prefixes;
-    if prefixes.len() > usize::try_from(limit / 2).unwrap_or(usize::MAX) {
-        let found = prefixes.len();
-        return Err(policy
-            .limits_error(PolicyErrorKind::TooManyPrefixes { found, limit })
-            .into());
-    }
+    let prefixes = hosts::prefixes(policy, surroundings)?;
+    let macs = hosts::macs(policy)?;
 
     let groups = policy.groups().iter().map(|group| group.name.as_str());
     let mut plan = Plan {
@@ -108,6 +101,7 @@ pub(super) fn compile(
         leases: Vec::new(),
         origins: cells.origins,
         prefixes,
+        macs,
         remotes: claims.remotes,
         names: claims.names,
         generics: generics(&numbered),
@@ -374,55 +368,4 @@ impl Numbers {
                 .map(move |bit| index * 64 + bit)
         })
     }
-}
-
-/// What is said of a prefix by itself, before wider ones are considered.
-#[derive(Clone, Copy, Debug, Default)]
-struct Said {
-    group: Option<u16>,
-    flags: u16,
-}
-
-/// Every prefix with what it and the wider ones around it say. The table answers with the longest
-/// prefix alone, so each entry has to say all of it.
-fn prefixes(policy: &Policy, surroundings: &Surroundings) -> Vec<PrefixPlan> {
-    let mut said: Vec<(IpNet, Said)> = Vec::new();
-    for (group, number) in policy.groups().iter().zip(1u16..) {
-        let group_said = Said {
-            group: Some(number),
-            flags: 0,
-        };
-        said.extend(
-            group
-                .prefixes
-                .iter()
-                .map(|prefix| (prefix.value, group_said)),
-        );
-    }
-    let flagged = |flags| Said { group: None, flags };
-    let protected = policy.protect().hosts.iter().map(|host| host.value);
-    said.extend(protected.map(|net| (net, flagged(HostEntry::PROTECTED))));
-    let own = surroundings.own.iter().copied().map(net::host_prefix);
-    said.extend(own.map(|net| (net, flagged(HostEntry::OWN))));
-    // `IpNet` sorts by family, address and length: a prefix comes before all that lie in it.
-    said.sort_by_key(|(net, _)| *net);
-
-    let mut plans: Vec<PrefixPlan> = Vec::with_capacity(said.len());
-    // The prefixes around the current one, the widest first.
-    let mut around: Vec<PrefixPlan> = Vec::new();
-    for equal in said.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some((net, _)) = equal.first() else {
-            continue;
-        };
-        while around.pop_if(|wider| !wider.net.contains(net)).is_some() {}
-        let mut entry = around.last().map(|wider| wider.entry).unwrap_or_default();
-        for (_, said) in equal {
-            entry.group = said.group.unwrap_or(entry.group);
-            entry.flags |= said.flags;
-        }
-        let plan = PrefixPlan { net: *net, entry };
-        around.push(plan);
-        plans.push(plan);
-    }
-    plans
 }

@@ -4,63 +4,92 @@
 //! and time in proportion to [`super::source::MAX_BYTES`].
 
 mod shapes;
+mod yaml;
 
-use std::fmt;
-use std::sync::Arc;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_yaml::{Error as YamlError, Options, Spanned};
+use super::schema;
+use super::source::Placed;
+use yaml::or_nothing;
 
-use super::error::PolicyError;
-use super::error_kind::{PolicyErrorKind, SyntaxError};
-use super::source::{Placed, Source, Span};
-
-/// Deeper nesting is no policy. The deepest key today lies at 5.
-const MAX_DEPTH: usize = 24;
-/// Nodes that aliases may add to a document.
-const MAX_ALIASED_NODES: usize = 100_000;
+pub(super) use yaml::{families, policy, service, write};
 
 /// A policy file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Policy")]
 pub(super) struct PolicyDocument {
+    /// The version of the language: 1.
+    #[schemars(with = "schema::Version")]
     pub(super) version: Placed<u64>,
+    /// What the policy is called, at most 32 bytes.
+    #[schemars(with = "schema::PolicyName")]
     pub(super) name: Placed<String>,
+    /// Where to attach. May be left out when the command line says it.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<InterfaceDocument>>")]
     pub(super) interfaces: Vec<InterfaceDocument>,
+    /// What holds where no rule says otherwise.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<DefaultsDocument>")]
     pub(super) defaults: DefaultsDocument,
+    /// Names for hosts: lists of prefixes and MAC addresses.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<GroupsDocument>")]
     pub(super) groups: GroupsDocument,
+    /// What is never dropped, whatever the rules say.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<ProtectDocument>")]
     pub(super) protect: ProtectDocument,
+    /// The first rule that names both group and service wins.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<RuleDocument>>")]
     pub(super) rules: Vec<Placed<RuleDocument>>,
+    /// Services of your own, beside the catalogue.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<ServiceDocument>>")]
     pub(super) services: Vec<ServiceDocument>,
+    /// What is done about clients that were refused and try other ports of the server.
     pub(super) hops: Option<HopsDocument>,
+    /// What is done about QUIC.
+    #[schemars(with = "Option<schema::Quic>")]
     pub(super) quic: Option<Placed<String>>,
+    /// Services whose uncertain evidence may drop.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Selector>>")]
     pub(super) trust: Vec<Placed<String>>,
+    /// Sizes of the tables, set when they are made.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<LimitsDocument>")]
     pub(super) limits: LimitsDocument,
 }
 
 /// An item of `interfaces`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Interface")]
 pub(super) struct InterfaceDocument {
+    /// The interface's name.
+    #[schemars(with = "schema::InterfaceName")]
     pub(super) name: Placed<String>,
+    /// Where it leads: `lan` to the hosts that are policed, `wan` to the rest of the world.
+    #[schemars(with = "schema::Side")]
     pub(super) side: Placed<String>,
+    /// How XDP attaches.
+    #[schemars(with = "Option<schema::Mode>")]
     pub(super) mode: Option<Placed<String>>,
+    /// Whether what leaves the interface is judged as well.
     pub(super) egress: Option<bool>,
 }
 
 /// `defaults`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Defaults")]
 pub(super) struct DefaultsDocument {
+    /// What is done with a service that no rule names.
+    #[schemars(with = "Option<schema::Action>")]
     pub(super) action: Option<Placed<String>>,
 }
 
@@ -76,109 +105,203 @@ pub(super) struct FamiliesDocument {
 }
 
 /// `protect`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Protect")]
 pub(super) struct ProtectDocument {
+    /// Remote ports; on a `wan` side also local ones.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Port>>")]
     pub(super) ports: Vec<Placed<String>>,
+    /// Prefixes, whichever end of a connection they are.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Prefix>>")]
     pub(super) hosts: Vec<Placed<String>>,
 }
 
 /// An item of `rules`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Rule")]
 pub(super) struct RuleDocument {
+    /// Which services.
+    #[schemars(with = "Vec<schema::Selector>")]
     pub(super) services: Placed<Vec<Placed<String>>>,
+    /// Which groups; left out, all of them and everyone.
+    #[schemars(with = "Option<Vec<schema::GroupName>>")]
     pub(super) groups: Option<Placed<Vec<Placed<String>>>>,
+    /// What is done.
+    #[schemars(with = "schema::Action")]
     pub(super) action: Placed<String>,
     pub(super) rate: Option<Placed<String>>,
     pub(super) burst: Option<Placed<String>>,
 }
 
 /// An item of `services`, and a file of the catalogue.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
 pub(super) struct ServiceDocument {
+    /// What rules call it.
+    #[schemars(with = "schema::ServiceId")]
     pub(super) id: Placed<String>,
+    /// What people call it.
     pub(super) name: Placed<String>,
+    /// What kind of service it is.
+    #[schemars(with = "schema::Category")]
     pub(super) category: Placed<String>,
+    /// Whether it still runs.
+    #[schemars(with = "Option<schema::Status>")]
     pub(super) status: Option<Placed<String>>,
+    /// When it ended, as far as known.
+    #[schemars(with = "Option<schema::Date>")]
     pub(super) ended: Option<Placed<String>>,
+    /// Remote ports that tell it.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Port>>")]
     pub(super) ports: Vec<Placed<String>>,
+    /// What else its ports, names and addresses carry.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<CollateralDocument>>")]
     pub(super) collateral: Vec<Placed<CollateralDocument>>,
+    /// What to do about it when in doubt: advice for people.
+    #[schemars(with = "Option<schema::Action>")]
     pub(super) default: Option<Placed<String>>,
+    /// What else is worth knowing.
     pub(super) notes: Option<String>,
+    /// Names that belong to it, each with all names below it.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Domain>>")]
     pub(super) names: Vec<Placed<String>>,
+    /// Remote addresses that belong to it.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::Prefix>>")]
     pub(super) prefixes: Vec<Placed<String>>,
+    /// Whether it can be called with.
     pub(super) calls: Option<bool>,
+    /// Whether it is told only where a rule names it.
     pub(super) opt_in: Option<bool>,
+    /// Payloads that only it sends.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<MarkerDocument>>")]
     pub(super) markers: Vec<Placed<MarkerDocument>>,
+    /// Application protocols that its clients offer in a TLS handshake.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub(super) alpn: Vec<Placed<String>>,
+    /// STUN attribute types that only it uses.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<StunDocument>>")]
     pub(super) stun: Vec<Placed<StunDocument>>,
 }
 
 /// An item of `collateral`: one of the first three keys, and what breaks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Collateral")]
 pub(super) struct CollateralDocument {
+    /// A port of the service.
+    #[schemars(with = "Option<schema::Port>")]
     pub(super) port: Option<Placed<String>>,
+    /// A name of the service.
+    #[schemars(with = "Option<schema::Domain>")]
     pub(super) name: Option<Placed<String>>,
+    /// Addresses of the service.
+    #[schemars(with = "Option<schema::Prefix>")]
     pub(super) prefix: Option<Placed<String>>,
+    /// What breaks when the service is dropped by it.
     pub(super) breaks: String,
 }
 
 /// An item of `markers`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Marker")]
 pub(super) struct MarkerDocument {
+    /// Where it is looked for.
+    #[schemars(with = "schema::MarkerTransport")]
     pub(super) transport: Placed<String>,
+    /// Which end sends it: the client is the one that began.
+    #[schemars(with = "Option<schema::MarkerFrom>")]
     pub(super) from: Option<Placed<String>>,
+    /// In which packet of that end it stands.
+    #[schemars(with = "Option<schema::MarkerPacket>")]
     pub(super) packet: Option<Placed<String>>,
+    /// Where `bytes` or `text` begins in the payload.
+    #[schemars(with = "Option<schema::Offset>")]
     pub(super) offset: Option<Placed<i64>>,
+    /// Hex bytes: `2a` a byte, `??` any, `0?` a digit open, `01..05` a range, `83|31` either.
+    #[schemars(with = "Option<schema::Hex>")]
     pub(super) bytes: Option<Placed<String>>,
+    /// Text in place of `bytes`, with the escapes \r, \n, \t, \\ and \xNN.
     pub(super) text: Option<Placed<String>>,
+    /// Whether ASCII letters of `text` fold.
     pub(super) nocase: Option<Placed<bool>>,
+    /// A number in the payload that is the payload's length.
     pub(super) length: Option<Placed<LengthDocument>>,
+    /// The payload's length.
+    #[schemars(with = "Option<schema::Span>")]
     pub(super) payload: Option<Placed<String>>,
+    /// The payload's last bytes, 1 to 4.
+    #[schemars(with = "Option<schema::Hex>")]
     pub(super) last: Option<Placed<String>>,
+    /// Bytes or text that begin somewhere in a window.
     pub(super) find: Option<Placed<FindDocument>>,
+    /// Only if one end has one of these ports, at most 6 ranges.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::PlainPorts>>")]
     pub(super) ports: Vec<Placed<String>>,
+    /// Never on these ports, at most 6 ranges.
     #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::PlainPorts>>")]
     pub(super) not_ports: Vec<Placed<String>>,
+    /// Only inside flows that are this service already.
     #[serde(rename = "in")]
+    #[schemars(with = "Option<schema::ServiceId>")]
     pub(super) within: Option<Placed<String>>,
+    /// What it is worth.
     #[serde(rename = "use")]
+    #[schemars(with = "Option<schema::Worth>")]
     pub(super) worth: Option<Placed<String>>,
 }
 
 /// `length` of a marker.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Length")]
 pub(super) struct LengthDocument {
+    /// Where the number begins in the payload.
+    #[schemars(with = "u16")]
     pub(super) at: Placed<i64>,
+    /// How many bytes it has.
+    #[schemars(with = "schema::LengthSize")]
     pub(super) size: Placed<i64>,
+    /// Its byte order.
+    #[schemars(with = "Option<schema::ByteOrder>")]
     pub(super) order: Option<Placed<String>>,
+    /// What is added to it.
     pub(super) plus: Option<Placed<i64>>,
+    /// Whether the payload may be longer.
     pub(super) fits: Option<bool>,
 }
 
 /// `find` of a marker.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Find")]
 pub(super) struct FindDocument {
+    /// What is looked for, as hex bytes.
+    #[schemars(with = "Option<schema::Hex>")]
     pub(super) bytes: Option<Placed<String>>,
+    /// What is looked for, as text.
     pub(super) text: Option<Placed<String>>,
+    /// The first offset at which it may begin.
+    #[schemars(with = "Option<u16>")]
     pub(super) from: Option<Placed<i64>>,
+    /// The offset at which it may no longer begin, at most 1024.
+    #[schemars(with = "schema::Window")]
     pub(super) within: Placed<i64>,
+    /// Whether ASCII letters of `text` fold.
     pub(super) nocase: Option<bool>,
 }
 
@@ -190,169 +313,37 @@ pub(super) struct StunDocument {
 }
 
 /// `hops`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Hops")]
 pub(super) struct HopsDocument {
+    /// Whether such connections are counted, or dropped.
+    #[schemars(with = "Option<schema::HopAction>")]
     pub(super) action: Option<Placed<String>>,
+    /// How long after a refusal another port counts: 1s to 1h.
+    #[schemars(with = "Option<schema::Duration>")]
     pub(super) within: Option<Placed<String>>,
+    /// How long the server stays shut: 1s to 24h.
     #[serde(rename = "for")]
+    #[schemars(with = "Option<schema::Duration>")]
     pub(super) shut: Option<Placed<String>>,
+    /// How many other ports shut it, the last one included.
+    #[schemars(with = "Option<schema::HopsAfter>")]
     pub(super) after: Option<Placed<String>>,
 }
 
 /// `limits`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Limits")]
 pub(super) struct LimitsDocument {
+    /// Pairs of host and service that have counters of their own.
+    #[schemars(with = "Option<schema::HostsLimit>")]
     pub(super) hosts: Option<Placed<u64>>,
+    /// Prefixes of groups, protected hosts and the box's own addresses.
+    #[schemars(with = "Option<schema::PrefixesLimit>")]
     pub(super) prefixes: Option<Placed<u64>>,
+    /// Flows that are remembered at the same time.
+    #[schemars(with = "Option<schema::FlowsLimit>")]
     pub(super) flows: Option<Placed<u64>>,
-}
-
-/// Reads a policy.
-pub(super) fn policy(source: &Arc<Source>) -> Result<PolicyDocument, PolicyError> {
-    read(source).map_err(|error| other_version(source).unwrap_or(error))
-}
-
-/// Reads one service, as in a file of the catalogue.
-pub(super) fn service(source: &Arc<Source>) -> Result<ServiceDocument, PolicyError> {
-    read(source)
-}
-
-/// Reads the families of the catalogue.
-pub(super) fn families(source: &Arc<Source>) -> Result<FamiliesDocument, PolicyError> {
-    read(source)
-}
-
-/// Writes plain data as people read it.
-pub(super) fn write(data: &impl Serialize) -> Result<String, fmt::Error> {
-    serde_yaml::to_string(data).map_err(|_| fmt::Error)
-}
-
-/// The version error, if there is one: the keys of another version are not this one's mistakes.
-fn other_version(source: &Arc<Source>) -> Option<PolicyError> {
-    #[derive(Deserialize)]
-    struct VersionOnly {
-        version: Placed<u64>,
-    }
-    let VersionOnly { version } = read(source).ok()?;
-    (version.value != super::model::VERSION).then(|| {
-        let kind = PolicyErrorKind::UnsupportedVersion(version.value);
-        PolicyError::new(source, version.at, kind)
-    })
-}
-
-fn read<T: DeserializeOwned>(source: &Arc<Source>) -> Result<T, PolicyError> {
-    if source.text().len() > super::source::MAX_BYTES {
-        return Err(PolicyError::without_place(
-            source,
-            PolicyErrorKind::TooLarge,
-        ));
-    }
-    serde_yaml::from_str_with_options(source.text(), options())
-        .map_err(|error| refusal(source, error))
-}
-
-fn options() -> Options {
-    serde_yaml::options! {
-        budget: serde_yaml::budget! { max_depth: MAX_DEPTH, flow_nesting_limit: MAX_DEPTH },
-        alias_limits: serde_yaml::alias_limits! {
-            max_total_replayed_events: MAX_ALIASED_NODES,
-        },
-        strict_booleans: true,
-        with_snippet: false,
-    }
-}
-
-/// Says in the words of policies what the YAML reader says in its own.
-fn refusal(source: &Arc<Source>, error: YamlError) -> PolicyError {
-    if is_blank(source.text()) {
-        return PolicyError::without_place(source, PolicyErrorKind::Empty);
-    }
-    let at = match error.location() {
-        Some(location) if location.span().byte_offset().is_some() => span_of(location),
-        Some(location) => source.point(number(location.line()), number(location.column())),
-        None => source.span(0, 0),
-    };
-    PolicyError::new(source, at, kind_of(error))
-}
-
-fn kind_of(error: YamlError) -> PolicyErrorKind {
-    match error {
-        YamlError::SerdeUnknownField {
-            field, expected, ..
-        } => PolicyErrorKind::UnknownKey {
-            key: field,
-            expected,
-        },
-        YamlError::SerdeMissingField { field, .. } => PolicyErrorKind::MissingKey(field),
-        YamlError::DuplicateMappingKey { key, .. } => {
-            PolicyErrorKind::DuplicateKey(key.unwrap_or_default())
-        }
-        YamlError::Unexpected { expected, .. } => PolicyErrorKind::WrongType(match expected {
-            "sequence start" => "a list",
-            "mapping start" => "keys with values",
-            _ => "a single value",
-        }),
-        YamlError::InvalidScalar { .. } => PolicyErrorKind::WrongType("a whole number"),
-        YamlError::InvalidBooleanStrict { .. } => PolicyErrorKind::WrongType("true or false"),
-        YamlError::NullIntoString { .. } => PolicyErrorKind::WrongType("a value"),
-        YamlError::Budget { .. }
-        | YamlError::AliasReplayLimitExceeded { .. }
-        | YamlError::AliasExpansionLimitExceeded { .. }
-        | YamlError::AliasReplayStackDepthExceeded { .. }
-        | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooComplex,
-        YamlError::MultipleDocuments { .. } => PolicyErrorKind::SecondDocument,
-        YamlError::AliasError { error, .. } => kind_of(*error),
-        other => PolicyErrorKind::Syntax(SyntaxError::new(&message(&other))),
-    }
-}
-
-/// The reader's own words, without the place that it appends.
-fn message(error: &YamlError) -> String {
-    let message = error.to_string();
-    let place = error.location().map_or(String::new(), |location| {
-        format!(" at line {}, column {}", location.line(), location.column())
-    });
-    message.strip_suffix(&place).unwrap_or(&message).to_owned()
-}
-
-fn is_blank(text: &str) -> bool {
-    text.lines().all(|line| {
-        let line = line.trim();
-        line.is_empty() || line.starts_with('#') || line == "---"
-    })
-}
-
-fn number(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(0)
-}
-
-fn span_of(location: serde_yaml::Location) -> Span {
-    let span = location.span();
-    Span {
-        offset: span.byte_offset().map_or(0, number),
-        length: span.byte_len().map_or(0, number),
-        line: number(location.line()),
-        column: number(location.column()),
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<T>::deserialize(from)?;
-        Ok(Self {
-            value: spanned.value,
-            at: span_of(spanned.referenced),
-        })
-    }
-}
-
-/// A key with nothing behind it is as good as none: people comment out all of a list.
-fn or_nothing<'de, D, T>(from: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(from)?.unwrap_or_default())
 }

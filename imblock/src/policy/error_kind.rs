@@ -163,11 +163,11 @@ pub enum PolicyErrorKind {
     /// A service of the policy has the id of one in the catalogue.
     #[error("the catalogue has a service `{0}` already")]
     InCatalogue(String),
-    /// A prefix in two groups.
-    #[error("{net} is in the group `{first}` and in `{second}`")]
+    /// A prefix or a MAC address in two groups.
+    #[error("{member} is in the group `{first}` and in `{second}`")]
     InTwoGroups {
-        /// The prefix.
-        net: ipnet::IpNet,
+        /// The prefix, or the address.
+        member: String,
         /// The group that has it first.
         first: String,
         /// The group that has it again.
@@ -176,6 +176,14 @@ pub enum PolicyErrorKind {
     /// More groups than the tables hold.
     #[error("there are more than {0} groups")]
     TooManyGroups(usize),
+    /// More MAC addresses than the tables hold.
+    #[error("the groups have {found} MAC addresses, and there is room for {most}")]
+    TooManyMacs {
+        /// How many there are.
+        found: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// A limit outside its range.
     #[error("`limits.{key}` is {found}; it can be {least} to {most}")]
     LimitOutOfRange {
@@ -300,12 +308,15 @@ impl PolicyErrorKind {
             Self::EmptyList(_) => "name a service, or `all`".into(),
             Self::InCatalogue(_) => "give yours another id; a rule can name both".into(),
             Self::InTwoGroups { .. } => {
-                "a host has one group, that of the longest prefix around it; remove one of the two"
+                "a host has one group, that of its MAC address, else of the longest prefix around it; remove one of the two"
                     .into()
             }
             Self::BadDuration { .. } => "write 30s, 5m or 1h".into(),
             Self::HopsAfter(_) => {
                 "it is how many other ports of the server may be tried before it is shut".into()
+            }
+            Self::TooManyMacs { .. } => {
+                "give the hosts addresses of one prefix, and name that".into()
             }
             Self::TooManyPrefixes { found, .. } => format!(
                 "a new policy is written beside the old one, so the limit must be at least twice the number: `limits: {{ prefixes: {} }}`",

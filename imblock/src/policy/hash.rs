@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 use super::marker::MarkerFrom;
 use super::plan::{
-    InterfacePlan, Limits, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode,
-    RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
+    InterfacePlan, Limits, MacPlan, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan,
+    QuicMode, RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
 };
 
 /// What is hashed, and in which order. A change of either changes this.
@@ -35,6 +35,7 @@ impl Plan {
             leases: _,
             origins: _,
             prefixes,
+            macs,
             remotes,
             names,
             generics,
@@ -70,6 +71,7 @@ impl Plan {
         });
         hash.list(rate_rows, |hash, row| hash.bytes(&row.0));
         hash.list(prefixes, Hasher::prefix);
+        hash.list(macs, Hasher::mac);
         hash.list(remotes, Hasher::remote);
         hash.list(names, Hasher::suffix);
         let Generics { stun, rtp } = generics;
@@ -166,6 +168,12 @@ impl Hasher {
         self.net(net);
         self.bytes(&entry.group.to_be_bytes());
         self.bytes(&entry.flags.to_be_bytes());
+    }
+
+    fn mac(&mut self, plan: &MacPlan) {
+        let MacPlan { mac, group } = plan;
+        self.bytes(&mac.octets());
+        self.bytes(&group.to_be_bytes());
     }
 
     fn remote(&mut self, remote: &RemotePlan) {

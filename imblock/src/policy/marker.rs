@@ -123,8 +123,10 @@ macro_rules! words {
         }
 
         impl $name {
+            pub(super) const WORDS: &'static [&'static str] = &[$($word),*];
+
             fn parse(text: &str) -> Result<Self, PolicyErrorKind> {
-                words::one_of($what, text, &[$($word),*], &[$(Self::$variant),*])
+                words::one_of($what, text, Self::WORDS, &[$(Self::$variant),*])
             }
         }
 

@@ -1,8 +1,8 @@
 //! Policies: YAML read by people, compiled to table contents.
 //!
 //! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
-//! are in `words`, `selector`, `net`, `domain`, `marker`, `pattern` and `hops`) → `compile`, with
-//! `claims`, `markers` and `advice` → `plan` (the exact tables), with `hash`. What goes wrong is an
+//! are in `words`, `selector`, `net`, `mac`, `domain`, `marker`, `pattern` and `hops`) → `compile`, with
+//! `claims`, `hosts`, `markers` and `advice` → `plan` (the exact tables), with `hash`. What goes wrong is an
 //! `error`, told by `report`. Only `document` knows YAML; nothing here touches the system but for
 //! reading the file.
 
@@ -16,6 +16,8 @@ mod error_kind;
 mod family;
 mod hash;
 mod hops;
+mod hosts;
+mod mac;
 mod marker;
 mod marker_fault;
 mod markers;
@@ -28,6 +30,7 @@ mod ports;
 mod rate;
 mod reader;
 mod report;
+mod schema;
 mod selector;
 mod source;
 mod words;
@@ -38,6 +41,7 @@ pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use family::Family;
 pub use hops::Hops;
+pub use mac::Mac;
 pub use marker::{
     ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,
     PayloadRange, PlainPorts, StunAttribute, TypedPattern, Worth,
@@ -49,6 +53,7 @@ pub use numbers::ServiceNumbers;
 pub use pattern::{ByteSet, Pattern};
 pub use plan::{Plan, ports_by_service, select};
 pub use rate::Limit;
+pub use schema::{policy_schema, service_schema};
 pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
 pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use imblock_common::Action;
 use ipnet::IpNet;
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use super::document;
@@ -16,6 +16,7 @@ use super::domain::Domain;
 use super::error::{PolicyError, PolicyErrors};
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::mac::Mac;
 use super::marker::{Marker, StunAttribute};
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits, QuicMode};
@@ -74,6 +75,8 @@ pub struct Group {
     pub name: GroupName,
     /// The hosts.
     pub prefixes: Vec<Placed<IpNet>>,
+    /// More hosts, by their devices.
+    pub macs: Vec<Placed<Mac>>,
 }
 
 /// What is never dropped.
@@ -332,10 +335,24 @@ impl Protect {
     }
 }
 
+/// A list of members.
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut list = to.serialize_seq(Some(self.prefixes.len() + self.macs.len()))?;
+        for prefix in &self.prefixes {
+            list.serialize_element(prefix)?;
+        }
+        for mac in &self.macs {
+            list.serialize_element(mac)?;
+        }
+        list.end()
+    }
+}
+
 fn groups_as_map<S: Serializer>(groups: &[Group], to: S) -> Result<S::Ok, S::Error> {
     let mut map = to.serialize_map(Some(groups.len()))?;
     for group in groups {
-        map.serialize_entry(&group.name, &group.prefixes)?;
+        map.serialize_entry(&group.name, group)?;
     }
     map.end()
 }

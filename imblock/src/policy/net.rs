@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::error_kind::PolicyErrorKind;
+use super::mac::Mac;
 
 const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 
@@ -141,7 +142,7 @@ fn read_prefix(text: &str) -> Result<IpNet, PrefixFault> {
         Ok(net) => net,
         Err(_) => match text.parse::<IpAddr>() {
             Ok(addr) => IpNet::from(addr),
-            Err(_) if is_mac(text) => return Err(PrefixFault::Mac),
+            Err(_) if Mac::parse(text).is_some() => return Err(PrefixFault::Mac),
             Err(_) if text.contains('%') => return Err(PrefixFault::Zone),
             Err(_) => return Err(PrefixFault::NotAnAddress),
         },
@@ -154,13 +155,6 @@ fn read_prefix(text: &str) -> Result<IpNet, PrefixFault> {
         },
         IpNet::V4(_) => Ok(net),
     }
-}
-
-fn is_mac(text: &str) -> bool {
-    let hex = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    [':', '-']
-        .into_iter()
-        .any(|between| text.split(between).count() == 6 && text.split(between).all(hex))
 }
 
 /// The address as the tables see it: IPv4 in IPv6 is IPv4.
@@ -177,9 +171,12 @@ pub enum PrefixFault {
     /// Something else altogether.
     #[error("it is no IPv4 or IPv6 address")]
     NotAnAddress,
-    /// A hardware address.
-    #[error("MAC addresses are not supported in this version, only prefixes")]
+    /// A hardware address where none can be.
+    #[error("MAC addresses can only be in `groups`")]
     Mac,
+    /// A hardware address that is nobody's, or that of many.
+    #[error("it is the MAC address of no single device")]
+    NotOneDevice,
     /// `fe80::1%eth0`.
     #[error("a prefix has no zone")]
     Zone,
@@ -201,6 +198,9 @@ impl PrefixFault {
                 "write 10.0.5.0/24, 10.0.5.9, 2001:db8:5::/64 or 2001:db8::9".into()
             }
             Self::Mac => "give the hosts fixed addresses and name those".into(),
+            Self::NotOneDevice => {
+                "with an odd first byte it is one of multicast; all zeros are nobody's".into()
+            }
             Self::Zone => "leave out the % and what follows".into(),
             Self::HostBits(net) => {
                 format!(

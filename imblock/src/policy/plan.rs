@@ -14,6 +14,7 @@ use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::mac::Mac;
 use super::marker::MarkerFrom;
 use super::pattern::ByteSet;
 use super::selector::SelectorError;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub origins: Vec<CellOrigin>,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
+    /// Hosts that belong to a group by their device, whatever their address. No address twice.
+    pub macs: Vec<MacPlan>,
     /// Addresses at which a service lives. No prefix twice.
     pub remotes: Vec<RemotePlan>,
     /// Names that belong to a service. No name twice.
@@ -172,6 +175,15 @@ pub struct PrefixPlan {
     pub entry: HostEntry,
 }
 
+/// A device and its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacPlan {
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Group number.
+    pub group: u16,
+}
+
 /// A prefix at which a service lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemotePlan {
@@ -256,6 +268,9 @@ impl Plan {
         let mut flags = 0;
         if self.prefixes.iter().any(|prefix| prefix.entry.group != 0) {
             flags |= Control::HAS_GROUPS;
+        }
+        if !self.macs.is_empty() {
+            flags |= Control::HAS_MACS;
         }
         if self
             .prefixes

@@ -3,14 +3,13 @@
 //! Invariant: a policy comes out whole or not at all, and then with everything that is wrong with
 //! its words.
 
-mod limits;
+pub(super) mod limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use imblock_common::layout::GROUPS_MAX;
 use imblock_common::{Action, Side};
-use ipnet::IpNet;
 
 use super::document::{
     CollateralDocument, GroupsDocument, InterfaceDocument, PolicyDocument, RuleDocument,
@@ -20,6 +19,7 @@ use super::domain::Domain;
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::mac::Member;
 use super::marker::{self, Marker, StunAttribute};
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
@@ -183,30 +183,41 @@ impl<'a> Reader<'a> {
     }
 
     fn groups(&mut self, documents: GroupsDocument) -> Vec<Group> {
-        let mut owners: HashMap<IpNet, (GroupName, Span)> = HashMap::new();
+        let mut owners: HashMap<Member, (GroupName, Span)> = HashMap::new();
         let mut groups = Vec::new();
-        for (name_document, prefixes) in documents.0 {
-            let mut prefixes = self.words(&prefixes, net::prefix);
+        for (name_document, members) in documents.0 {
+            let mut members = self.words(&members, Member::parse);
             let Some(name) = self.word(&name_document, GroupName::parse) else {
                 continue;
             };
-            prefixes.retain(|prefix| match owners.get(&prefix.value) {
+            members.retain(|member| match owners.get(&member.value) {
                 None => {
-                    owners.insert(prefix.value, (name.clone(), prefix.at));
+                    owners.insert(member.value, (name.clone(), member.at));
                     true
                 }
                 Some((first, _)) if *first == name => false,
                 Some((first, first_at)) => {
                     let kind = PolicyErrorKind::InTwoGroups {
-                        net: prefix.value,
+                        member: member.value.to_string(),
                         first: first.as_str().to_owned(),
                         second: name.as_str().to_owned(),
                     };
-                    self.fail_twice(prefix.at, *first_at, kind);
+                    self.fail_twice(member.at, *first_at, kind);
                     false
                 }
             });
-            groups.push(Group { name, prefixes });
+            let mut group = Group {
+                name,
+                prefixes: Vec::new(),
+                macs: Vec::new(),
+            };
+            for member in members {
+                match member.value {
+                    Member::Net(net) => group.prefixes.push(member.map(net)),
+                    Member::Mac(mac) => group.macs.push(member.map(mac)),
+                }
+            }
+            groups.push(group);
             if groups.len() == GROUPS_MAX {
                 let kind = PolicyErrorKind::TooManyGroups(GROUPS_MAX - 1);
                 self.fail(name_document.at, kind);

@@ -187,9 +187,14 @@ impl Status {
     }
 }
 
+pub(super) const SIDES: [&str; 2] = ["lan", "wan"];
+pub(super) const MODES: [&str; 3] = ["auto", "native", "generic"];
+pub(super) const HOP_ACTIONS: [&str; 2] = ["count", "drop"];
+pub(super) const QUIC: [&str; 3] = ["allow", "block", "inspect"];
+
 /// The side of an interface.
 pub(super) fn side(text: &str) -> Result<Side, PolicyErrorKind> {
-    one_of("side", text, &["lan", "wan"], &[Side::Lan, Side::Wan])
+    one_of("side", text, &SIDES, &[Side::Lan, Side::Wan])
 }
 
 /// How XDP attaches to an interface.
@@ -199,7 +204,7 @@ pub(super) fn attach_mode(text: &str) -> Result<XdpAttachMode, PolicyErrorKind> 
         XdpAttachMode::Native,
         XdpAttachMode::Generic,
     ];
-    one_of("mode", text, &["auto", "native", "generic"], &modes)
+    one_of("mode", text, &MODES, &modes)
 }
 
 const WORDS: [&str; ACTIONS.len()] = ["allow", "count", "drop", "reject"];
@@ -225,13 +230,13 @@ pub(super) fn action(text: &str) -> Result<Action, PolicyErrorKind> {
 /// What `hops` does.
 pub(super) fn hop_action(text: &str) -> Result<Action, PolicyErrorKind> {
     let actions = [Action::Count, Action::Drop];
-    one_of("action", text, &["count", "drop"], &actions)
+    one_of("action", text, &HOP_ACTIONS, &actions)
 }
 
 /// What is done about QUIC.
 pub(super) fn quic(text: &str) -> Result<QuicMode, PolicyErrorKind> {
     let modes = [QuicMode::Allow, QuicMode::Block, QuicMode::Inspect];
-    one_of("quic", text, &["allow", "block", "inspect"], &modes)
+    one_of("quic", text, &QUIC, &modes)
 }
 
 pub(super) fn one_of<T: Copy>(

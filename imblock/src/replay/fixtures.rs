@@ -35,6 +35,7 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        macs: Vec::new(),
         generics: Generics { stun: STUN, rtp: 0 },
         calls: ServiceSet::default(),
         carriers: ServiceSet::default(),

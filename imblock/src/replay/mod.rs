@@ -242,6 +242,7 @@ impl<'a> Replay<'a> {
         let packet = CapturedFrame {
             bytes: frame.bytes,
             wire_length: frame.wire_length,
+            is_ethernet: link == LinkLayer::Ethernet,
         };
         match link.parse(packet) {
             Err(unparsed) => tables.frame(Outcome::from(unparsed).slot(SENT), 1),

@@ -4,6 +4,7 @@
 //! a packet is decided here.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 use bytemuck::Zeroable;
 use imblock_common::flows::{
@@ -26,6 +27,7 @@ mod counted;
 mod handshakes;
 mod memory;
 mod prefixes;
+mod slots;
 
 use memory::{SharedWords, shared_words};
 use prefixes::{Names, Prefixes};
@@ -48,6 +50,7 @@ pub struct MemoryTables {
     /// One [`ActionCell`] a group and service, [`SERVICES_MAX`] a row.
     actions: Box<[Cell<u8>]>,
     host_prefixes: Prefixes<HostEntry>,
+    macs: HashMap<[u8; 6], u16>,
     remotes: Prefixes<u16>,
     names: Names,
     /// By transport.
@@ -107,6 +110,11 @@ impl MemoryTables {
             ports: plan.ports.clone(),
             actions,
             host_prefixes: Prefixes::of(plan.prefixes.iter().map(|host| (host.net, host.entry))),
+            macs: plan
+                .macs
+                .iter()
+                .map(|plan| (plan.mac.octets(), plan.group))
+                .collect(),
             remotes: Prefixes::of(
                 plan.remotes
                     .iter()
@@ -222,6 +230,10 @@ impl Tables for &MemoryTables {
 
     fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
         self.remote(half, addr) != 0
+    }
+
+    fn mac(self, _half: Half, address: [u8; 6]) -> u16 {
+        self.macs.get(&address).copied().unwrap_or(0)
     }
 
     fn remote(self, _half: Half, addr: &Addr) -> u16 {
@@ -378,37 +390,6 @@ impl Counters for &MemoryTables {
             cell.set(record);
         }
     }
-}
-
-impl flows::Slots for &MemoryTables {
-    #[inline]
-    fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R> {
-        visited(self.flow_cells.get(size(number))?, visit)
-    }
-
-    #[inline]
-    fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R> {
-        visited(self.flows.get(size(number))?, visit)
-    }
-}
-
-impl Slots for &MemoryTables {
-    #[inline]
-    fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
-        visited(self.hosts.get(size(number))?, visit)
-    }
-
-    #[inline]
-    fn now(self) -> u64 {
-        self.now.get()
-    }
-}
-
-fn visited<T: Copy, R>(cell: &Cell<T>, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
-    let mut value = cell.get();
-    let result = visit(&mut value);
-    cell.set(value);
-    Some(result)
 }
 
 fn size(entries: u32) -> usize {

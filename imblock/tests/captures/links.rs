@@ -9,7 +9,11 @@ use crate::write::*;
 fn segment(link_type: u16, bytes: &[u8]) -> Result<Segment, Unparsed> {
     let wire_length = u32::try_from(bytes.len()).unwrap();
     let link = LinkLayer::from_link_type(link_type).unwrap();
-    link.parse(CapturedFrame { bytes, wire_length })
+    link.parse(CapturedFrame {
+        bytes,
+        wire_length,
+        is_ethernet: link == LinkLayer::Ethernet,
+    })
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) fn plan() -> Plan {
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),
+        macs: Vec::new(),
         markers: MarkerPlans::default(),
         stun_attributes: Vec::new(),
         generics: Generics::default(),

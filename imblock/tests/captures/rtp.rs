@@ -103,6 +103,7 @@ fn streams(path: &Path) -> HashSet<Ends> {
         let packet = CapturedFrame {
             bytes: frame.bytes,
             wire_length: frame.wire_length,
+            is_ethernet: true,
         };
         let Some(Ok(segment)) =
             LinkLayer::from_link_type(frame.link_type).map(|link| link.parse(packet))

@@ -30,6 +30,20 @@ fn ready_policies_are_right_and_can_be_shown() {
 }
 
 #[test]
+fn check_proves_that_nobody_is_cut_off() {
+    let policy = "version: 1\nname: x\nprotect: { ports: [tcp/443], hosts: [10.0.0.2] }\n";
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("policy.yaml"), policy).unwrap();
+    let mut check = command(&["policy", "check", "policy.yaml"]);
+    check.current_dir(dir.path());
+    check.env("SSH_CONNECTION", "192.0.2.9 50000 192.0.2.1 2222");
+    let ran = run(&mut check).exits(0);
+    let held = "  no rule can drop ARP, neighbour discovery, DHCP, your session from 192.0.2.9, \
+                tcp/22 of this box, tcp/2222 of this box, tcp/9863 of this box, tcp/443, 10.0.0.2/32";
+    assert_eq!(ran.out, format!("policy.yaml: ok\n{held}\n"), "{ran}");
+}
+
+#[test]
 fn show_says_what_is_done_and_why() {
     let ran = imblock(&["policy", "show", "-p", "historic", "--json"]).exits(0);
     let policy = ran.json()["policy"].clone();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use imblock::policy::Plan;
 use imblock::policy::plan::{
-    EVERYONE, Limits, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode, RemotePlan,
+    EVERYONE, Limits, MacPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode, RemotePlan,
     ServicePlan, StunPlan,
 };
+use imblock::policy::{Mac, Plan};
 use imblock_common::layout::{
     ActionCell, ActionRow, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
 };
@@ -62,6 +62,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),
+        macs: world.macs.iter().map(mac).collect(),
         generics: world.generics,
         calls: calls(world),
         carriers: ServiceSet::default(),
@@ -103,6 +104,13 @@ fn name((suffix, service): &(&'static str, u16)) -> NamePlan {
         kind: NameKind::Host,
         suffix: (*suffix).to_owned(),
         service: *service,
+    }
+}
+
+fn mac((address, group): &([u8; 6], u16)) -> MacPlan {
+    MacPlan {
+        mac: Mac::new(*address).unwrap(),
+        group: *group,
     }
 }
 
@@ -172,5 +180,9 @@ pub(crate) fn random_world(random: &mut Random) -> World {
         .iter()
         .map(|(net, entry)| (net.addr(), net.prefix_len(), *entry));
     world.hosts = listed.collect();
+    world.macs.retain_mut(|(_, group)| {
+        *group = random.pick(&[1, 2], 1);
+        !random.one_in(3)
+    });
     world
 }

@@ -3,10 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use imblock::lab::{EchoServer, Host, Lab};
+use imblock::lab::{Answer, EchoServer, Host, Lab, Probe, probe};
+use imblock_common::Transport;
 use rustix::process::Signal;
 
-use super::support::{ACME, Controller, NOBODY, POLICY, PORTS, Rig, eventually, send};
+use super::support::{
+    ACME, BOLT, Controller, NOBODY, PATIENCE, POLICY, PORTS, Rig, eventually, send,
+};
 
 /// Starts the controller without /metrics.
 fn run(rig: &Rig) -> Controller {
@@ -256,4 +259,37 @@ fn get(at: &Host, address: SocketAddr, path: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     body.to_owned()
+}
+
+#[test]
+fn the_operators_own_session_outlives_a_policy_that_drops_its_port() {
+    let Some(rig) = Rig::new("the_operators_own_session_outlives_a_policy_that_drops_its_port")
+    else {
+        return;
+    };
+    let Lab {
+        alice,
+        router,
+        server,
+        ..
+    } = &rig.lab;
+    let _router = EchoServer::start(router, &PORTS).unwrap();
+    let _server = EchoServer::start(server, &PORTS).unwrap();
+    let mut up = rig.command(&rig.instance, &["up", "-p", "policy.yaml", "-i", Lab::LAN]);
+    // As sshd says it: alice sits at her host, and its server here listens where acme does.
+    let session = format!("{} 50000 {} {ACME}", alice.v4, router.v4);
+    up.env("SSH_CONNECTION", session);
+    let output = router.namespace.output(&mut up).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    rig.ok(&["block", "all"]);
+    let answers = |port: u16| {
+        let to = |address| Probe {
+            transport: Transport::Tcp,
+            to: SocketAddr::new(address, port),
+        };
+        let probes = [to(router.v4.into()), to(server.v4.into())];
+        probe(&alice.namespace, &probes, PATIENCE).unwrap()
+    };
+    assert_eq!(answers(ACME), [Answer::Echoed, Answer::Silence]);
+    assert_eq!(answers(BOLT), [Answer::Silence, Answer::Silence]);
 }

@@ -257,3 +257,53 @@ fn bulk_tcp_adds_up() {
         );
     }
 }
+
+#[test]
+fn a_device_keeps_its_group_whatever_its_address() {
+    let Some(rig) = Rig::new("a_device_keeps_its_group_whatever_its_address") else {
+        return;
+    };
+    let Lab {
+        alice,
+        router,
+        server,
+        ..
+    } = &rig.lab;
+    let echo = EchoServer::start(server, &PORTS).unwrap();
+    assert_eq!(rig.alice_reaches(), [true, true, true]);
+    let neighbours = router
+        .namespace
+        .run(|| std::fs::read_to_string("/proc/thread-self/net/arp").unwrap())
+        .unwrap();
+    let address = alice.v4.to_string();
+    let of_alice = |line: &&str| line.split_whitespace().next() == Some(&address);
+    let line = neighbours.lines().find(of_alice).unwrap();
+    let device = line.split_whitespace().nth(3).unwrap();
+    let rules = "rules: [{ services: [acme], groups: [kids], action: drop }]\n";
+    let kids = format!("groups:\n  kids: [\"{device}\"]\n  rest:");
+    let policy = super::support::POLICY.replace("groups:\n  support:", &kids);
+    rig.write("devices.yaml", &format!("{policy}{rules}"));
+    rig.ok(&["up", "-p", "devices.yaml", "-i", Lab::LAN]);
+    // By IPv4 and IPv6, of which the policy knows neither.
+    assert_eq!(rig.alice_reaches(), [false, true, true]);
+    assert_eq!(rig.bob_reaches(), [true, true, true]);
+
+    let (_, refused) = rig.hosts().of(alice.v4, "acme");
+    assert!(refused.sent.packets > 0, "{refused:?}");
+    drop(echo);
+
+    // And what is sent to it, on its way out to the LAN.
+    let sink = Sink::start(alice, 40_000);
+    let from = std::net::SocketAddr::new(server.v4.into(), ACME);
+    let socket = server
+        .namespace
+        .run(|| std::net::UdpSocket::bind(from).unwrap())
+        .unwrap();
+    for number in 0..20_u32 {
+        let to = std::net::SocketAddr::new(alice.v4.into(), 40_000);
+        socket.send_to(&number.to_be_bytes(), to).unwrap();
+    }
+    assert_eq!(sink.count(0), 0);
+    let (_, refused) = rig.hosts().of(alice.v4, "acme");
+    assert_eq!(refused.received.packets, 20);
+}

@@ -7,11 +7,11 @@ use crate::policy::plan::Limits;
 use crate::policy::source::{Placed, Span};
 
 /// Smallest and largest `limits.hosts`.
-const HOSTS: (u32, u32) = (1, 1 << 23);
+pub(in crate::policy) const HOSTS: (u32, u32) = (1, 1 << 23);
 /// Smallest and largest `limits.prefixes`.
-const PREFIXES: (u32, u32) = (256, 1 << 24);
+pub(in crate::policy) const PREFIXES: (u32, u32) = (256, 1 << 24);
 /// Smallest and largest `limits.flows`. Without a table, each packet is looked at alone.
-const FLOWS: (u32, u32) = (0, imblock_common::flows::FLOWS_MAX);
+pub(in crate::policy) const FLOWS: (u32, u32) = (0, imblock_common::flows::FLOWS_MAX);
 
 impl Reader<'_> {
     pub(super) fn limits(&mut self, document: &LimitsDocument) -> Limits {

@@ -81,6 +81,7 @@ fn told(path: &Path) -> BTreeMap<Way, Told> {
         let packet = CapturedFrame {
             bytes: frame.bytes,
             wire_length: frame.wire_length,
+            is_ethernet: true,
         };
         let parsed = LinkLayer::from_link_type(frame.link_type).map(|link| link.parse(packet));
         let Some(Ok(segment)) = parsed else { continue };

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 
 use imblock_common::hosts::{self, Arrival, HostKey, Shape};
 use imblock_common::layout::{ActionCell, Control, HostEntry};
+use imblock_common::packet::CapturedFrame;
 use imblock_common::record::{self, Judgement};
 use imblock_common::testkit::Frame;
 use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
-use imblock_common::{Memory, Tables, Transport, Verdict, View, classify};
+use imblock_common::{Memory, Tables, Transport, Verdict, View, classify, judge};
 use proptest::prelude::*;
 
 mod limit;
 
 use super::*;
-use crate::policy::plan::PrefixPlan;
+use crate::policy::Mac;
+use crate::policy::plan::{MacPlan, PrefixPlan};
+use crate::replay::LinkLayer;
 use crate::replay::fixtures::{IRC, plan, prefix};
 
 const LAN_INGRESS: View = View {
@@ -82,6 +85,37 @@ fn flags_follow_the_plan() {
     let tables = MemoryTables::new(&plan);
     assert_eq!(tables.policy().flags, plan.flags());
     assert_ne!(plan.flags(), 0);
+}
+
+#[test]
+fn a_capture_without_link_headers_knows_no_device() {
+    let mut plan = plan();
+    let device = [2, 0, 0, 0xaa, 0xbb, 0xcc];
+    plan.macs = vec![MacPlan {
+        mac: Mac::new(device).unwrap(),
+        group: 1,
+    }];
+    // What stands in an IPv4 header where the source's address would be: it is none.
+    plan.macs.push(MacPlan {
+        mac: Mac::new([0, 0, 64, 6, 0, 0]).unwrap(),
+        group: 1,
+    });
+    let tables = &MemoryTables::new(&plan);
+    let frame = Frame::eth().stations(device, [2, 0, 0, 0, 0, 9]);
+    let bytes = frame
+        .ipv4("10.0.0.1", "192.0.2.7")
+        .tcp(40_000, 6667)
+        .build();
+    let judged = |bytes: &[u8], link: LinkLayer| {
+        let packet = CapturedFrame {
+            bytes,
+            wire_length: 60,
+            is_ethernet: link == LinkLayer::Ethernet,
+        };
+        judge(packet, &link.parse(packet).unwrap(), LAN_INGRESS, tables)
+    };
+    assert!(judged(&bytes, LinkLayer::Ethernet).passes());
+    assert!(!judged(&bytes[14..], LinkLayer::RawIp).passes());
 }
 
 #[test]
