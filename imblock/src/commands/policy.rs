@@ -3,10 +3,11 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
-use super::attach::sleeping_toggles;
+use super::attach::{frozen_schedules, sleeping_toggles};
 use super::say::{report, say, warn_of};
 use super::target::{Target, plan_of_nowhere};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
@@ -48,6 +49,9 @@ pub(super) fn put_in_force(
     let mut state = target.state.load()?;
     let mut warnings = std::mem::take(&mut plan.warnings);
     warnings.extend(sleeping_toggles(&state.put_into(&mut plan)));
+    if target.state.controller().is_none() {
+        warnings.extend(frozen_schedules(&plan));
+    }
     let generation = match time {
         None => instance.maps.apply(&plan)?,
         Some(time) => instance.maps.apply_for(&plan, time)?,
@@ -132,6 +136,7 @@ struct Checked<'a> {
 
 #[derive(Serialize)]
 struct Fault {
+    file: String,
     line: Option<usize>,
     column: Option<usize>,
     message: String,
@@ -184,7 +189,13 @@ fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandE
 
 fn compile(file: &str) -> Result<Vec<String>, PolicyErrors> {
     let policy = policy::load(&PolicySource::parse(file))?;
-    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
+    let at = Timestamp::now();
+    let nowhere = Surroundings {
+        at: Some(at),
+        ..Surroundings::default()
+    };
+    let plan = policy.compile(&mut ServiceNumbers::default(), &nowhere)?;
+    policy.try_out(&plan, at)?;
     Ok(plan.warnings)
 }
 
@@ -192,6 +203,7 @@ impl From<&crate::policy::PolicyError> for Fault {
     fn from(error: &crate::policy::PolicyError) -> Self {
         let (line, column) = error.line_and_column().unzip();
         Self {
+            file: error.file().to_owned(),
             line,
             column,
             message: error.to_string(),

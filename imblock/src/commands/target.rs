@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use imblock_common::Transport;
+use jiff::Timestamp;
 
 use super::CommandError;
 use super::say::say;
@@ -79,22 +80,32 @@ impl Target {
     pub(super) fn plan(&self, policy: &str, listen: Listen) -> Result<Plan, CommandError> {
         let policy = policy::load(&PolicySource::parse(policy))?;
         let mut numbers = Instance::numbers(&self.name)?;
+        let at = Timestamp::now();
         let surroundings = Surroundings {
             own: own_addresses()?,
             management_ports: management_ports(listen),
+            at: Some(at),
         };
-        Ok(policy.compile(&mut numbers, &surroundings)?)
+        let plan = policy.compile(&mut numbers, &surroundings)?;
+        policy.try_out(&plan, at)?;
+        Ok(plan)
     }
 
     /// Remembers which services the policy in force knows, for selectors such as `category:im`.
     pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
         state.learn(plan);
+        state.remember_schedules(plan, Timestamp::now());
         Ok(self.state.store(state)?)
     }
 
     /// What the instance is and does now.
     pub(super) fn status(&self, instance: &Instance) -> Result<Status, CommandError> {
         let live = instance.maps.live()?;
+        let state = self.state.load()?;
+        let controller = self.state.controller();
+        let schedules = state
+            .schedules_of(&live.header.hash)
+            .map(|known| known.status(controller.is_some(), Timestamp::now()));
         let services = live
             .services
             .iter()
@@ -107,7 +118,7 @@ impl Target {
             .collect();
         Ok(Status {
             instance: self.name.to_string(),
-            controller: self.state.controller(),
+            controller,
             policy: PolicyStatus {
                 name: live.header.name.as_str().to_owned(),
                 hash: live
@@ -123,7 +134,8 @@ impl Target {
                 unconfirmed: instance.maps.unconfirmed()?,
             },
             interfaces: instance.interfaces()?,
-            overrides: overrides(&self.state.load()?),
+            schedules,
+            overrides: overrides(&state),
             limits: instance.maps.limits()?,
             hosts_in_use: instance.maps.hosts_in_use(),
         })

@@ -4,7 +4,9 @@
 //! and time in proportion to [`super::source::MAX_BYTES`].
 
 mod shapes;
+mod when;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use serde_yaml::{Error as YamlError, Options, Spanned};
 use super::error::PolicyError;
 use super::error_kind::{PolicyErrorKind, SyntaxError};
 use super::source::{Placed, Source, Span};
+
+pub(super) use when::{IncludedDocument, TrialDocument, WhenDocument, WordsDocument};
 
 /// Deeper nesting is no policy. The deepest key today lies at 5.
 const MAX_DEPTH: usize = 24;
@@ -27,6 +31,8 @@ const MAX_ALIASED_NODES: usize = 100_000;
 pub(super) struct PolicyDocument {
     pub(super) version: Placed<u64>,
     pub(super) name: Placed<String>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) include: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) interfaces: Vec<InterfaceDocument>,
     #[serde(default, deserialize_with = "or_nothing")]
@@ -45,6 +51,8 @@ pub(super) struct PolicyDocument {
     pub(super) trust: Vec<Placed<String>>,
     #[serde(default, deserialize_with = "or_nothing")]
     pub(super) limits: LimitsDocument,
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(super) tests: Vec<Placed<TrialDocument>>,
 }
 
 /// An item of `interfaces`.
@@ -94,6 +102,7 @@ pub(super) struct RuleDocument {
     pub(super) action: Placed<String>,
     pub(super) rate: Option<Placed<String>>,
     pub(super) burst: Option<Placed<String>>,
+    pub(super) when: Option<Placed<WhenDocument>>,
 }
 
 /// An item of `services`, and a file of the catalogue.
@@ -214,6 +223,14 @@ pub(super) fn policy(source: &Arc<Source>) -> Result<PolicyDocument, PolicyError
     read(source).map_err(|error| other_version(source).unwrap_or(error))
 }
 
+/// Reads a file that a policy includes; the number is what its places will be known by.
+pub(super) fn included(source: &Arc<Source>, number: u16) -> Result<IncludedDocument, PolicyError> {
+    FILE.set(number);
+    let read = read(source);
+    FILE.set(0);
+    read
+}
+
 /// Reads one service, as in a file of the catalogue.
 pub(super) fn service(source: &Arc<Source>) -> Result<ServiceDocument, PolicyError> {
     read(source)
@@ -324,6 +341,12 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
+thread_local! {
+    /// The number of the file that is being read. The YAML reader hands no context to the places that
+    /// it makes.
+    static FILE: Cell<u16> = const { Cell::new(0) };
+}
+
 fn number(n: u64) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
@@ -335,6 +358,7 @@ fn span_of(location: serde_yaml::Location) -> Span {
         length: span.byte_len().map_or(0, number),
         line: number(location.line()),
         column: number(location.column()),
+        file: FILE.get(),
     }
 }
 

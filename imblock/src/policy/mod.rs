@@ -7,6 +7,7 @@
 //! reading the file.
 
 mod advice;
+mod cells;
 mod claims;
 mod compile;
 mod document;
@@ -16,6 +17,7 @@ mod error_kind;
 mod family;
 mod hash;
 mod hops;
+mod include;
 mod marker;
 mod marker_fault;
 mod markers;
@@ -28,8 +30,11 @@ mod ports;
 mod rate;
 mod reader;
 mod report;
+mod schedule;
 mod selector;
 mod source;
+mod timetable;
+mod trial;
 mod words;
 
 pub use compile::Surroundings;
@@ -38,6 +43,7 @@ pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use family::Family;
 pub use hops::Hops;
+pub use include::IncludeFault;
 pub use marker::{
     ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,
     PayloadRange, PlainPorts, StunAttribute, TypedPattern, Worth,
@@ -49,8 +55,11 @@ pub use numbers::ServiceNumbers;
 pub use pattern::{ByteSet, Pattern};
 pub use plan::{Plan, ports_by_service, select};
 pub use rate::Limit;
+pub use schedule::{Days, Hours, HoursFault, Schedule, WhenFault, Zone};
 pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
+pub use timetable::{TimedCell, Timetable};
+pub use trial::{Expectation, Moment, Remote, Trial, TrialFault};
 pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};
 
 use crate::catalogue;
@@ -63,7 +72,7 @@ pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
 
 /// Reads a policy out of a text in memory.
 pub fn parse(source: Source) -> Result<Policy, PolicyErrors> {
-    Policy::read(&source.into(), catalogue::services()?)
+    Policy::read(source, catalogue::services()?)
 }
 
 impl Policy {
