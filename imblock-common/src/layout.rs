@@ -491,6 +491,12 @@ impl ActionCell {
         Self(self.0 & 0xf0 | self.0 >> 4)
     }
 
+    /// The same cell under a policy that says something else.
+    #[must_use]
+    pub const fn with_policy(self, action: Action) -> Self {
+        Self((action as u8) << 4 | self.0 & 0x0f)
+    }
+
     /// What is done now; of a leased cell, before its time is over.
     #[inline(always)]
     pub const fn action(self) -> Action {

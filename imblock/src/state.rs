@@ -4,6 +4,8 @@
 //! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
 //! never an empty state.
 
+mod schedules;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
-use crate::policy::plan::{LeasePlan, ServicePlan, action_from_name};
+use crate::policy::plan::{LeasePlan, ServicePlan, action_name};
+
+pub use schedules::KnownSchedules;
 
 /// Environment variable that names another directory than `/var/lib/imblock`.
 pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
@@ -95,6 +99,9 @@ pub struct State {
     /// Those of the policy before it, to which a rollback leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<KnownService>,
+    /// The schedules of policies that may be live, the latest first; at most two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<KnownSchedules>,
 }
 
 /// A toggle.
@@ -433,26 +440,6 @@ fn io_error(path: &Path, what: &'static str, source: io::Error) -> StateError {
         path: path.to_owned(),
         what,
         source,
-    }
-}
-
-mod action_name {
-    use imblock_common::Action;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
-    pub(super) fn serialize<S: Serializer>(action: &Action, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(action.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
-        let name = String::deserialize(from)?;
-        super::action_from_name(&name)
-            .ok_or_else(|| Error::custom(format!("unknown action `{name}`")))
     }
 }
 

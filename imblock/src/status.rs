@@ -14,6 +14,8 @@ pub struct Status {
     pub controller: Option<u32>,
     /// The policy in force.
     pub policy: PolicyStatus,
+    /// What is done about its schedules; none where it has none.
+    pub schedules: Option<ScheduleStatus>,
     /// Where the programs are attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// What the operator changed by hand, on top of the policy.
@@ -41,6 +43,17 @@ pub struct PolicyStatus {
     pub services: Vec<ServiceStatus>,
     /// That it goes at a deadline unless it is confirmed.
     pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// Whether the schedules of the policy in force are kept. Times are in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScheduleStatus {
+    /// Whether a controller keeps them.
+    pub kept: bool,
+    /// Since when something else is done than what they say; none if it is what they say.
+    pub stale_since: Option<u64>,
+    /// When they change next; none if never.
+    pub next_change: Option<u64>,
 }
 
 /// What is done with a service now.

@@ -272,6 +272,7 @@ protect: { hosts: [10.1.0.0/24, 10.1.2.0/24, 192.0.2.1, 10.0.0.0/8] }
         .map(|address| address.parse().unwrap())
         .to_vec(),
         management_ports: vec![(Transport::Tcp, 22), (Transport::Tcp, 6667)],
+        at: None,
     };
     let plan = compile_in(&policy, &surroundings);
     let said = |net| entry(&plan, net);
@@ -723,4 +724,34 @@ proptest! {
             prop_assert!(errors.iter().count() > 0);
         }
     }
+}
+
+#[test]
+fn schedules_and_uncertain_evidence_are_warned_of() {
+    let plan = compile(
+        r#"
+version: 1
+name: office
+services:
+  - { id: dull, name: Dull, category: im, markers: [{ transport: tcp, text: "DULL", use: count-first }] }
+  - { id: dim, name: Dim, category: im, stun: [{ attribute: "0xff77", use: count-first }] }
+trust: [dim]
+rules:
+  - { services: [dull, dim], action: drop, when: { days: mon-sun } }
+  - { services: [dull], action: allow, when: { days: mon } }
+  - { services: [dim], action: allow }
+"#,
+    );
+    let warnings: Vec<&str> = plan
+        .warnings
+        .iter()
+        .map(String::as_str)
+        .filter(|warning| !warning.contains("both claim"))
+        .collect();
+    insta::assert_snapshot!(warnings.join("\n"), @r#"
+    office.yaml:10: rule 2 never applies: the rules before it decide everything it names
+    office.yaml:11: rule 3 never applies: the rules before it decide everything it names
+    office.yaml:9: the `when` of rule 1 holds at all times; leave it out
+    dropping has no effect on dull: what tells it is not certain (`use: count-first`) and only counts; `trust: [dull]` lets it drop all the same
+    "#);
 }

@@ -1,7 +1,7 @@
 //! docs/POLICY.md is true: its policies load, its mistakes are told as it shows them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use imblock::policy::{self, Policy, PolicyErrors, ServiceNumbers, Source, Surroundings};
+use imblock::policy::{self, PolicyErrors, ServiceNumbers, Source, Surroundings};
 
 const DOCUMENT: &str = include_str!("../../docs/POLICY.md");
 
@@ -23,14 +23,15 @@ fn blocks(document: &str) -> Vec<(&str, &str)> {
     blocks
 }
 
-fn read(text: &str) -> Result<Policy, PolicyErrors> {
-    policy::parse(Source::new("office.yaml".to_owned(), text.to_owned()))
+/// Does what `policy check` does.
+fn check(text: &str) -> Result<(), PolicyErrors> {
+    let policy = policy::parse(Source::new("office.yaml".to_owned(), text.to_owned()))?;
+    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
+    policy.try_out(&plan, jiff::Timestamp::now())
 }
 
 fn must_compile(text: &str) {
-    read(text)
-        .and_then(|policy| policy.compile(&mut ServiceNumbers::default(), &Surroundings::default()))
-        .unwrap_or_else(|errors| panic!("{}", errors.report(100, false)));
+    check(text).unwrap_or_else(|errors| panic!("{}", errors.report(100, false)));
 }
 
 #[test]
@@ -60,13 +61,13 @@ fn mistakes_are_told_as_shown() {
         .windows(2)
         .filter(|pair| matches!(pair, [("yaml wrong", _), _]))
         .collect();
-    assert_eq!(pairs.len(), 2);
+    assert_eq!(pairs.len(), 3);
     for pair in pairs {
         let [(_, wrong), (info, shown)] = pair else {
             continue;
         };
         assert_eq!(*info, "text");
-        let told = read(wrong).unwrap_err().report(80, false);
+        let told = check(wrong).unwrap_err().report(80, false);
         assert_eq!(
             told.trim_end(),
             shown.trim_end(),

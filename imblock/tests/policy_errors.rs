@@ -218,24 +218,8 @@ ruels: []
     3 │ ruels: []
       · ─────
       ╰────
-     help: the keys here are version, name, interfaces, defaults, groups,
-           protect, rules, services, hops, quic, trust, limits
-    "#);
-}
-
-#[test]
-fn key_of_a_later_version() {
-    insta::assert_snapshot!(told(r#"version: 1
-name: office
-rules:
-  - { services: [irc], action: drop, when: { days: mon-fri } }
-"#), @r#"
-     × unknown key `when`
-      ╭─[office.yaml:4:38]
-    4 │   - { services: [irc], action: drop, when: { days: mon-fri } }
-      ·                                      ────
-      ╰────
-     help: `when` is not supported in this version
+     help: the keys here are version, name, include, interfaces, defaults,
+           groups, protect, rules, services, hops, quic, trust, limits, tests
     "#);
 }
 
@@ -945,4 +929,120 @@ fn too_many_markers() {
      help: ranges and alternatives behind the eighth byte, in `find` and in
            `last` make several of one
     "##);
+}
+
+#[test]
+fn when() {
+    let whens = [
+        "{}",
+        "{ timezone: UTC }",
+        "{ days: [] }",
+        "{ days: [mon, tues, fri-sa], hours: [] }",
+        "{ days: { mon: true } }",
+        "{ hours: 8 }",
+        "{ hours: \"08:00\" }",
+        "{ hours: [\"08:00-25:00\", 8-12, \"24:00-07:00\", \"08:00-08:00\", \"08:00-12:00:60\"] }",
+        "{ hours: \"08:00-12:00\", timezone: Europe/Berlim }",
+        "{ hours: \"08:00-12:00\", timezone: MESZ }",
+        "mon-fri",
+    ];
+    let told: Vec<String> = whens
+        .iter()
+        .flat_map(|when| {
+            let rule = format!("- {{ services: [irc], action: drop, when: {when} }}");
+            lines_told(&format!("version: 1\nname: office\nrules:\n{rule}\n"))
+        })
+        .chain(lines_told("version: 1\nname: office\nrules:\n- { services: [irc], action: limit, rate: 2 mbit/s, when: { days: mon } }\n"))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    4:42 `when` has neither `days` nor `hours`
+        write `{ days: mon-fri, hours: "21:30-07:00" }`, or one of the two
+    4:42 `when` has neither `days` nor `hours`
+        write `{ days: mon-fri, hours: "21:30-07:00" }`, or one of the two
+    4:50 `days` is an empty list
+        leave it out and it is all of them
+    4:56 unknown day `tues`; did you mean `tue`?
+        it can be mon or tue or wed or thu or fri or sat or sun
+    4:62 unknown day `sa`; did you mean `sat`?
+        it can be mon or tue or wed or thu or fri or sat or sun
+    4:78 `hours` is an empty list
+        leave it out and it is all of them
+    4:50 invalid type: map, expected a word, or a list of words
+    4:44 invalid type: integer `8`, expected a word, or a list of words
+    4:51 `08:00` is no range of hours: it has no beginning and end
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:52 `08:00-25:00` is no range of hours: one of its ends is no time of day from 00:00 to 24:00
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:67 `8-12` is no range of hours: one of its ends is no time of day from 00:00 to 24:00
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:73 `24:00-07:00` is no range of hours: a day that begins at 24:00 is the next one's 00:00
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:88 `08:00-08:00` is no range of hours: it ends when it begins, so it never holds
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:103 `08:00-12:00:60` is no range of hours: one of its ends is no time of day from 00:00 to 24:00
+        write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00
+    4:76 unknown time zone `Europe/Berlim`; did you mean `Europe/Berlin`?
+        write Europe/Berlin or UTC; left out, it is the box's own
+    4:76 unknown time zone `MESZ`; did you mean `EST`?
+        write Europe/Berlin or UTC; left out, it is the box's own
+    4:42 expected keys with values here
+    4:30 a rule with `when` can allow, count or drop, and not limit
+        limit at all times, with a rule before it that drops or allows at some
+    "#);
+}
+
+#[test]
+fn tests_of_a_policy() {
+    let tests = [
+        "{ from: 10.0.0.300, to: \"198.51.100.7:6667/tcp\", expect: drop }",
+        "{ from: 10.0.0.3, expect: drop }",
+        "{ from: 10.0.0.3, to: 198.51.100.7, expect: drop }",
+        "{ from: 10.0.0.3, to: \"198.51.100.7:6667/sctp\", expect: drop }",
+        "{ from: 10.0.0.3, to: \"198.51.100.7:0/tcp\", expect: drop }",
+        "{ from: 10.0.0.3, to: \"[2001:db8::7]:6667/tcp\", expect: drop }",
+        "{ from: 10.0.0.3, to: \"198.51.100.7:6667/tcp\", expect: dorp }",
+        "{ from: 10.0.0.3, to: \"198.51.100.7:443/udp\", name: t.me, expect: drop }",
+        "{ from: 10.0.0.3, name: com, expect: drop }",
+        "{ from: 10.0.0.3, name: t.me, expect: drop, at: noon }",
+        "{ from: 10.0.0.3, name: t.me, expect: drop, at: \"2026-03-29T21:45 Europe/Berlim\" }",
+        "{ from: 10.0.0.3, name: t.me }",
+    ];
+    let told: Vec<String> = tests
+        .iter()
+        .flat_map(|test| lines_told(&format!("version: 1\nname: office\ntests:\n- {test}\n")))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    4:11 `10.0.0.300` is no IPv4 or IPv6 address
+    4:3 a test needs `to`, `name` or both
+    4:25 `198.51.100.7` is no address with a port and a transport
+        write 198.51.100.7:6667/tcp, or [2001:db8::7]:443/udp
+    4:25 `198.51.100.7:6667/sctp` is no address with a port and a transport
+        write 198.51.100.7:6667/tcp, or [2001:db8::7]:443/udp
+    4:25 `198.51.100.7:0/tcp` is no address with a port and a transport
+        write 198.51.100.7:6667/tcp, or [2001:db8::7]:443/udp
+    4:25 `from` and `to` are not of the same IP version
+    4:58 unknown expectation `dorp`; did you mean `drop`?
+        it can be allow or count or drop or reject or limit or guarded or unidentified
+    4:55 over UDP a name is tested on port 53 alone
+        leave `to` out, or write /tcp
+    4:27 `com` is no name of a service: it would match every name under it
+        write at least two labels, as in whatsapp.com
+    4:51 `noon` is no time
+        write 2026-03-29T21:45 Europe/Berlin
+    4:51 unknown time zone `Europe/Berlim`; did you mean `Europe/Berlin`?
+        write Europe/Berlin or UTC; left out, it is the box's own
+    4:21 the key `expect` is missing
+    "#);
+}
+
+/// Each error in two lines: place and message, advice.
+fn lines_told(text: &str) -> Vec<String> {
+    let told = |error: &policy::PolicyError| {
+        let (line, column) = error.line_and_column().unwrap();
+        let advice = error
+            .advice()
+            .map_or(String::new(), |advice| format!("\n    {advice}"));
+        format!("{line}:{column} {error}{advice}")
+    };
+    refused(text).iter().map(told).collect()
 }

@@ -1,11 +1,14 @@
 //! `up` and `down`.
 
+use jiff::Timestamp;
+
 use super::CommandError;
 use super::say::{say, warn_of};
 use super::target::Target;
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
 use crate::kernel::{Instance, KernelError};
+use crate::policy::Plan;
 use crate::policy::plan::InterfacePlan;
 use crate::state::Override;
 use crate::status::InterfaceStatus;
@@ -14,7 +17,8 @@ use crate::status::InterfaceStatus;
 pub(super) fn up(target: &Target, args: &AttachArgs) -> Result<Exit, CommandError> {
     // A controller that runs would not know of the new interfaces.
     let _claim = target.claim()?;
-    let instance = enforce(target, args, Listen::Nowhere)?;
+    let (instance, frozen) = enforce(target, args, Listen::Nowhere)?;
+    warn_of(frozen.as_slice());
     for interface in instance.interfaces()? {
         say(describe(&interface));
     }
@@ -29,12 +33,13 @@ pub(super) fn down(target: &Target) -> Result<Exit, CommandError> {
     Ok(Exit::Ok)
 }
 
-/// Compiles the policy, puts it in force and attaches: what `up` and `run` have in common.
+/// Compiles the policy, puts it in force and attaches: what `up` and `run` have in common. With it
+/// comes what to say where no controller stays.
 pub(super) fn enforce(
     target: &Target,
     args: &AttachArgs,
     listen: Listen,
-) -> Result<Instance, CommandError> {
+) -> Result<(Instance, Option<String>), CommandError> {
     refuse_twice(&args.interfaces)?;
     let lock = target.lock()?;
     match target.open_under(&lock) {
@@ -58,7 +63,7 @@ pub(super) fn enforce(
         ));
     }
     target.remember(&mut state, &plan)?;
-    Ok(instance)
+    Ok((instance, frozen_schedules(&plan)))
 }
 
 /// One interface has one side: the second naming would silently have its way.
@@ -80,6 +85,14 @@ pub(super) fn sleeping_toggles(asleep: &[&Override]) -> Vec<String> {
         )
     };
     asleep.iter().map(word).collect()
+}
+
+/// A word about schedules that nobody keeps.
+pub(super) fn frozen_schedules(plan: &Plan) -> Option<String> {
+    let next = plan.timetable.next_change(Timestamp::now())?;
+    Some(format!(
+        "the policy has schedules, and no `imblock run` keeps them: what holds now stays after {next:.0}"
+    ))
 }
 
 /// One line about an attached interface.

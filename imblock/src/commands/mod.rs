@@ -1,6 +1,7 @@
 //! The commands, one file each; every one reads as its story.
 
 mod attach;
+mod clockwork;
 mod error;
 mod generate;
 mod hosts;

@@ -4,10 +4,11 @@ use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
-use super::attach::sleeping_toggles;
+use super::attach::{frozen_schedules, sleeping_toggles};
 use super::say::{report, say, warn_of};
 use super::target::{METRICS, Target, plan_of_nowhere, surroundings};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
@@ -52,6 +53,9 @@ pub(super) fn put_in_force(
     let mut state = target.state.load()?;
     let mut warnings = std::mem::take(&mut plan.warnings);
     warnings.extend(sleeping_toggles(&state.put_into(&mut plan)));
+    if target.state.controller().is_none() {
+        warnings.extend(frozen_schedules(&plan));
+    }
     let generation = match time {
         None => instance.maps.apply(&plan)?,
         Some(time) => instance.maps.apply_for(&plan, time)?,
@@ -148,6 +152,7 @@ struct Checked<'a> {
 
 #[derive(Serialize)]
 struct Fault {
+    file: String,
     line: Option<usize>,
     column: Option<usize>,
     message: String,
@@ -210,12 +215,18 @@ fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandE
 /// says is the same on every box.
 fn compile(file: &str) -> Result<(Vec<String>, Proof), PolicyErrors> {
     let policy = policy::load(&PolicySource::parse(file))?;
-    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
+    let at = Timestamp::now();
+    let nowhere = Surroundings {
+        at: Some(at),
+        ..Surroundings::default()
+    };
+    let plan = policy.compile(&mut ServiceNumbers::default(), &nowhere)?;
+    policy.try_out(&plan, at)?;
     // As if /metrics were open to others: it may be, where the policy is applied.
     let listen = Listen::At((Ipv4Addr::UNSPECIFIED, METRICS).into());
     let session = Session::here();
     let own = own_addresses().unwrap_or_default();
-    let surroundings = surroundings(own, listen, session.as_ref());
+    let surroundings = surroundings(own, listen, session.as_ref(), at);
     let here = policy.compile(&mut ServiceNumbers::default(), &surroundings)?;
     let proof = Proof::of(&here, policy.protect(), &surroundings, session.as_ref());
     Ok((plan.warnings, proof))
@@ -238,6 +249,7 @@ impl From<&crate::policy::PolicyError> for Fault {
     fn from(error: &crate::policy::PolicyError) -> Self {
         let (line, column) = error.line_and_column().unzip();
         Self {
+            file: error.file().to_owned(),
             line,
             column,
             message: error.to_string(),

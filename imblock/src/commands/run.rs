@@ -1,5 +1,5 @@
-//! `run`: the controller in the foreground. Attaches, serves /metrics, and detaches when told to
-//! stop.
+//! `run`: the controller in the foreground. Attaches, serves /metrics, keeps the policy's schedules,
+//! and detaches when told to stop.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use super::CommandError;
 use super::attach::{describe, enforce};
+use super::clockwork::Clockwork;
 use super::say::{complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{Listen, RunArgs};
@@ -40,7 +42,7 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
         .map_err(system("start the asynchronous runtime"))?;
     // Before anything is attached, too: who is told to stop half-way must still detach.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let instance = enforce(target, &args.attach, args.listen)?;
+    let (instance, _) = enforce(target, &args.attach, args.listen)?;
     for interface in instance.interfaces()? {
         say(describe(&interface));
     }
@@ -66,6 +68,8 @@ async fn serve(
 ) -> Result<(), CommandError> {
     let maps = target.open()?.maps;
     let inspector = inspector(target)?;
+    let mut clockwork = Clockwork::of(target)?;
+    let mut wake = Instant::now() + tokio::task::block_in_place(|| clockwork.tick());
     let (told, wait) = tokio::sync::oneshot::channel::<()>();
     let server = listener
         .map(|listener| metrics(target, args, listener, wait))
@@ -79,6 +83,9 @@ async fn serve(
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),
             _ = watch.tick() => settle(target, &maps),
+            () = tokio::time::sleep_until(wake) => {
+                wake = Instant::now() + tokio::task::block_in_place(|| clockwork.tick());
+            }
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);

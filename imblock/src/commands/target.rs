@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use imblock_common::Transport;
+use jiff::Timestamp;
 
 use super::CommandError;
 use super::say::say;
@@ -83,8 +84,10 @@ impl Target {
         let policy = policy::load(&PolicySource::parse(policy))?;
         let mut numbers = Instance::numbers(&self.name)?;
         let session = Session::here();
-        let surroundings = surroundings(own_addresses()?, listen, session.as_ref());
+        let at = Timestamp::now();
+        let surroundings = surroundings(own_addresses()?, listen, session.as_ref(), at);
         let plan = policy.compile(&mut numbers, &surroundings)?;
+        policy.try_out(&plan, at)?;
         Proof::of(&plan, policy.protect(), &surroundings, session.as_ref()).holds()?;
         Ok(plan)
     }
@@ -92,12 +95,18 @@ impl Target {
     /// Remembers which services the policy in force knows, for selectors such as `category:im`.
     pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
         state.learn(plan);
+        state.remember_schedules(plan, Timestamp::now());
         Ok(self.state.store(state)?)
     }
 
     /// What the instance is and does now.
     pub(super) fn status(&self, instance: &Instance) -> Result<Status, CommandError> {
         let live = instance.maps.live()?;
+        let state = self.state.load()?;
+        let controller = self.state.controller();
+        let schedules = state
+            .schedules_of(&live.header.hash)
+            .map(|known| known.status(controller.is_some(), Timestamp::now()));
         let services = live
             .services
             .iter()
@@ -110,7 +119,7 @@ impl Target {
             .collect();
         Ok(Status {
             instance: self.name.to_string(),
-            controller: self.state.controller(),
+            controller,
             policy: PolicyStatus {
                 name: live.header.name.as_str().to_owned(),
                 hash: live
@@ -126,7 +135,8 @@ impl Target {
                 unconfirmed: instance.maps.unconfirmed()?,
             },
             interfaces: instance.interfaces()?,
-            overrides: overrides(&self.state.load()?),
+            schedules,
+            overrides: overrides(&state),
             limits: instance.maps.limits()?,
             hosts_in_use: instance.maps.hosts_in_use(),
         })
@@ -154,6 +164,7 @@ pub(super) fn surroundings(
     mut own: Vec<IpAddr>,
     listen: Listen,
     session: Option<&Session>,
+    at: Timestamp,
 ) -> Surroundings {
     let mut ports = vec![SSH];
     if let Some(session) = session {
@@ -173,6 +184,7 @@ pub(super) fn surroundings(
             .into_iter()
             .map(|port| (Transport::Tcp, port))
             .collect(),
+        at: Some(at),
     }
 }
 

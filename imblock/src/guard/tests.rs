@@ -30,6 +30,7 @@ fn surroundings() -> Surroundings {
             .map(|own| own.parse().unwrap())
             .to_vec(),
         management_ports: [22, 2222, 9863].map(|port| (Transport::Tcp, port)).to_vec(),
+        at: None,
     }
 }
 

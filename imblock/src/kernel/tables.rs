@@ -1,6 +1,6 @@
 //! Putting a plan into the idle half and making it the live one; reading and toggling what is live.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
@@ -16,7 +16,7 @@ use super::maps::Maps;
 use super::wire::Wire;
 use crate::policy::Plan;
 use crate::policy::plan::{MacPlan, MarkerPlans, stun_table};
-use crate::policy::{PortRange, ServiceNumbers, ports_by_service};
+use crate::policy::{PortRange, ServiceNumbers, TimedCell, ports_by_service};
 
 /// What is live, read back from the kernel.
 #[derive(Clone, Debug)]
@@ -134,6 +134,49 @@ impl Maps {
             self.write_row(half, group, &row)?;
         }
         Ok(())
+    }
+
+    /// Brings cells of the live half to what the policy says at another instant. Those in `toggled`,
+    /// by group and service, go on doing what was set by hand. Returns how many cells changed.
+    pub fn reschedule(
+        &mut self,
+        cells: &[TimedCell<'_>],
+        toggled: &HashSet<(u16, u16)>,
+    ) -> Result<usize, KernelError> {
+        let half = self.live_half()?;
+        let mut rows: HashMap<u16, (ActionRow, usize)> = HashMap::new();
+        for timed in cells {
+            let (row, changed) = match rows.get_mut(&timed.group) {
+                Some(row) => row,
+                None => {
+                    let row = self.action_row(half, timed.group)?;
+                    rows.entry(timed.group).or_insert((row, 0))
+                }
+            };
+            if let Some(cell) = row.0.get_mut(usize::from(timed.service)) {
+                let old = ActionCell(*cell);
+                let new = old.with_policy(timed.action);
+                let new = match toggled.contains(&(timed.group, timed.service)) {
+                    true => new,
+                    false => new.reset(),
+                };
+                *changed += usize::from(new != old);
+                *cell = new.0;
+            }
+        }
+        let mut all = 0;
+        for (group, (row, changed)) in rows {
+            if changed > 0 {
+                self.write_row(half, group, &row)?;
+            }
+            all += changed;
+        }
+        Ok(all)
+    }
+
+    /// The header of the live half.
+    pub fn header(&self) -> Result<PolicyHeader, KernelError> {
+        self.read_header(self.live_half()?)
     }
 
     /// Reads what is live.

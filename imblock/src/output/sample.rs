@@ -10,7 +10,9 @@ use crate::policy::plan::{InterfacePlan, Limits, XdpAttachMode};
 use crate::snapshot::{
     FrameCounts, HostCounts, InitialCounts, RejectionCounts, ServiceCell, ServiceCounts, Snapshot,
 };
-use crate::status::{InterfaceStatus, OverrideStatus, PolicyStatus, ServiceStatus, Status};
+use crate::status::{
+    InterfaceStatus, OverrideStatus, PolicyStatus, ScheduleStatus, ServiceStatus, Status,
+};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
@@ -159,6 +161,11 @@ pub(crate) fn status() -> Status {
             ],
             unconfirmed: None,
         },
+        schedules: Some(ScheduleStatus {
+            kept: true,
+            stale_since: None,
+            next_change: Some(1_750_003_200),
+        }),
         interfaces: vec![
             interface("br-lan", Side::Lan, "native", true, false),
             interface("eth0", Side::Wan, "generic", false, false),
@@ -190,6 +197,7 @@ pub(crate) fn status() -> Status {
 pub(crate) fn bare_status() -> Status {
     Status {
         controller: None,
+        schedules: None,
         interfaces: Vec::new(),
         overrides: Vec::new(),
         hosts_in_use: 0,

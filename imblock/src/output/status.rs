@@ -20,6 +20,7 @@ use crate::status::{InterfaceStatus, Status};
 struct Report<'a> {
     controller: Option<u32>,
     policy: Policy<'a>,
+    schedules: Option<Schedules>,
     interfaces: Vec<Interface<'a>>,
     overrides: Vec<Override<'a>>,
     limits: Limits,
@@ -48,6 +49,14 @@ struct Unconfirmed {
     seconds_left: u64,
     /// The generation that comes back.
     fallback: u32,
+}
+
+/// Times are RFC 3339.
+#[derive(Debug, Serialize)]
+struct Schedules {
+    kept: bool,
+    stale_since: Option<String>,
+    next_change: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +141,11 @@ impl<'a> Report<'a> {
                     fallback: waiting.fallback,
                 }),
             },
+            schedules: status.schedules.map(|schedules| Schedules {
+                kept: schedules.kept,
+                stale_since: schedules.stale_since.map(rfc3339),
+                next_change: schedules.next_change.map(rfc3339),
+            }),
             interfaces: status.interfaces.iter().map(Interface::new).collect(),
             overrides: status
                 .overrides
@@ -190,6 +204,9 @@ impl<'a> Report<'a> {
             None => "none in the foreground; the kernel enforces on its own".to_owned(),
         };
         fact(to, "controller", &controller)?;
+        if let Some(schedules) = &self.schedules {
+            fact(to, "schedules", &schedules.words())?;
+        }
         let room = self.limits.hosts;
         let pairs = plural(u64::from(self.hosts_in_use), "pair", "pairs");
         let line = format!("{pairs} of host and service in the tables; room for {room}");
@@ -332,6 +349,24 @@ impl<'a> Report<'a> {
             table.row(cells);
         }
         table.write(to)
+    }
+}
+
+impl Schedules {
+    fn words(&self) -> String {
+        let next = self.next_change.as_deref();
+        let next = next.map_or("and never change again".to_owned(), |next| {
+            format!("and change next at {next}")
+        });
+        match (&self.stale_since, self.kept) {
+            (None, true) => format!("kept, {next}"),
+            (None, false) => format!(
+                "{YELLOW}frozen{YELLOW:#}: no `imblock run` keeps them; they still say what is done, {next}"
+            ),
+            (Some(since), _) => format!(
+                "{RED}frozen{RED:#}: what is done is not what they say since {since}; `imblock run` keeps them"
+            ),
+        }
     }
 }
 

@@ -236,6 +236,7 @@ fn status_of_an_instance_with_everything() {
     policy      office, generation 3, since 2025-06-15T15:06:40Z
     hash        9f86d081884c7d65
     controller  process 1234
+    schedules   kept, and change next at 2025-06-15T16:00:00Z
     hosts       3 pairs of host and service in the tables; room for 16384
     quic        3 datagrams of handshakes not read: only `imblock run` reads the names in QUIC
     rejected    46 packets answered, 15 dropped in silence; 14 more in silence: over 1000 answers a second and CPU
@@ -290,6 +291,11 @@ fn status_as_json() {
                 "generation": 3,
                 "applied_at": "2025-06-15T15:06:40Z",
                 "unconfirmed": null,
+            },
+            "schedules": {
+                "kept": true,
+                "stale_since": null,
+                "next_change": "2025-06-15T16:00:00Z",
             },
             "interfaces": [
                 {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false},

@@ -6,9 +6,10 @@ use imblock_common::layout::ActionCell;
 
 use super::Plan;
 use super::claims::Clash;
-use super::marker::Marker;
-use super::model::{Policy, Service};
+use super::marker::{Marker, Worth};
+use super::model::{Policy, Rule, Service};
 use super::net::PortRange;
+use super::schedule::Schedule;
 
 /// Services that are named in a warning before the rest is only counted.
 const NAMED: usize = 8;
@@ -28,7 +29,13 @@ pub(super) fn warnings(
         .collect();
     let mut warnings = Vec::new();
     warnings.extend(idle(policy, idle_rules));
+    warnings.extend(always(policy));
     warnings.extend(without_evidence(&dropped));
+    warnings.extend(
+        dropped
+            .iter()
+            .filter_map(|service| uncertain(policy, service)),
+    );
     warnings.extend(dropped.iter().flat_map(|service| collateral(service)));
     warnings.extend(
         services
@@ -45,14 +52,15 @@ pub(super) fn warnings(
     warnings
 }
 
-/// Whether some group's traffic of a service is refused.
+/// Whether some group's traffic of a service is refused, at some time.
 fn is_dropped(plan: &Plan, service: &Service) -> bool {
     let number = plan.service(service.id.as_str()).map(|plan| plan.number);
     number.is_some_and(|number| {
-        plan.actions.iter().any(|row| {
-            let cell = row.0.get(usize::from(number)).copied();
-            cell.is_some_and(|cell| ActionCell(cell).policy().refuses())
-        })
+        plan.timetable.may_drop(number)
+            || plan.actions.iter().any(|row| {
+                let cell = row.0.get(usize::from(number)).copied();
+                cell.is_some_and(|cell| ActionCell(cell).policy().refuses())
+            })
     })
 }
 
@@ -66,6 +74,40 @@ fn idle(policy: &Policy, rules: &[usize]) -> Vec<String> {
         ))
     };
     rules.iter().filter_map(words).collect()
+}
+
+fn always(policy: &Policy) -> Vec<String> {
+    let rules = policy.rules().iter().zip(1..);
+    let always = rules.filter(|(rule, _)| rule.when.as_ref().is_some_and(Schedule::is_always));
+    let words = |(rule, position): (&Rule, usize)| {
+        let place = policy.place(rule.at);
+        format!("{place}: the `when` of rule {position} holds at all times; leave it out")
+    };
+    always.map(words).collect()
+}
+
+/// A service of which all that tells it is too uncertain to drop.
+fn uncertain(policy: &Policy, service: &Service) -> Option<String> {
+    let mut worths = service.markers.iter().map(|marker| marker.worth);
+    let mut worths_of_stun = service.stun.iter().map(|stun| stun.worth);
+    let counts = |worth: Worth| worth == Worth::CountFirst;
+    let some = !service.markers.is_empty() || !service.stun.is_empty();
+    let nothing_else = service.ports.is_empty()
+        && service.names.is_empty()
+        && service.prefixes.is_empty()
+        && service.alpn.is_empty();
+    let uncertain = some && nothing_else && worths.all(counts) && worths_of_stun.all(counts);
+    let id = service.id.as_str();
+    let trusted = policy
+        .trust()
+        .iter()
+        .any(|selector| selector.matches(id, service.category, service.status));
+    (uncertain && !trusted).then(|| {
+        format!(
+            "dropping has no effect on {id}: what tells it is not certain (`use: count-first`) and only \
+             counts; `trust: [{id}]` lets it drop all the same"
+        )
+    })
 }
 
 fn without_evidence(dropped: &[&Service]) -> Option<String> {

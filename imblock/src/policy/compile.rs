@@ -4,36 +4,35 @@
 //! not compile leaves the numbers as they were.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
 
-use imblock_common::layout::{
-    ActionCell, ActionRow, Generics, HopRule, Rate, SERVICES_MAX, ServiceSet,
-};
-use imblock_common::{Action, Transport};
+use imblock_common::Transport;
+use imblock_common::layout::{Generics, HopRule, ServiceSet};
+use jiff::Timestamp;
 
 use super::advice;
+use super::cells::Cells;
 use super::claims::Claims;
 use super::error::PolicyErrors;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
 use super::hosts;
 use super::markers;
-use super::model::{Group, Policy, Rule, Service};
-use super::plan::{CellOrigin, EVERYONE, MarkerPlans, ServicePlan};
+use super::model::{Policy, Service};
+use super::plan::{EVERYONE, MarkerPlans, ServicePlan};
 use super::ports;
-use super::rate::Limit;
-use super::selector::Selector;
-use super::words::{GroupName, Status};
+use super::words::Status;
 use super::{Plan, ServiceNumbers};
 
-/// What a plan depends on beside the policy: the box it is for.
+/// What a plan depends on beside the policy: the box it is for, and the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// The box's own addresses.
     pub own: Vec<IpAddr>,
     /// Ports on which the operator reaches the box: the session, the metrics.
     pub management_ports: Vec<(Transport, u16)>,
+    /// The instant that schedules are held against; the present one where there is none.
+    pub at: Option<Timestamp>,
 }
 
 /// Compiles a policy.
@@ -77,7 +76,7 @@ pub(super) fn compile(
         &mut port_table,
         &claims.shared_ports,
         &numbered,
-        &cells.rows,
+        |one, other| cells.tell_apart(one, other),
     );
     ports::guard(&mut port_table, policy.protect(), surroundings);
     let prefixes = hosts::prefixes(policy, surroundings)?;
@@ -96,10 +95,11 @@ pub(super) fn compile(
             .collect(),
         ports: port_table,
         actions: cells.rows,
-        rates: cells.rates,
-        rate_rows: cells.rate_rows,
+        rates: cells.rates.values,
+        rate_rows: cells.rates.rows,
         leases: Vec::new(),
         origins: cells.origins,
+        timetable: cells.timetable,
         prefixes,
         macs,
         remotes: claims.remotes,
@@ -114,6 +114,7 @@ pub(super) fn compile(
         warnings: Vec::new(),
     };
     plan.warnings = advice::warnings(policy, &plan, &services, &cells.idle_rules, &claims.clashes);
+    plan.move_to(surroundings.at.unwrap_or_else(Timestamp::now));
     *numbers = numbers_after;
     Ok(plan)
 }
@@ -184,188 +185,4 @@ fn calls(numbered: &[Numbered<'_>]) -> ServiceSet {
     let known = numbered.iter().filter(|(_, service)| service.calls);
     known.for_each(|(number, _)| calls.insert(*number));
     calls
-}
-
-/// The action table while rules are laid into it.
-struct Cells {
-    rows: Vec<ActionRow>,
-    rates: Vec<Rate>,
-    rate_rows: Vec<ActionRow>,
-    origins: Vec<CellOrigin>,
-    /// Positions, from 0, of rules that found every cell of theirs taken.
-    idle_rules: Vec<usize>,
-}
-
-impl Cells {
-    fn of(policy: &Policy, numbered: &[Numbered<'_>]) -> Result<Self, PolicyErrorKind> {
-        let default = ActionCell::of_policy(policy.default_action()).0;
-        let groups = policy.groups().len() + 1;
-        let mut cells = Self {
-            rows: vec![ActionRow([default; SERVICES_MAX]); groups],
-            rates: Vec::new(),
-            rate_rows: Vec::new(),
-            origins: Vec::new(),
-            idle_rules: Vec::new(),
-        };
-        let known = numbered
-            .iter()
-            .fold(Numbers::default(), |mut known, (number, _)| {
-                known.insert(*number);
-                known
-            });
-        let mut free = vec![known; groups];
-        let index = Index::of(policy.groups(), numbered);
-        for (position, rule) in policy.rules().iter().enumerate() {
-            let services = index.services(rule);
-            let place = policy.place(rule.at);
-            let mut idle = true;
-            let rate = cells.rate_number(rule.limit, groups)?;
-            for group in index.groups(rule) {
-                let Some(free) = free.get_mut(usize::from(group)) else {
-                    continue;
-                };
-                let taken = free.take(&services);
-                idle &= taken.is_empty();
-                cells.set(group, &taken, position, rule.action, &place);
-                cells.set_rate(group, &taken, rate);
-            }
-            if idle {
-                cells.idle_rules.push(position);
-            }
-        }
-        cells
-            .origins
-            .sort_by_key(|origin| (origin.group, origin.service));
-        Ok(cells)
-    }
-
-    /// The number of a rule's rate; 0 for none.
-    fn rate_number(&mut self, limit: Option<Limit>, groups: usize) -> Result<u8, PolicyErrorKind> {
-        let Some(limit) = limit else { return Ok(0) };
-        if self.rates.is_empty() {
-            self.rates.push(Rate::NONE);
-            self.rate_rows = vec![ActionRow([0; SERVICES_MAX]); groups];
-        }
-        let rate = limit.table();
-        let known = self.rates.iter().position(|known| *known == rate);
-        let number = known.unwrap_or_else(|| {
-            self.rates.push(rate);
-            self.rates.len() - 1
-        });
-        u8::try_from(number).map_err(|_| PolicyErrorKind::TooManyRates(number))
-    }
-
-    fn set_rate(&mut self, group: u16, services: &Numbers, rate: u8) {
-        let Some(row) = self.rate_rows.get_mut(usize::from(group)) else {
-            return;
-        };
-        for service in services.iter() {
-            if let Some(cell) = row.0.get_mut(usize::from(service)) {
-                *cell = rate;
-            }
-        }
-    }
-
-    fn set(&mut self, group: u16, services: &Numbers, rule: usize, action: Action, place: &str) {
-        let Some(row) = self.rows.get_mut(usize::from(group)) else {
-            return;
-        };
-        for service in services.iter() {
-            if let Some(cell) = row.0.get_mut(usize::from(service)) {
-                *cell = ActionCell::of_policy(action).0;
-            }
-            self.origins.push(CellOrigin {
-                group,
-                service,
-                rule: rule + 1,
-                place: place.to_owned(),
-            });
-        }
-    }
-}
-
-/// Finds what rules name.
-struct Index<'a> {
-    services: &'a [Numbered<'a>],
-    service_numbers: HashMap<&'a str, u16>,
-    group_numbers: HashMap<&'a GroupName, u16>,
-}
-
-impl<'a> Index<'a> {
-    fn of(groups: &'a [Group], services: &'a [Numbered<'a>]) -> Self {
-        let by_id = |(number, service): &(u16, &'a Service)| (service.id.as_str(), *number);
-        let by_name = |(group, number): (&'a Group, u16)| (&group.name, number);
-        Self {
-            services,
-            service_numbers: services.iter().map(by_id).collect(),
-            group_numbers: groups.iter().zip(1u16..).map(by_name).collect(),
-        }
-    }
-
-    /// The numbers of the services that a rule names.
-    fn services(&self, rule: &Rule) -> Numbers {
-        let mut chosen = Numbers::default();
-        for selector in &rule.services {
-            if let Selector::Service(id) = selector {
-                let number = self.service_numbers.get(id.as_str());
-                number.into_iter().for_each(|number| chosen.insert(*number));
-                continue;
-            }
-            for (number, service) in self.services {
-                let (id, category) = (service.id.as_str(), service.category);
-                if selector.matches(id, category, service.status) {
-                    chosen.insert(*number);
-                }
-            }
-        }
-        chosen
-    }
-
-    /// The numbers of the groups that a rule is for.
-    fn groups(&self, rule: &Rule) -> Vec<u16> {
-        let Some(names) = &rule.groups else {
-            return [0]
-                .into_iter()
-                .chain(self.group_numbers.values().copied())
-                .collect();
-        };
-        // A name without a number is `everyone`: no other comes out of the model.
-        let number = |name| self.group_numbers.get(name).copied().unwrap_or(0);
-        names.iter().map(number).collect()
-    }
-}
-
-/// A set of service numbers.
-#[derive(Clone, Debug, Default)]
-struct Numbers([u64; SERVICES_MAX / 64]);
-
-impl Numbers {
-    fn insert(&mut self, number: u16) {
-        if let Some(word) = self.0.get_mut(usize::from(number / 64)) {
-            *word |= 1 << (number % 64);
-        }
-    }
-
-    /// Takes out what is in `wanted`, and returns it.
-    fn take(&mut self, wanted: &Self) -> Self {
-        let mut taken = Self::default();
-        for ((mine, wanted), taken) in self.0.iter_mut().zip(wanted.0).zip(&mut taken.0) {
-            *taken = *mine & wanted;
-            *mine &= !wanted;
-        }
-        taken
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-
-    /// The numbers, ascending.
-    fn iter(&self) -> impl Iterator<Item = u16> {
-        (0u16..).zip(self.0).flat_map(|(index, word)| {
-            (0..64u16)
-                .filter(move |bit| word >> bit & 1 == 1)
-                .map(move |bit| index * 64 + bit)
-        })
-    }
 }

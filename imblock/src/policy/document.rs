@@ -4,6 +4,7 @@
 //! and time in proportion to [`super::source::MAX_BYTES`].
 
 mod shapes;
+mod when;
 mod yaml;
 
 use schemars::JsonSchema;
@@ -13,7 +14,8 @@ use super::schema;
 use super::source::Placed;
 use yaml::or_nothing;
 
-pub(super) use yaml::{families, policy, service, write};
+pub(super) use when::{IncludedDocument, TrialDocument, WhenDocument, WordsDocument};
+pub(super) use yaml::{families, included, policy, service, write};
 
 /// A policy file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,6 +28,10 @@ pub(super) struct PolicyDocument {
     /// What the policy is called, at most 32 bytes.
     #[schemars(with = "schema::PolicyName")]
     pub(super) name: Placed<String>,
+    /// Files whose groups, rules, services and tests come before those of this one.
+    #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) include: Vec<Placed<String>>,
     /// Where to attach. May be left out when the command line says it.
     #[serde(default, deserialize_with = "or_nothing")]
     #[schemars(with = "Option<Vec<InterfaceDocument>>")]
@@ -63,6 +69,10 @@ pub(super) struct PolicyDocument {
     #[serde(default, deserialize_with = "or_nothing")]
     #[schemars(with = "Option<LimitsDocument>")]
     pub(super) limits: LimitsDocument,
+    /// What must come of it; tried before it is applied.
+    #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<TrialDocument>>")]
+    pub(super) tests: Vec<Placed<TrialDocument>>,
 }
 
 /// An item of `interfaces`.
@@ -133,8 +143,15 @@ pub(super) struct RuleDocument {
     /// What is done.
     #[schemars(with = "schema::Action")]
     pub(super) action: Placed<String>,
+    /// With `action: limit`: `1 mbit/s`, `100 packets/s`.
+    #[schemars(with = "Option<String>")]
     pub(super) rate: Option<Placed<String>>,
+    /// With `rate`: what may come at once, `20 packets`, `64 kbyte`.
+    #[schemars(with = "Option<String>")]
     pub(super) burst: Option<Placed<String>>,
+    /// When the rule holds; left out, always.
+    #[schemars(with = "Option<WhenDocument>")]
+    pub(super) when: Option<Placed<WhenDocument>>,
 }
 
 /// An item of `services`, and a file of the catalogue.

@@ -24,16 +24,20 @@ pub(super) struct Details {
     pub(super) at: Option<Span>,
     /// Another place that has to do with it.
     pub(super) also: Option<(Span, &'static str)>,
+    /// The same where it is in another file.
+    pub(super) elsewhere: Option<String>,
 }
 
 impl PolicyError {
     /// An error at a place.
     pub(super) fn new(source: &Arc<Source>, at: Span, kind: PolicyErrorKind) -> Self {
+        let source = source.of(at);
         Self(Box::new(Details {
             kind,
             source: Arc::clone(source),
             at: Some(source.within_line(at)),
             also: None,
+            elsewhere: None,
         }))
     }
 
@@ -44,12 +48,19 @@ impl PolicyError {
             source: Arc::clone(source),
             at: None,
             also: None,
+            elsewhere: None,
         }))
     }
 
     /// The same error with a second place, and what is there.
     pub(super) fn and(mut self, at: Span, label: &'static str) -> Self {
         self.0.also = Some((self.0.source.within_line(at), label));
+        self
+    }
+
+    /// The same error with a second place in another file.
+    pub(super) fn and_elsewhere(mut self, place: &str, label: &'static str) -> Self {
+        self.0.elsewhere = Some(format!("{label} {place}"));
         self
     }
 
@@ -70,7 +81,12 @@ impl PolicyError {
 
     /// What to do about it.
     pub fn advice(&self) -> Option<String> {
-        self.0.kind.help().map(|help| printable(&help))
+        let help = self.0.kind.help();
+        let help = match (help, &self.0.elsewhere) {
+            (Some(help), Some(elsewhere)) => Some(format!("{elsewhere}; {help}")),
+            (help, elsewhere) => help.or_else(|| elsewhere.clone()),
+        };
+        help.map(|help| printable(&help))
     }
 }
 
@@ -102,7 +118,7 @@ impl PolicyErrors {
         if errors.is_empty() {
             return Ok(());
         }
-        errors.sort_by_key(|error| error.0.at.map_or(0, |at| at.offset));
+        errors.sort_by_key(|error| error.0.at.map_or((0, 0), |at| (at.file, at.offset)));
         Err(Self(errors))
     }
 

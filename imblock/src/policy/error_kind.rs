@@ -7,12 +7,15 @@ use imblock_common::hops::AFTER_MAX;
 use imblock_common::layout::NAME_MAX;
 
 use super::domain::DomainFault;
+use super::include::IncludeFault;
 use super::marker_fault::MarkerFault;
 use super::model::VERSION;
 use super::net::{PortFault, PrefixFault};
 use super::numbers::NumberError;
+use super::schedule::WhenFault;
 use super::selector::SelectorError;
 use super::source::MAX_BYTES;
+use super::trial::TrialFault;
 use super::words::{Suggestion, WordFault};
 
 /// What is wrong.
@@ -230,6 +233,15 @@ pub enum PolicyErrorKind {
     /// A marker, a STUN attribute or a protocol that is none, or too many of them.
     #[error(transparent)]
     Marker(#[from] MarkerFault),
+    /// A `when` that is none.
+    #[error(transparent)]
+    When(#[from] WhenFault),
+    /// A file that can't be included.
+    #[error(transparent)]
+    Include(#[from] IncludeFault),
+    /// A test that is none, or that came out otherwise.
+    #[error(transparent)]
+    Trial(#[from] TrialFault),
     /// No number is left for a service.
     #[error(transparent)]
     Number(#[from] NumberError),
@@ -264,10 +276,7 @@ impl PolicyErrorKind {
             }
             Self::TooComplex => "write the lists out; groups and selectors keep them short".into(),
             Self::SecondDocument => "remove the `---`, or split the file".into(),
-            Self::UnknownKey { key, expected } => match later_key(key) {
-                true => format!("`{key}` is not supported in this version"),
-                false => format!("the keys here are {}", expected.join(", ")),
-            },
+            Self::UnknownKey { expected, .. } => format!("the keys here are {}", expected.join(", ")),
             Self::MissingKey("version") => {
                 format!("begin with `version: {VERSION}`")
             }
@@ -305,6 +314,7 @@ impl PolicyErrorKind {
             Self::EmptyList("groups") => {
                 "leave `groups` out and the rule is for all of them".into()
             }
+            Self::EmptyList("days" | "hours") => "leave it out and it is all of them".into(),
             Self::EmptyList(_) => "name a service, or `all`".into(),
             Self::InCatalogue(_) => "give yours another id; a rule can name both".into(),
             Self::InTwoGroups { .. } => {
@@ -318,6 +328,9 @@ impl PolicyErrorKind {
             Self::TooManyMacs { .. } => {
                 "give the hosts addresses of one prefix, and name that".into()
             }
+            Self::When(fault) => fault.help().into(),
+            Self::Include(fault) => return fault.help().map(str::to_owned),
+            Self::Trial(fault) => return fault.help().map(str::to_owned),
             Self::TooManyPrefixes { found, .. } => format!(
                 "a new policy is written beside the old one, so the limit must be at least twice the number: `limits: {{ prefixes: {} }}`",
                 found.saturating_mul(2)
@@ -326,11 +339,6 @@ impl PolicyErrorKind {
         };
         Some(help)
     }
-}
-
-/// Keys that the language will have.
-fn later_key(key: &str) -> bool {
-    matches!(key, "quic" | "tests" | "when" | "for" | "flows")
 }
 
 fn ready_policies() -> String {

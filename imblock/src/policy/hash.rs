@@ -1,9 +1,10 @@
 //! The hash of a plan: equal for equal tables, on every box and in every version.
 
 use imblock_common::Side;
-use imblock_common::layout::{Generics, HopRule, Rate};
+use imblock_common::layout::{ActionRow, Generics, HopRule, Rate};
 use imblock_common::layout::{Marker, Masked, NameKey, PortSpan};
 use ipnet::IpNet;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
@@ -12,13 +13,14 @@ use super::plan::{
     InterfacePlan, Limits, MacPlan, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan,
     QuicMode, RemotePlan, ServicePlan, StunPlan, XdpAttachMode,
 };
+use super::timetable::{Area, Entry, Timetable};
 
 /// What is hashed, and in which order. A change of either changes this.
 const ENCODING: &str = "imblock plan 5";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
-    /// stands.
+    /// stands, nor the instant that the plan is of.
     pub fn hash(&self) -> [u8; 32] {
         // Without `..`: a new field must be hashed or left out on purpose.
         let Self {
@@ -34,6 +36,7 @@ impl Plan {
             // Set by hand, and no part of the policy.
             leases: _,
             origins: _,
+            timetable,
             prefixes,
             macs,
             remotes,
@@ -62,7 +65,7 @@ impl Plan {
         hash.list(services, Hasher::service);
         hash.list(groups, |hash, group| hash.text(group));
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
-        hash.list(actions, |hash, row| hash.bytes(&row.0));
+        hash.actions(actions, timetable);
         hash.list(rates, |hash, rate| {
             let Rate { time, burst, flags } = rate;
             for word in [time, burst, flags] {
@@ -126,6 +129,37 @@ impl Hasher {
     fn list<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
         self.length(items.len());
         items.iter().for_each(|item| each(self, item));
+    }
+
+    /// The cells that never change, and what the others are when.
+    fn actions(&mut self, actions: &[ActionRow], timetable: &Timetable) {
+        /// No cell has this, so that a cell which the clock decides is told from all others.
+        const TIMED: u8 = 0xff;
+        let Timetable { schedules, entries } = timetable;
+        let mut rows = actions.to_vec();
+        for cell in timetable.cells_at(Timestamp::UNIX_EPOCH) {
+            let row = rows.get_mut(usize::from(cell.group));
+            if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(cell.service))) {
+                *cell = TIMED;
+            }
+        }
+        self.list(&rows, |hash, row| hash.bytes(&row.0));
+        self.list(schedules, |hash, schedule| hash.text(&schedule.to_string()));
+        self.list(entries, |hash, entry| {
+            let Entry {
+                schedule,
+                action,
+                rule: _,
+                place: _,
+                areas,
+            } = entry;
+            hash.length(schedule.map_or(0, |place| place + 1));
+            hash.bytes(&[*action as u8]);
+            hash.list(areas, |hash, Area { groups, services }| {
+                hash.list(&groups.0, |hash, word| hash.bytes(&word.to_be_bytes()));
+                hash.list(&services.0, |hash, word| hash.bytes(&word.to_be_bytes()));
+            });
+        });
     }
 
     fn interface(&mut self, interface: &InterfacePlan) {

@@ -7,6 +7,7 @@
 //! reading the file.
 
 mod advice;
+mod cells;
 mod claims;
 mod compile;
 mod document;
@@ -17,6 +18,7 @@ mod family;
 mod hash;
 mod hops;
 mod hosts;
+mod include;
 mod mac;
 mod marker;
 mod marker_fault;
@@ -30,9 +32,12 @@ mod ports;
 mod rate;
 mod reader;
 mod report;
+mod schedule;
 mod schema;
 mod selector;
 mod source;
+mod timetable;
+mod trial;
 mod words;
 
 pub use compile::Surroundings;
@@ -41,6 +46,7 @@ pub use error::{PolicyError, PolicyErrors};
 pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use family::Family;
 pub use hops::Hops;
+pub use include::IncludeFault;
 pub use mac::Mac;
 pub use marker::{
     ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,
@@ -53,9 +59,12 @@ pub use numbers::ServiceNumbers;
 pub use pattern::{ByteSet, Pattern};
 pub use plan::{Plan, ports_by_service, select};
 pub use rate::Limit;
+pub use schedule::{Days, Hours, HoursFault, Schedule, WhenFault, Zone};
 pub use schema::{policy_schema, service_schema};
 pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
+pub use timetable::{TimedCell, Timetable};
+pub use trial::{Expectation, Moment, Remote, Trial, TrialFault};
 pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};
 
 use crate::catalogue;
@@ -68,7 +77,7 @@ pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
 
 /// Reads a policy out of a text in memory.
 pub fn parse(source: Source) -> Result<Policy, PolicyErrors> {
-    Policy::read(&source.into(), catalogue::services()?)
+    Policy::read(source, catalogue::services()?)
 }
 
 impl Policy {

@@ -16,14 +16,17 @@ use super::domain::Domain;
 use super::error::{PolicyError, PolicyErrors};
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
+use super::include;
 use super::mac::Mac;
 use super::marker::{Marker, StunAttribute};
 use super::net::PortRange;
 use super::plan::{InterfacePlan, Limits, QuicMode};
 use super::rate::Limit;
 use super::reader::Reader;
+use super::schedule::Schedule;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
+use super::trial::Trial;
 use super::words::{Category, GroupName, ServiceId, Status};
 
 /// The version of the language that this program reads.
@@ -55,6 +58,8 @@ pub struct Policy {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) trust: Vec<Selector>,
     pub(super) limits: Limits,
+    #[serde(rename = "tests", skip_serializing_if = "Vec::is_empty")]
+    pub(super) trials: Vec<Trial>,
     #[serde(skip)]
     pub(super) name_at: Span,
     #[serde(skip)]
@@ -104,6 +109,9 @@ pub struct Rule {
     /// How fast, where the action is limit and nowhere else.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// When it holds; `None` for always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Schedule>,
     /// Where it stands.
     #[serde(skip)]
     pub(super) at: Span,
@@ -216,9 +224,9 @@ impl fmt::Display for Claim {
 
 impl Policy {
     /// Reads a policy out of a text. `catalogue` are the services that it may name beside its own.
-    pub(super) fn read(source: &Arc<Source>, catalogue: &[Service]) -> Result<Self, PolicyErrors> {
-        let document = document::policy(source)?;
-        let mut reader = Reader::new(source);
+    pub(super) fn read(source: Source, catalogue: &[Service]) -> Result<Self, PolicyErrors> {
+        let (document, source) = include::policy(source)?;
+        let mut reader = Reader::new(&source);
         let policy = reader.policy(document, catalogue);
         PolicyErrors::none_or(reader.errors)?;
         Ok(policy)
@@ -280,6 +288,11 @@ impl Policy {
         &self.trust
     }
 
+    /// What the policy itself says that it does.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
     /// Sizes of the tables.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -290,6 +303,11 @@ impl Policy {
         PolicyError::new(&self.source, self.name_at, kind)
     }
 
+    /// An error at a place of the policy.
+    pub(super) fn error_at(&self, at: Span, kind: PolicyErrorKind) -> PolicyError {
+        PolicyError::new(&self.source, at, kind)
+    }
+
     /// An error about `limits`, or about the whole when there are none.
     pub(super) fn limits_error(&self, kind: PolicyErrorKind) -> PolicyError {
         let at = self.limits_at.unwrap_or(self.name_at);
@@ -298,7 +316,7 @@ impl Policy {
 
     /// `office.yaml:12`.
     pub(super) fn place(&self, at: Span) -> String {
-        format!("{}:{}", self.source.name(), at.line)
+        format!("{}:{}", self.source.of(at).name(), at.line)
     }
 }
 

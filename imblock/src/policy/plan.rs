@@ -1,6 +1,8 @@
 //! What a policy compiles to: the exact contents of the tables, as plain data that can be printed,
 //! compared, hashed, loaded into the kernel, or held in memory for a replay.
 
+pub(crate) mod action_name;
+mod instant;
 mod lists;
 
 use std::fmt;
@@ -18,6 +20,7 @@ use super::mac::Mac;
 use super::marker::MarkerFrom;
 use super::pattern::ByteSet;
 use super::selector::SelectorError;
+use super::timetable::Timetable;
 
 pub use lists::{ports_by_service, select};
 
@@ -50,6 +53,8 @@ pub struct Plan {
     /// Where each cell of `actions` that some rule set comes from; anything else comes from
     /// `defaults`.
     pub origins: Vec<CellOrigin>,
+    /// What depends on the clock. `actions` and `origins` are of an instant; see [`Plan::move_to`].
+    pub timetable: Timetable,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
     /// Hosts that belong to a group by their device, whatever their address. No address twice.

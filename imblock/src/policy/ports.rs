@@ -2,8 +2,10 @@
 //!
 //! Invariant: a port is final or contested, never both, and neither mark changes its service.
 
-use imblock_common::layout::{ActionCell, ActionRow, PortEntry, PortTable};
-use imblock_common::{Action, Transport};
+use std::collections::HashMap;
+
+use imblock_common::Transport;
+use imblock_common::layout::{PortEntry, PortTable};
 
 use super::Surroundings;
 use super::claims::SharedPort;
@@ -20,7 +22,7 @@ pub(super) fn settle(
     table: &mut PortTable,
     shared: &[SharedPort],
     services: &[Numbered<'_>],
-    rows: &[ActionRow],
+    tell_apart: impl Fn(u16, u16) -> bool,
 ) {
     for (number, service) in services {
         if service.status == Status::Historic {
@@ -40,10 +42,12 @@ pub(super) fn settle(
             });
         }
     }
+    // The same pair mostly shares many ports.
+    let mut known = HashMap::new();
     for port in shared {
-        let contested = rows
-            .iter()
-            .any(|row| action(row, port.winner) != action(row, port.loser));
+        let contested = *known
+            .entry((port.winner, port.loser))
+            .or_insert_with(|| tell_apart(port.winner, port.loser));
         change(table, port.index, |entry| match contested {
             true => entry.not_final().contested(),
             false => entry.not_final(),
@@ -91,11 +95,6 @@ fn asked_for(service: &Service) -> impl Iterator<Item = usize> {
             })
         })
     })
-}
-
-fn action(row: &ActionRow, service: u16) -> Option<Action> {
-    let cell = row.0.get(usize::from(service));
-    cell.map(|cell| ActionCell(*cell).action())
 }
 
 fn change(table: &mut PortTable, index: usize, change: impl FnOnce(PortEntry) -> PortEntry) {

@@ -3,7 +3,10 @@
 //! Invariant: a policy comes out whole or not at all, and then with everything that is wrong with
 //! its words.
 
+mod evidence;
 pub(super) mod limits;
+mod trials;
+mod when;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,19 +15,19 @@ use imblock_common::layout::GROUPS_MAX;
 use imblock_common::{Action, Side};
 
 use super::document::{
-    CollateralDocument, GroupsDocument, InterfaceDocument, PolicyDocument, RuleDocument,
-    ServiceDocument, StunDocument,
+    GroupsDocument, InterfaceDocument, PolicyDocument, RuleDocument, ServiceDocument,
 };
 use super::domain::Domain;
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
 use super::hops::Hops;
 use super::mac::Member;
-use super::marker::{self, Marker, StunAttribute};
-use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
+use super::marker::{self, Marker};
+use super::model::{Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan};
 use super::rate::Limit;
+use super::schedule::WhenFault;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
 use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
@@ -55,7 +58,13 @@ impl<'a> Reader<'a> {
 
     fn fail_twice(&mut self, at: Span, first: Span, kind: PolicyErrorKind) {
         let error = PolicyError::new(self.source, at, kind);
-        self.errors.push(error.and(first, "first here"));
+        self.errors.push(match at.file == first.file {
+            true => error.and(first, "first here"),
+            false => {
+                let place = format!("{}:{}", self.source.of(first).name(), first.line);
+                error.and_elsewhere(&place, "it is first in")
+            }
+        });
     }
 
     /// The meaning of a word, or `None` and an error.
@@ -103,6 +112,8 @@ impl<'a> Reader<'a> {
         let PolicyDocument {
             version,
             name,
+            // Resolved already.
+            include: _,
             interfaces,
             defaults,
             groups,
@@ -113,6 +124,7 @@ impl<'a> Reader<'a> {
             quic,
             trust,
             limits,
+            tests,
         } = document;
         if version.value != VERSION {
             let kind = PolicyErrorKind::UnsupportedVersion(version.value);
@@ -153,6 +165,7 @@ impl<'a> Reader<'a> {
             groups,
             trust: values(trust),
             services,
+            trials: self.trials(&tests),
         }
     }
 
@@ -185,11 +198,23 @@ impl<'a> Reader<'a> {
     fn groups(&mut self, documents: GroupsDocument) -> Vec<Group> {
         let mut owners: HashMap<Member, (GroupName, Span)> = HashMap::new();
         let mut groups = Vec::new();
+        let mut names: HashMap<GroupName, Span> = HashMap::new();
         for (name_document, members) in documents.0 {
             let mut members = self.words(&members, Member::parse);
             let Some(name) = self.word(&name_document, GroupName::parse) else {
                 continue;
             };
+            // Within a file the keys of a map tell already.
+            if let Some(first) = names.insert(name.clone(), name_document.at) {
+                let what = "the group";
+                let name = name.as_str().to_owned();
+                self.fail_twice(
+                    name_document.at,
+                    first,
+                    PolicyErrorKind::Twice { what, name },
+                );
+                continue;
+            }
             members.retain(|member| match owners.get(&member.value) {
                 None => {
                     owners.insert(member.value, (name.clone(), member.at));
@@ -287,13 +312,18 @@ impl<'a> Reader<'a> {
             }
             values(self.words(&list.value, |text| group(text, names)))
         });
+        let when = rule.when.as_ref().and_then(|when| self.when(when));
         let action = self.word(&rule.action, words::rule_action)?;
         let limit = self.rate_limit(rule, action);
+        if when.is_some() && limit.is_some() {
+            self.fail(rule.action.at, WhenFault::Limit.into());
+        }
         Some(Rule {
             services: values(services),
             groups,
             action,
             limit,
+            when,
             at: document.at,
         })
     }
@@ -358,27 +388,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What was read, or `None` and an error.
-    fn marker<T>(&mut self, read: Result<T, (Span, PolicyErrorKind)>) -> Option<T> {
-        if self.errors.len() >= ERRORS_MAX {
-            return None;
-        }
-        read.map_err(|(at, kind)| self.fail(at, kind)).ok()
-    }
-
-    fn stun(&mut self, document: &Placed<StunDocument>) -> Option<StunAttribute> {
-        let Placed { value, at } = document;
-        // A type alone has the place of its item.
-        let attribute = match value.worth {
-            None => &Placed {
-                value: value.attribute.value.clone(),
-                at: *at,
-            },
-            Some(_) => &value.attribute,
-        };
-        self.marker(StunAttribute::read(attribute, value.worth.as_ref()))
-    }
-
     /// Looks whether the services whose flows markers look into exist; `ids` are sorted.
     pub(super) fn within(&mut self, services: &[Service], ids: &[&str]) {
         let markers = services.iter().flat_map(|service| &service.markers);
@@ -388,21 +397,6 @@ impl<'a> Reader<'a> {
                 self.fail(within.at, unknown.into());
             }
         }
-    }
-
-    fn collateral(&mut self, document: Placed<CollateralDocument>) -> Option<Collateral> {
-        let Placed { value, at } = document;
-        let of = match (&value.port, &value.name, &value.prefix) {
-            (Some(port), None, None) => Claim::Port(self.word(port, PortRange::parse)?),
-            (None, Some(name), None) => Claim::Name(self.word(name, Domain::parse)?),
-            (None, None, Some(prefix)) => Claim::Prefix(self.word(prefix, net::service_prefix)?),
-            _ => {
-                self.fail(at, PolicyErrorKind::CollateralOf);
-                return None;
-            }
-        };
-        let breaks = value.breaks;
-        Some(Collateral { of, breaks })
     }
 }
 

@@ -1,10 +1,12 @@
 //! The texts that policies are read from, and places in them.
 //!
-//! Invariant: a [`Span`] is only ever used with the [`Source`] that it was read from.
+//! Invariant: a [`Span`] is only ever used with the [`Source`] that it was read from, or with the one
+//! that includes it.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -50,7 +52,7 @@ impl PolicySource {
 }
 
 /// Reads a file up to [`MAX_BYTES`]; never more, whatever the file system says of its size.
-fn read_file(path: &Path) -> Result<Source, PolicyError> {
+pub(super) fn read_file(path: &Path) -> Result<Source, PolicyError> {
     let name = path.display().to_string();
     let fail = |kind| {
         let source = Source::new(name.clone(), String::new());
@@ -61,7 +63,10 @@ fn read_file(path: &Path) -> Result<Source, PolicyError> {
         _ => fail(PolicyErrorKind::Unreadable(error)),
     })?;
     String::from_utf8(bytes)
-        .map(|text| Source::new(name.clone(), text))
+        .map(|text| Source {
+            path: Some(path.to_owned()),
+            ..Source::new(name.clone(), text)
+        })
         .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
 }
 
@@ -89,6 +94,10 @@ pub struct Source {
     text: String,
     /// The text as a terminal may see it, where that differs.
     shown: Option<String>,
+    /// Where it was read, if it is a file.
+    path: Option<PathBuf>,
+    /// Sources that it includes, in the order of [`Span::file`], from 1.
+    included: Vec<Arc<Source>>,
 }
 
 impl Source {
@@ -97,7 +106,33 @@ impl Source {
         let shown = text
             .contains(is_harmful)
             .then(|| text.chars().map(harmless).collect());
-        Self { name, text, shown }
+        Self {
+            name,
+            text,
+            shown,
+            path: None,
+            included: Vec::new(),
+        }
+    }
+
+    /// The same source, with those that it includes.
+    pub(super) fn with(&self, included: Vec<Arc<Self>>) -> Self {
+        Self {
+            included,
+            ..self.clone()
+        }
+    }
+
+    /// The file, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The source of a place: this one, or one that it includes.
+    pub(super) fn of(self: &Arc<Self>, at: Span) -> &Arc<Self> {
+        let number = usize::from(at.file).checked_sub(1);
+        let included = number.and_then(|number| self.included.get(number));
+        included.unwrap_or(self)
     }
 
     /// The text without control characters, byte for byte as long: a policy from somewhere else
@@ -150,6 +185,7 @@ impl Source {
             length: length.min(self.text.len() - offset),
             line: before.matches('\n').count() + 1,
             column,
+            file: 0,
         }
     }
 }
@@ -179,6 +215,8 @@ pub struct Span {
     pub(super) line: usize,
     /// Column in characters, from 1; 0 when the place is unknown.
     pub(super) column: usize,
+    /// Which of the files of a policy: 0 is its own, then those that it includes.
+    pub(super) file: u16,
 }
 
 /// A value and where it was read. It prints and serializes as the value alone.

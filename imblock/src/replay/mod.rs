@@ -11,6 +11,7 @@ pub mod client;
 pub mod flow;
 pub mod link;
 pub mod report;
+mod schedules;
 pub mod sources;
 pub mod tables;
 
@@ -27,6 +28,7 @@ use imblock_common::{Counters, Hook, Outcome, Reply, Side, View, decide, judge, 
 use ipnet::IpNet;
 
 pub use report::Format;
+pub(crate) use schedules::set_cells;
 pub use tables::MemoryTables;
 
 use crate::policy::Plan;
@@ -37,6 +39,7 @@ use client::{Client, ClientRules};
 use flow::{FLOWS_MAX, FlowTable};
 use link::LinkLayer;
 use report::Report;
+use schedules::Schedules;
 use sources::Source;
 
 /// What to replay, and what to say of it.
@@ -155,6 +158,7 @@ struct Replay<'a> {
     tables: MemoryTables,
     inspector: Inspector,
     rules: ClientRules<'a>,
+    schedules: Schedules<'a>,
     flows: FlowTable,
     summary: ReplaySummary,
 }
@@ -165,6 +169,7 @@ impl<'a> Replay<'a> {
             tables: MemoryTables::new(plan),
             inspector: Inspector::default(),
             rules: ClientRules::new(&request.local, plan),
+            schedules: Schedules::of(&plan.timetable),
             flows: FlowTable::with_capacity(FLOWS_MAX),
             summary: ReplaySummary::default(),
         }
@@ -191,6 +196,7 @@ impl<'a> Replay<'a> {
         self.summary.captures += 1;
         // Another place and another time, whose flows may have the same addresses.
         self.tables.forget_flows();
+        self.schedules.begin();
         self.inspector = Inspector::default();
         let result = self.frames(&mut capture, observer);
         if let Some(cut) = capture.cut() {
@@ -230,6 +236,7 @@ impl<'a> Replay<'a> {
         let tables = &self.tables;
         let now = clock.advance(frame.timestamp);
         tables.set_now(now);
+        self.schedules.bring(tables, now);
         let inspector = &mut self.inspector;
         let Some(link) = LinkLayer::from_link_type(frame.link_type) else {
             *self

@@ -94,6 +94,11 @@ const POLICY_UNCONFIRMED: Family = Family {
     unit: Some(Quantity::Seconds),
     help: "Until the policy in force goes unless it is confirmed; 0 for one that stays",
 };
+const SCHEDULES_FROZEN: Family = Family {
+    name: "imblock_schedules_frozen",
+    unit: None,
+    help: "1 if nobody keeps the schedules of the policy in force, or something else is done than what they say; only where it has schedules",
+};
 const OVERRIDES: Family = Family {
     name: "imblock_overrides",
     unit: None,
@@ -229,6 +234,10 @@ impl Scrape {
             .unconfirmed
             .map_or(0, |waiting| waiting.left.as_secs().max(1));
         POLICY_UNCONFIRMED.gauge(to, unconfirmed)?;
+        if let Some(schedules) = self.status.schedules {
+            let frozen = !schedules.kept || schedules.stale_since.is_some();
+            SCHEDULES_FROZEN.gauge(to, u64::from(frozen))?;
+        }
         let overrides = u64::try_from(self.status.overrides.len()).unwrap_or(u64::MAX);
         OVERRIDES.gauge(to, overrides)
     }

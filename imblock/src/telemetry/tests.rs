@@ -157,6 +157,8 @@ async fn a_scrape_tells_what_the_source_says() {
         1_750_000_000,
     );
     seen.has("imblock_overrides", &[], 2);
+    // Kept; `state::schedules` says when they are not.
+    seen.has("imblock_schedules_frozen", &[], 0);
     let policy = [("name", "office"), ("hash", "9f86d081884c7d65")];
     seen.has("imblock_policy_info", &policy, 1);
     let version = [("version", env!("CARGO_PKG_VERSION"))];

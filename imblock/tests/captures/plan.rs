@@ -25,6 +25,7 @@ pub(crate) fn plan() -> Plan {
         rates: Vec::new(),
         rate_rows: Vec::new(),
         leases: Vec::new(),
+        timetable: imblock::policy::Timetable::default(),
         origins: Vec::new(),
         remotes: Vec::new(),
         names: Vec::new(),

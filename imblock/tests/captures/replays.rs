@@ -326,3 +326,33 @@ fn a_reader_that_goes_away_can_be_told_from_a_full_disk() {
     let full = ReplayError::Output(std::io::ErrorKind::StorageFull.into());
     assert!(!full.is_broken_pipe());
 }
+
+#[test]
+fn schedules_are_those_of_the_time_of_the_capture() {
+    use imblock::policy::{ServiceNumbers, Source, Surroundings, parse};
+
+    // 2023-11-14, a Tuesday, at 22:13:20 UTC.
+    let text = "version: 1\nname: clock\nrules:\n  - { services: [irc], action: drop, when: { days: tue, hours: \"22:14-22:15\", timezone: UTC } }\n";
+    let policy = parse(Source::new("clock.yaml".to_owned(), text.to_owned())).unwrap();
+    let numbers = &mut ServiceNumbers::default();
+    let plan = policy.compile(numbers, &Surroundings::default()).unwrap();
+    let frame = ethernet(IPV4, &tcp4(CLIENT, IRC, SYN));
+    let packets: Vec<_> = (0..180)
+        .map(|second| (START + second * SECOND, frame.as_slice()))
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("clock.pcap");
+    fs::write(&file, pcap(Order::Little, true, 1, &packets)).unwrap();
+    let (mut out, mut told) = (Vec::new(), Told::default());
+    // Twice: the second time begins before the first one's end.
+    let request = request(&[&file, &file], Format::Json);
+    let summary = run(&request, &plan, &mut out, &mut told).unwrap();
+    let number = plan.service("irc").unwrap().number;
+    let irc = summary
+        .snapshot
+        .services
+        .iter()
+        .find(|service| service.number == number);
+    let irc = irc.unwrap();
+    assert_eq!((irc.passed().packets, irc.refused().packets), (240, 120));
+}

@@ -170,7 +170,7 @@ fn live_documents_are_what_the_page_says() {
     let Some(site) = Site::with_hosts_or_skip("live_documents_are_what_the_page_says") else {
         return;
     };
-    let policy = site.file("policy.yaml", "version: 1\nname: x\ngroups: { support: [10.1.0.0/16] }\nrules: [{ services: [msn], action: drop }]\n");
+    let policy = site.file("policy.yaml", "version: 1\nname: x\ngroups: { support: [10.1.0.0/16] }\nrules: [{ services: [msn], action: drop, when: { days: mon-fri } }]\n");
     let controller = site.start(&[
         "run", "-i", "lan0", "-i", "wan0:wan", "-p", &policy, "--listen", "none",
     ]);

@@ -58,6 +58,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         rates: Vec::new(),
         rate_rows: Vec::new(),
         leases: Vec::new(),
+        timetable: imblock::policy::Timetable::default(),
         origins: Vec::new(),
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),

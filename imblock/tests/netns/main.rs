@@ -25,4 +25,5 @@ mod limit;
 mod names;
 mod reject;
 mod reload;
+mod schedules;
 mod vlan;

@@ -1,5 +1,6 @@
 //! The reader of YAML, and its complaints in the words of policies.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::{Error as YamlError, Options, Spanned};
 
-use super::{FamiliesDocument, PolicyDocument, ServiceDocument};
+use super::{FamiliesDocument, IncludedDocument, PolicyDocument, ServiceDocument};
 use crate::policy::error::PolicyError;
 use crate::policy::error_kind::{PolicyErrorKind, SyntaxError};
 use crate::policy::model::VERSION;
@@ -21,6 +22,17 @@ const MAX_ALIASED_NODES: usize = 100_000;
 /// Reads a policy.
 pub(in crate::policy) fn policy(source: &Arc<Source>) -> Result<PolicyDocument, PolicyError> {
     read(source).map_err(|error| other_version(source).unwrap_or(error))
+}
+
+/// Reads a file that a policy includes; the number is what its places will be known by.
+pub(in crate::policy) fn included(
+    source: &Arc<Source>,
+    number: u16,
+) -> Result<IncludedDocument, PolicyError> {
+    FILE.set(number);
+    let read = read(source);
+    FILE.set(0);
+    read
 }
 
 /// Reads one service, as in a file of the catalogue.
@@ -133,6 +145,12 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
+thread_local! {
+    /// The number of the file that is being read. The YAML reader hands no context to the places that
+    /// it makes.
+    static FILE: Cell<u16> = const { Cell::new(0) };
+}
+
 fn number(n: u64) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
@@ -144,6 +162,7 @@ fn span_of(location: serde_yaml::Location) -> Span {
         length: span.byte_len().map_or(0, number),
         line: number(location.line()),
         column: number(location.column()),
+        file: FILE.get(),
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) struct ServiceRow {
 pub(crate) struct StatusDocument {
     pub(crate) controller: Option<u32>,
     pub(crate) policy: PolicyRow,
+    pub(crate) schedules: Option<SchedulesRow>,
     pub(crate) interfaces: Vec<InterfaceRow>,
     pub(crate) overrides: Vec<OverrideRow>,
 }
@@ -64,6 +65,13 @@ pub(crate) struct StatusDocument {
 pub(crate) struct PolicyRow {
     pub(crate) name: String,
     pub(crate) generation: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SchedulesRow {
+    pub(crate) kept: bool,
+    pub(crate) stale_since: Option<String>,
+    pub(crate) next_change: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

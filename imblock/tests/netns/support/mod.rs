@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use crate::common::{Controller, Rig, eventually};
 pub(crate) use documents::{Counts, HostsDocument, ServicesDocument, StatusDocument};
 pub(crate) use frames::send_frames;
-pub(crate) use traffic::{Sink, Stream, send};
+pub(crate) use traffic::{Numbered, Sink, Stream, send};
 
 /// Long enough for a machine under load; below the second after which TCP asks again.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(800);

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use imblock::lab::Host;
+use jiff::Timestamp;
 use rustix::net::sockopt;
 
 /// Every this many datagrams the sender rests, so that no queue on the way overflows.
@@ -61,6 +62,37 @@ impl Stream {
     }
 }
 
+/// Sends numbered datagrams, not many, and notes when.
+pub(crate) struct Numbered {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Timestamp>>,
+}
+
+impl Numbered {
+    pub(crate) fn start(from: &Host, to: SocketAddr) -> Self {
+        let socket = socket_towards(from, to);
+        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            let mut sent = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let number = u32::try_from(sent.len()).unwrap();
+                sent.push(Timestamp::now());
+                socket.send(&datagram(number, 64)).unwrap();
+                thread::sleep(TICK);
+            }
+            sent
+        });
+        Self { over, thread }
+    }
+
+    /// Stops, and says when each was sent.
+    pub(crate) fn stop(self) -> Vec<Timestamp> {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
 /// Receives numbered datagrams on a port.
 pub(crate) struct Sink {
     seen: Arc<Mutex<BTreeSet<u32>>>,
@@ -92,6 +124,11 @@ impl Sink {
             over,
             thread: Some(thread),
         }
+    }
+
+    /// Those that came.
+    pub(crate) fn numbers(&self) -> BTreeSet<u32> {
+        self.seen.lock().unwrap().clone()
     }
 
     /// How many came, once the last ones are in: when that many are there, or a second is over.
