@@ -12,6 +12,7 @@ mod compile;
 mod document;
 mod domain;
 mod error;
+mod error_class;
 mod error_kind;
 mod family;
 mod hash;
