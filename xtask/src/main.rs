@@ -7,6 +7,7 @@ mod accuracy;
 mod bench;
 mod build_ebpf;
 mod ci;
+mod fuzz;
 mod kernel_object;
 mod test;
 mod tidy;
@@ -32,6 +33,8 @@ enum Task {
     Accuracy(accuracy::Args),
     /// Load every program and hold the verifier's steps under a budget.
     Verify(verify::Args),
+    /// Feed the reader of policies what nobody would write, under a bound of memory and time.
+    Fuzz(fuzz::Args),
     /// Check the house rules that no compiler knows.
     Tidy,
     /// Run every check that a change must pass.
@@ -52,6 +55,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Bench(args) => bench::run(args)?,
         Task::Accuracy(args) => accuracy::run(args)?,
         Task::Verify(args) => verify::run(args)?,
+        Task::Fuzz(args) => fuzz::run(args)?,
         Task::Tidy => tidy::run()?,
         Task::Ci => return ci::run(),
     }
