@@ -8,6 +8,7 @@ mod bench;
 mod build_ebpf;
 mod ci;
 mod drill;
+mod fuzz;
 mod kernel_object;
 mod test;
 mod tidy;
@@ -35,6 +36,8 @@ enum Task {
     Verify(verify::Args),
     /// Run the tests of killed and confirmed applies with their full counts, and print the figures.
     Drill(drill::Args),
+    /// Feed the reader of policies what nobody would write, under a bound of memory and time.
+    Fuzz(fuzz::Args),
     /// Check the house rules that no compiler knows.
     Tidy,
     /// Run every check that a change must pass.
@@ -56,6 +59,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Accuracy(args) => accuracy::run(args)?,
         Task::Verify(args) => verify::run(args)?,
         Task::Drill(args) => drill::run(args)?,
+        Task::Fuzz(args) => fuzz::run(args)?,
         Task::Tidy => tidy::run()?,
         Task::Ci => return ci::run(),
     }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use imblock_common::layout::NameKey;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::error_kind::PolicyErrorKind;
 
@@ -87,7 +88,7 @@ impl Serialize for Domain {
 }
 
 /// Why a text is no name of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum DomainFault {
     /// Nothing there.
     #[error("it is empty")]

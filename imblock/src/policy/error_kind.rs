@@ -5,6 +5,7 @@ use std::io;
 
 use imblock_common::hops::AFTER_MAX;
 use imblock_common::layout::NAME_MAX;
+use strum::{IntoStaticStr, VariantNames};
 
 use super::domain::DomainFault;
 use super::include::IncludeFault;
@@ -19,7 +20,7 @@ use super::trial::TrialFault;
 use super::words::{Suggestion, WordFault};
 
 /// What is wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, IntoStaticStr, VariantNames)]
 #[non_exhaustive]
 pub enum PolicyErrorKind {
     /// The file can't be read.

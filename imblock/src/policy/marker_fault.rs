@@ -4,9 +4,10 @@ use imblock_common::layout::{
     LAST_MAX, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, NEEDLE_MAX, PATTERN_MAX,
     SEARCH_SLICE, WINDOW_MAX,
 };
+use strum::{IntoStaticStr, VariantNames};
 
 /// What is wrong with a marker.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum MarkerFault {
     /// `zz` for a byte.
     #[error("`{0}` is no byte")]

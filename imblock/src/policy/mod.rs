@@ -13,6 +13,7 @@ mod compile;
 mod document;
 mod domain;
 mod error;
+mod error_class;
 mod error_kind;
 mod family;
 mod hash;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use imblock_common::Transport;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::error_kind::PolicyErrorKind;
 use super::mac::Mac;
@@ -102,7 +103,7 @@ impl Serialize for PortRange {
 }
 
 /// Why a text is no port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum PortFault {
     /// `5050`.
     #[error("it does not say tcp or udp")]
@@ -166,7 +167,7 @@ pub(super) fn host_prefix(addr: IpAddr) -> IpNet {
 }
 
 /// Why a text is no prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum PrefixFault {
     /// Something else altogether.
     #[error("it is no IPv4 or IPv6 address")]

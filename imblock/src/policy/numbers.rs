@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use imblock_common::layout::{Name, SERVICES_MAX};
+use strum::{IntoStaticStr, VariantNames};
 
 /// Which number each service id has.
 ///
@@ -15,7 +16,7 @@ pub struct ServiceNumbers {
 }
 
 /// Why a service got no number.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum NumberError {
     /// All numbers are taken.
     #[error("there are more than {} services, those of earlier policies included; `imblock down` forgets the earlier ones", SERVICES_MAX - 1)]

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::family::Family;
 use super::words::{ALL, Category, ServiceId, Status, Suggestion};
@@ -83,7 +84,7 @@ impl Serialize for Selector {
 }
 
 /// Why a text selects no service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum SelectorError {
     /// No such service.
     #[error("unknown service `{text}`{suggestion}")]

@@ -7,6 +7,7 @@ use std::fmt;
 use imblock_common::layout::NAME_MAX;
 use imblock_common::{Action, Side};
 use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::error_kind::PolicyErrorKind;
 use super::plan::{EVERYONE, QuicMode, XdpAttachMode, action_from_name};
@@ -108,7 +109,7 @@ fn word_fault(text: &str, allowed: impl Fn(char) -> bool) -> Option<WordFault> {
 }
 
 /// What is wrong with a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 pub enum WordFault {
     /// Nothing there.
     #[error("is empty")]

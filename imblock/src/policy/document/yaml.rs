@@ -125,6 +125,8 @@ fn kind_of(error: YamlError) -> PolicyErrorKind {
         | YamlError::AliasReplayCounterOverflow { .. } => PolicyErrorKind::TooComplex,
         YamlError::MultipleDocuments { .. } => PolicyErrorKind::SecondDocument,
         YamlError::AliasError { error, .. } => kind_of(*error),
+        // The scanner's own bound, which has no kind of error to be told by.
+        other if message(&other) == "recursion limit exceeded" => PolicyErrorKind::TooComplex,
         other => PolicyErrorKind::Syntax(SyntaxError::new(&message(&other))),
     }
 }
