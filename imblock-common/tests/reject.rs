@@ -1,6 +1,9 @@
 //! Answers to rejected packets, held against a reader of packets and a sum of its own.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
+#[path = "reject/reader.rs"]
+mod reader;
+
 use std::net::IpAddr;
 
 use bytemuck::Zeroable as _;
@@ -8,6 +11,8 @@ use imblock_common::reject::{Fate, HostDesk, Letter, ReplyFrame, answer, part};
 use imblock_common::testkit::{Extension, Frame, Layer, dns_query, flags, generate};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use reader::{long, pseudo_sum, seen, word};
 
 const SEQUENCE: u32 = 0xffff_fffe;
 const ACKNOWLEDGEMENT: u32 = 0x0102_0304;
@@ -35,77 +40,6 @@ fn parted(frame: &[u8], sent: bool) -> (Fate, Vec<u8>, Vec<u8>) {
     };
     let fate = part(desk, sent);
     (fate, to.bytes().to_vec(), to.turned().to_vec())
-}
-
-/// A packet as somebody else reads it.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    stations: (Vec<u8>, Vec<u8>),
-    tags: Vec<u8>,
-    from: Vec<u8>,
-    to: Vec<u8>,
-    protocol: u8,
-    hops: u8,
-    body: Vec<u8>,
-}
-
-/// Reads a frame; all that it holds must be told by its lengths, and every checksum must be right.
-fn seen(frame: &[u8]) -> Seen {
-    let mut at = 12;
-    while matches!(frame[at..at + 2], [0x81, 0x00] | [0x88, 0xa8]) {
-        at += 4;
-    }
-    let tags = frame[12..at].to_vec();
-    let ip = &frame[at + 2..];
-    let (from, to, protocol, hops, body) = match frame[at..at + 2] {
-        [0x08, 0x00] => {
-            assert_eq!(ip[0], 0x45);
-            assert_eq!(usize::from(word(ip, 2)), ip.len());
-            assert_eq!(sum(&[&ip[..20]]), 0xffff, "IPv4");
-            (&ip[12..16], &ip[16..20], ip[9], ip[8], &ip[20..])
-        }
-        [0x86, 0xdd] => {
-            assert_eq!(ip[0] >> 4, 6);
-            assert_eq!(usize::from(word(ip, 4)) + 40, ip.len());
-            (&ip[8..24], &ip[24..40], ip[6], ip[7], &ip[40..])
-        }
-        _ => unreachable!("not IP: {frame:02x?}"),
-    };
-    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    let pseudo: &[&[u8]] = match protocol {
-        1 => &[],
-        _ => &[from, to, &length, &[0, protocol]],
-    };
-    let over_all = [pseudo, &[body]].concat();
-    assert_eq!(sum(&over_all), 0xffff, "protocol {protocol}: {frame:02x?}");
-    Seen {
-        stations: (frame[..6].to_vec(), frame[6..12].to_vec()),
-        tags,
-        from: from.to_vec(),
-        to: to.to_vec(),
-        protocol,
-        hops,
-        body: body.to_vec(),
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn long(bytes: &[u8], at: usize) -> u32 {
-    u32::from(word(bytes, at)) << 16 | u32::from(word(bytes, at + 2))
-}
-
-/// The one's complement sum of pieces, each padded to a word.
-fn sum(pieces: &[&[u8]]) -> u16 {
-    let mut sum = 0_u16;
-    for pair in pieces.iter().flat_map(|piece| piece.chunks(2)) {
-        let next = u16::from(pair[0]) << 8 | u16::from(*pair.get(1).unwrap_or(&0));
-        let (more, carried) = sum.overflowing_add(next);
-        sum = more + u16::from(carried);
-    }
-    sum
 }
 
 /// Between the same two hosts, over both families and with zero to two tags.
@@ -258,18 +192,6 @@ fn an_unfinished_checksum_stays_one() {
         // What leaves at once is finished here.
         seen(&answered(&unfinished).1);
     }
-}
-
-fn pseudo_sum(frame: &[u8], length: u8) -> u16 {
-    let mut at = 12;
-    while matches!(frame[at..at + 2], [0x81, 0x00] | [0x88, 0xa8]) {
-        at += 4;
-    }
-    let addresses = match frame[at] {
-        0x08 => &frame[at + 14..at + 22],
-        _ => &frame[at + 10..at + 42],
-    };
-    sum(&[addresses, &[0, 6, 0, length]])
 }
 
 #[test]

@@ -23,9 +23,10 @@ fn the_help_at_the_top() {
       up           Attach and leave: enforcement and counters go on without a process
       down         Detach from everything and forget the counters; what was set by hand is remembered
       block        Drop services from now on
+      reject       Drop services from now on, and tell those who use them at once
       count        Let services pass from now on, as traffic that is watched
       allow        Let services pass from now on, as traffic that is wanted
-      reset        Undo block, count and allow: go back to what the policy says
+      reset        Undo block, reject, count and allow: go back to what the policy says
       status       Show what is attached and in force
       services     Show services, what is done with them, and how much was seen
       hosts        Show which host uses which service

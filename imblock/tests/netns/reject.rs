@@ -196,6 +196,56 @@ fn a_client_that_only_listens_lets_go_and_so_does_its_server() {
     assert!(cut >= u64::try_from(families).unwrap(), "{status}");
 }
 
+/// Where the router translates addresses, and lets through only what belongs to a connection.
+#[test]
+fn both_ends_let_go_through_nat_and_a_firewall() {
+    const TEST: &str = "both_ends_let_go_through_nat_and_a_firewall";
+    const RULES: &str = "\
+add table ip t
+add chain ip t post { type nat hook postrouting priority 100; }
+add rule ip t post oifname wan0 masquerade
+add chain ip t forward { type filter hook forward priority 0; policy drop; }
+add rule ip t forward ct state established,related accept
+add rule ip t forward iifname lan0 ct state new tcp flags syn accept
+";
+    let Some(rig) = counting(TEST, Wiring::Plain, "native") else {
+        return;
+    };
+    rig.write("rules", RULES);
+    let Lab { router, server, .. } = &rig.lab;
+    let mut nft = Command::new("nft");
+    nft.arg("-f").arg(rig.home.path().join("rules"));
+    match router.namespace.output(&mut nft) {
+        Ok(output) if output.status.success() => {}
+        failed => return testing::skip(TEST, format_args!("nft can't translate: {failed:?}")),
+    }
+    let address = server.v4.into();
+    let (mut client, mut far) = connection(&rig, address, ACME);
+    assert_eq!(far.peer_addr().unwrap().ip().to_canonical(), wan_of(router));
+    far.write_all(b"news").unwrap();
+    assert_eq!(read(&mut client).0, Ok(4));
+    rig.ok(&["reject", "acme", "bolt"]);
+    far.write_all(b"more news").unwrap();
+    assert_reset(&mut client);
+    assert_reset(&mut far);
+    // By what the client says: the server learns when it says something.
+    let (mut client, mut far) = connection(&rig, address, NOBODY);
+    client.write_all(b"BOLT hello\r\n").unwrap();
+    assert_reset(&mut client);
+    far.write_all(b"Are you there?").unwrap();
+    assert_reset(&mut far);
+}
+
+/// The router's address in the world.
+fn wan_of(router: &Host) -> IpAddr {
+    let socket = || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect("198.51.100.7:9").unwrap();
+        socket.local_addr().unwrap().ip()
+    };
+    router.namespace.run(socket).unwrap()
+}
+
 /// What the server says may be more than a packet, and leave in one buffer.
 #[test]
 fn a_server_in_full_flow_lets_go() {
