@@ -3,6 +3,8 @@
 //! Invariant: the same policy, numbers and surroundings give the same plan, and a policy that does
 //! not compile leaves the numbers as they were.
 
+mod numbers;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +14,8 @@ use imblock_common::layout::{
 };
 use imblock_common::{Action, Transport};
 use ipnet::IpNet;
+
+use numbers::Numbers;
 
 use super::advice;
 use super::claims::Claims;
@@ -338,41 +342,6 @@ impl<'a> Index<'a> {
         // A name without a number is `everyone`: no other comes out of the model.
         let number = |name| self.group_numbers.get(name).copied().unwrap_or(0);
         names.iter().map(number).collect()
-    }
-}
-
-/// A set of service numbers.
-#[derive(Clone, Debug, Default)]
-struct Numbers([u64; SERVICES_MAX / 64]);
-
-impl Numbers {
-    fn insert(&mut self, number: u16) {
-        if let Some(word) = self.0.get_mut(usize::from(number / 64)) {
-            *word |= 1 << (number % 64);
-        }
-    }
-
-    /// Takes out what is in `wanted`, and returns it.
-    fn take(&mut self, wanted: &Self) -> Self {
-        let mut taken = Self::default();
-        for ((mine, wanted), taken) in self.0.iter_mut().zip(wanted.0).zip(&mut taken.0) {
-            *taken = *mine & wanted;
-            *mine &= !wanted;
-        }
-        taken
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-
-    /// The numbers, ascending.
-    fn iter(&self) -> impl Iterator<Item = u16> {
-        (0u16..).zip(self.0).flat_map(|(index, word)| {
-            (0..64u16)
-                .filter(move |bit| word >> bit & 1 == 1)
-                .map(move |bit| index * 64 + bit)
-        })
     }
 }
 

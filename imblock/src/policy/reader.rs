@@ -4,6 +4,7 @@
 //! its words.
 
 mod limits;
+mod rates;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +25,6 @@ use super::marker::{self, Marker, StunAttribute};
 use super::model::{Claim, Collateral, Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan};
-use super::rate::Limit;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
 use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
@@ -234,28 +234,6 @@ impl<'a> Reader<'a> {
             .iter()
             .filter_map(|rule| self.rule(rule, &ids, &names))
             .collect()
-    }
-
-    /// `rate` and `burst`, which belong to `action: limit`, and it to them.
-    fn rate_limit(&mut self, rule: &RuleDocument, action: Action) -> Option<Limit> {
-        let stray = [("rate", &rule.rate), ("burst", &rule.burst)];
-        if action != Action::Limit {
-            for (key, place) in stray {
-                if let Some(place) = place {
-                    self.fail(place.at, PolicyErrorKind::StrayRate(key));
-                }
-            }
-            return None;
-        }
-        let Some(rate) = &rule.rate else {
-            self.fail(rule.action.at, PolicyErrorKind::NoRate);
-            return None;
-        };
-        let limit = self.word(rate, Limit::rate)?;
-        match &rule.burst {
-            Some(burst) => self.word(burst, |text| limit.with_burst(text)),
-            None => Some(limit),
-        }
     }
 
     fn rule(
