@@ -4,6 +4,7 @@
 //! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
 //! never an empty state.
 
+mod error;
 mod schedules;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,7 +17,8 @@ use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Exit;
+pub use error::StateError;
+
 use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
 use crate::policy::plan::{LeasePlan, ServicePlan, action_name};
@@ -29,65 +31,6 @@ const STATE_DIR: &str = "/var/lib/imblock";
 const VERSION: u32 = 2;
 /// How long a claim waits for others: [`StateDir::controller`] holds the lock while it looks.
 const GLANCE: Duration = Duration::from_millis(200);
-
-/// Trouble with the state directory.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// A file or directory could not be used.
-    #[error("the state {path} {what} ({source}); {STATE_VARIABLE} can name another directory")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// What was tried.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// The file isn't what was written.
-    #[error(
-        "{path} is not what imblock wrote ({source}): repair it, or remove it to forget what was set \
-         by hand"
-    )]
-    Broken {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: serde_json::Error,
-    },
-    /// The file is of a later version.
-    #[error(
-        "{path} was written by a later imblock (format {found}, this one reads {VERSION}): update \
-         this one, or move the file away to go on without what was set by hand"
-    )]
-    Later {
-        /// Which.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// Another controller holds the instance.
-    #[error(
-        "a controller of this instance is at work already{}: stop it first, or choose another \
-         instance with --instance", process(*.pid)
-    )]
-    Controlled {
-        /// Its process id; none if it has not said yet.
-        pid: Option<u32>,
-    },
-}
-
-impl StateError {
-    /// The exit code for this kind of trouble.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Exit::NoPermission
-            }
-            Self::Io { .. } | Self::Broken { .. } | Self::Later { .. } => Exit::Failed,
-            Self::Controlled { .. } => Exit::Busy,
-        }
-    }
-}
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -422,11 +365,6 @@ pub fn seconds_since_1970() -> u64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()
-}
-
-fn process(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(" (process {pid})"))
-        .unwrap_or_default()
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

@@ -645,6 +645,38 @@ fn ten_thousand_rules_compile_at_once() {
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
+#[test]
+fn a_limit_is_a_rate_of_its_cell() {
+    let text = "\
+version: 1
+name: a
+groups: { kids: [10.0.0.1] }
+rules:
+  - { services: [irc], groups: [kids], action: limit, rate: 100 packets/s, burst: 20 packets }
+  - { services: [irc, sip], action: limit, rate: 8 mbit/s }
+  - { services: [msn], action: limit, rate: 8000 kbit/s }
+";
+    let plan = compile(text);
+    let rate = |group: &str, service: &str| {
+        let row = usize::from(plan.group(group).unwrap());
+        let column = usize::from(plan.service(service).unwrap().number);
+        let number = plan.rate_rows[row].0[column];
+        plan.rates[usize::from(number)]
+    };
+    assert_eq!(action(&plan, "kids", "irc"), Action::Limit);
+    assert!(rate("kids", "irc").counts_packets());
+    assert_eq!(rate("kids", "irc").burst, 200_000_000);
+    assert_eq!(rate("everyone", "irc"), rate("kids", "sip"));
+    assert_eq!(rate("everyone", "irc").burst, 100_000_000);
+    assert!(rate("everyone", "icq").is_none());
+    // The same rate in other words is the same rate: none, and two others.
+    assert_eq!(plan.rates.len(), 3);
+    // And a policy that is written down means the same.
+    assert_eq!(compile(&load(text).to_string()).hash(), plan.hash());
+    let faster = text.replace("8 mbit/s", "9 mbit/s");
+    assert_ne!(compile(&faster).hash(), plan.hash());
+}
+
 /// A rule by position: services and groups out of the lists below, and what to do.
 type SmallRule = (Vec<usize>, Option<Vec<usize>>, usize);
 

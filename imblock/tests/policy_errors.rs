@@ -1046,3 +1046,25 @@ fn lines_told(text: &str) -> Vec<String> {
     };
     refused(text).iter().map(told).collect()
 }
+
+#[test]
+fn a_limit_has_a_rate_and_nothing_else_has() {
+    let text = "\
+version: 1
+name: office
+defaults: { action: limit }
+rules:
+  - { services: [irc], action: limit }
+  - { services: [irc], action: drop, rate: 1 mbit/s, burst: 64 kbyte }
+  - { services: [irc], action: limit, rate: fast }
+  - { services: [irc], action: limit, rate: 100 packets/s, burst: 64 kbyte }
+";
+    insta::assert_snapshot!(refused(text).to_string(), @r#"
+    office.yaml:3:21: only a rule can have the action `limit`, for it needs a `rate`
+    office.yaml:5:32: `action: limit` needs a `rate`
+    office.yaml:6:44: `rate` belongs to `action: limit`
+    office.yaml:6:61: `burst` belongs to `action: limit`
+    office.yaml:7:45: `fast` is no rate
+    office.yaml:8:67: `64 kbyte` is no burst of this rate
+    "#);
+}

@@ -4,14 +4,14 @@
 //! a replay, which are tested against it.
 
 mod lists;
+mod memory;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::NoFlows;
 use super::alloc;
-use super::{NoBuckets, NoFlows};
-use crate::buckets::{self, Buckets};
 use crate::flows;
 use crate::layout::{
     Control, Generic, Generics, Half, HopRule, HostEntry, Marker, MarkerSets, NameKey, PortEntry,
@@ -19,7 +19,7 @@ use crate::layout::{
 };
 use crate::stream::Head;
 use crate::tables::LivePolicy;
-use crate::{Action, Addr, Memory, Tables, Transport};
+use crate::{Action, Addr, Tables, Transport};
 use lists::{hosts, names, remotes, stun};
 
 /// Services of [`World::standard`].
@@ -165,38 +165,6 @@ impl World {
             }
         }
         flags
-    }
-}
-
-impl Memory for &World {
-    fn recent(self) -> (impl Buckets, buckets::Shape) {
-        (NoBuckets, NoBuckets::SHAPE)
-    }
-
-    fn hops(self) -> (impl Buckets, buckets::Shape) {
-        (NoBuckets, NoBuckets::SHAPE)
-    }
-
-    fn parts(self) -> (impl Buckets, buckets::Shape) {
-        (NoBuckets, NoBuckets::SHAPE)
-    }
-
-    fn seconds(self) -> u32 {
-        0
-    }
-
-    fn nanoseconds(self) -> u64 {
-        0
-    }
-
-    fn limits(self) -> (impl Buckets, buckets::Shape) {
-        (NoBuckets, NoBuckets::SHAPE)
-    }
-
-    fn limit_shared(self) {}
-
-    fn control_flags(self) -> u32 {
-        0
     }
 }
 

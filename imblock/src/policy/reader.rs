@@ -5,6 +5,7 @@
 
 mod evidence;
 pub(super) mod limits;
+mod rates;
 mod trials;
 mod when;
 
@@ -26,7 +27,6 @@ use super::marker::{self, Marker};
 use super::model::{Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan};
-use super::rate::Limit;
 use super::schedule::WhenFault;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
@@ -270,28 +270,6 @@ impl<'a> Reader<'a> {
             .iter()
             .filter_map(|rule| self.rule(rule, &ids, &names))
             .collect()
-    }
-
-    /// `rate` and `burst`, which belong to `action: limit`, and it to them.
-    fn rate_limit(&mut self, rule: &RuleDocument, action: Action) -> Option<Limit> {
-        let stray = [("rate", &rule.rate), ("burst", &rule.burst)];
-        if action != Action::Limit {
-            for (key, place) in stray {
-                if let Some(place) = place {
-                    self.fail(place.at, PolicyErrorKind::StrayRate(key));
-                }
-            }
-            return None;
-        }
-        let Some(rate) = &rule.rate else {
-            self.fail(rule.action.at, PolicyErrorKind::NoRate);
-            return None;
-        };
-        let limit = self.word(rate, Limit::rate)?;
-        match &rule.burst {
-            Some(burst) => self.word(burst, |text| limit.with_burst(text)),
-            None => Some(limit),
-        }
     }
 
     fn rule(
