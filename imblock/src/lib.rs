@@ -11,8 +11,10 @@ pub mod demo;
 pub mod exit;
 pub mod kernel;
 pub mod lab;
+pub mod learn;
 pub mod output;
 pub mod policy;
+pub mod provenance;
 pub mod quic;
 pub mod replay;
 pub mod snapshot;
@@ -22,3 +24,4 @@ pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 pub mod time;
+pub mod why;

@@ -4,6 +4,9 @@
 //! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
 //! never an empty state.
 
+mod files;
+mod known;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -380,16 +383,7 @@ impl StateDir {
             path: path.clone(),
             source,
         })?;
-        let beside = self.dir.join("state.json.new");
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.dir)?;
-            let mut file = File::create(&beside)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|source| io_error(&path, "could not be written", source))
+        self.replace("state.json", &text)
     }
 
     fn path(&self) -> PathBuf {

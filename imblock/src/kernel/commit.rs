@@ -129,7 +129,7 @@ impl Maps {
     }
 
     /// The generation in force; 0 before the first policy.
-    pub(super) fn generation(&self) -> Result<u32, KernelError> {
+    pub fn generation(&self) -> Result<u32, KernelError> {
         Ok(self.control()?.in_force(now))
     }
 

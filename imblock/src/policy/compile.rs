@@ -107,6 +107,7 @@ pub(super) fn compile(
         rate_rows: cells.rate_rows,
         leases: Vec::new(),
         origins: cells.origins,
+        sources: vec![policy.source.digest()],
         prefixes,
         remotes: claims.remotes,
         names: claims.names,

@@ -34,6 +34,7 @@ impl Plan {
             // Set by hand, and no part of the policy.
             leases: _,
             origins: _,
+            sources: _,
             prefixes,
             remotes,
             names,

@@ -9,6 +9,7 @@
 mod advice;
 mod claims;
 mod compile;
+pub mod diff;
 mod document;
 mod domain;
 mod error;

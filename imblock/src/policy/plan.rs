@@ -49,6 +49,8 @@ pub struct Plan {
     /// Where each cell of `actions` that some rule set comes from; anything else comes from
     /// `defaults`.
     pub origins: Vec<CellOrigin>,
+    /// The texts that it was compiled from, the policy's own first; none where nobody knows.
+    pub sources: Vec<PlanSource>,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
     /// Addresses at which a service lives. No prefix twice.
@@ -238,7 +240,7 @@ pub struct NamePlan {
 }
 
 /// Which rule set a cell of the action table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellOrigin {
     /// Group number.
     pub group: u16,
@@ -248,6 +250,15 @@ pub struct CellOrigin {
     pub rule: usize,
     /// File and line of the rule.
     pub place: String,
+}
+
+/// A text that a plan was compiled from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSource {
+    /// The file as it was named, or the name of a ready policy.
+    pub name: String,
+    /// SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
 }
 
 impl Plan {

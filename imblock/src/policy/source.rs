@@ -7,9 +7,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
+use super::plan::PlanSource;
 use crate::catalogue;
 
 /// The largest policy file that is read, in bytes.
@@ -98,6 +100,15 @@ impl Source {
             .contains(is_harmful)
             .then(|| text.chars().map(harmless).collect());
         Self { name, text, shown }
+    }
+
+    /// What it is, for whoever wants to know later whether it is still the same.
+    pub(super) fn digest(&self) -> PlanSource {
+        let digest = Sha256::digest(self.text.as_bytes());
+        PlanSource {
+            name: self.name.clone(),
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
     }
 
     /// The text without control characters, byte for byte as long: a policy from somewhere else

@@ -26,6 +26,7 @@ pub(crate) fn plan() -> Plan {
         rate_rows: Vec::new(),
         leases: Vec::new(),
         origins: Vec::new(),
+        sources: Vec::new(),
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),

@@ -59,6 +59,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         rate_rows: Vec::new(),
         leases: Vec::new(),
         origins: Vec::new(),
+        sources: Vec::new(),
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),
