@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and nothing else. Meaning is given in `commands`.
 
+mod ask;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use imblock_common::Side;
 
 use crate::kernel::InstanceName;
 use crate::policy::plan::{InterfacePlan, XdpAttachMode};
+
+pub use ask::{DiffArgs, LearnArgs, OverCaptures, RemoteEnd, Since, WhyArgs};
 
 /// What scripts can tell from the exit code; see [`crate::exit::Exit`].
 const EXIT_CODES: &str = "\
@@ -67,6 +71,11 @@ pub enum Command {
     Services(ServicesArgs),
     /// Show which host uses which service
     Hosts(HostsArgs),
+    /// Say what happens to a packet, and whose doing that is
+    ///
+    /// A second copy of the programs is asked, with the tables that are in force: what is live is
+    /// neither disturbed nor counted.
+    Why(WhyArgs),
     /// Check, show and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -214,6 +223,15 @@ pub enum PolicyCommand {
         #[arg(long)]
         service: bool,
     },
+    /// Say what is different between the policy in force and a file, or between two files
+    ///
+    /// Exit codes as those of diff: 0 there is no difference, 1 there is one, more is trouble (2 the
+    /// command line or a capture is wrong, 3 a policy is, 7 the instance is not running).
+    Diff(DiffArgs),
+    /// Propose a policy, out of what was counted or what captures tell
+    ///
+    /// Prints YAML with the evidence for each line. What was seen is never proposed to be dropped.
+    Learn(LearnArgs),
     /// Put another policy in force, between two packets
     Apply {
         /// A policy file, or the name of an embedded policy
@@ -223,6 +241,12 @@ pub enum PolicyCommand {
         /// the kernel does so by itself, also when this process is gone and you are cut off
         #[arg(long, value_name = "TIME", value_parser = confirmation)]
         confirm: Option<Duration>,
+        /// Refuse if more flows of the captures than N pass now and would be dropped
+        #[arg(long, value_name = "N", requires = "replay")]
+        max_new_drops: Option<u64>,
+        /// Captures to ask
+        #[command(flatten)]
+        over: OverCaptures,
     },
     /// Make a policy stay that was applied with --confirm
     Confirm,

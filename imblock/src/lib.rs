@@ -12,8 +12,10 @@ pub mod exit;
 pub mod guard;
 pub mod kernel;
 pub mod lab;
+pub mod learn;
 pub mod output;
 pub mod policy;
+pub mod provenance;
 pub mod quic;
 pub mod replay;
 pub mod snapshot;
@@ -23,3 +25,4 @@ pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 pub mod time;
+pub mod why;

@@ -5,6 +5,8 @@
 //! never an empty state.
 
 mod error;
+mod files;
+mod known;
 mod schedules;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -330,16 +332,7 @@ impl StateDir {
             path: path.clone(),
             source,
         })?;
-        let beside = self.dir.join("state.json.new");
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.dir)?;
-            let mut file = File::create(&beside)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|source| io_error(&path, "could not be written", source))
+        self.replace("state.json", &text)
     }
 
     fn path(&self) -> PathBuf {

@@ -31,6 +31,59 @@ pub enum CommandError {
     /// A replay.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
+    /// Two policies can't be compared over these captures.
+    #[error(transparent)]
+    OnlyOnce(#[from] crate::replay::compare::OnlyOnce),
+    /// Captures that were to tell what a policy does can't be read.
+    #[error(
+        "{failed} of the captures could not be read to the end: what they would tell is not known"
+    )]
+    CapturesFailed {
+        /// How many.
+        failed: u64,
+    },
+    /// A policy would drop more than the operator wants to.
+    #[error(
+        "not applied: {found} flows of the captures would newly be dropped, and at most {most} may; \
+         `imblock policy diff {file} --all --replay CAPTURE` shows all of them"
+    )]
+    TooManyNewDrops {
+        /// How many flows.
+        found: u64,
+        /// How many may be.
+        most: u64,
+        /// The policy.
+        file: String,
+    },
+    /// The frame that is asked about is not there.
+    #[error(transparent)]
+    NoFrame(#[from] crate::why::capture::NoFrame),
+    /// Nothing was asked.
+    #[error("say from where to where, or which frame of which capture")]
+    NoQuestion,
+    /// Names over UDP are questions, or encrypted.
+    #[error(
+        "a name over UDP is a DNS question (--dns), or stands in a QUIC handshake, which --pcap and \
+         --frame can ask about"
+    )]
+    NameOverUdp,
+    /// An IPv4 address and an IPv6 address don't talk to each other.
+    #[error("one address is IPv4 and the other IPv6: no packet goes from one to the other")]
+    TwoFamilies,
+    /// The programs at work are of another build.
+    #[error(
+        "the program {view} on `{interface}` is of another build of imblock: what this one would \
+         answer is not what that one does; `imblock up` or `imblock run` of this build takes over"
+    )]
+    OtherProgram {
+        /// Where it is attached.
+        interface: String,
+        /// Which program it is.
+        view: &'static str,
+    },
+    /// A comparison failed, for whose exit code 1 means something else.
+    #[error(transparent)]
+    NotCompared(Box<CommandError>),
     /// An interface is named more than once.
     #[error("the interface `{0}` is named twice: give it one side, `lan` or `wan`")]
     InterfaceTwice(String),
@@ -90,6 +143,15 @@ impl CommandError {
             Self::Kernel(error) => error.exit(),
             Self::State(error) => error.exit(),
             Self::Demo(error) => return error.exit_code(),
+            Self::OnlyOnce(_) | Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => {
+                Exit::Usage
+            }
+            // As diff(1): 1 is a difference, and trouble is more.
+            Self::NotCompared(error) => return error.exit_code().max(Exit::Usage as u8),
+            Self::NoFrame(_)
+            | Self::OtherProgram { .. }
+            | Self::CapturesFailed { .. }
+            | Self::TooManyNewDrops { .. } => Exit::Failed,
             Self::Replay(_) | Self::Listen { .. } | Self::System { .. } | Self::Output(_) => {
                 Exit::Failed
             }
@@ -99,6 +161,10 @@ impl CommandError {
 
     /// Whether the reader of our output went away, which is no trouble of ours.
     pub fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::NotCompared(error) => error.is_broken_pipe(),
+            _ => false,
+        }
     }
 }

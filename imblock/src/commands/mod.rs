@@ -2,10 +2,12 @@
 
 mod attach;
 mod clockwork;
+mod compare;
 mod error;
 mod generate;
 mod hosts;
 mod inspect;
+mod learn;
 mod policy;
 pub mod replay;
 mod run;
@@ -14,6 +16,7 @@ mod services;
 mod status;
 mod target;
 mod toggle;
+mod why;
 
 pub use error::CommandError;
 pub use say::complain;
@@ -38,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Status(args) => status::status(&target, args),
         Command::Services(args) => services::services(&target, &args),
         Command::Hosts(args) => hosts::hosts(&target, &args),
+        Command::Why(args) => why::why(&target, &args),
         Command::Policy(command) => policy::policy(&target, &command),
         Command::Replay(command) => policy::replay(&command),
         Command::Completions { shell } => generate::completions(shell),

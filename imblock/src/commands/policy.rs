@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use super::attach::{frozen_schedules, sleeping_toggles};
+use super::compare::refuse_new_drops;
 use super::say::{report, say, warn_of};
 use super::target::{METRICS, Target, plan_of_nowhere, surroundings};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
@@ -16,16 +17,29 @@ use crate::exit::Exit;
 use crate::guard::{Proof, Session};
 use crate::kernel::own_addresses;
 use crate::output::document::Document;
-use crate::output::policy as output;
+use crate::output::policy::{self as output, Shown};
 use crate::output::{Console, Format};
 use crate::policy::{self, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
+use crate::provenance::{Provenance, hexadecimal};
 use crate::time::words;
 
 pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, CommandError> {
     match command {
         PolicyCommand::Check { files, output } => check(target, files, output.json),
         PolicyCommand::Show { policy, output } => show(target, policy.as_deref(), output.json),
-        PolicyCommand::Apply { file, confirm } => apply(target, file, *confirm),
+        PolicyCommand::Learn(args) => super::learn::learn_policy(target, args),
+        PolicyCommand::Diff(args) => super::compare::diff(target, args),
+        PolicyCommand::Apply {
+            file,
+            confirm,
+            max_new_drops,
+            over,
+        } => {
+            if let Some(most) = max_new_drops {
+                refuse_new_drops(target, file, *most, over)?;
+            }
+            apply(target, file, *confirm)
+        }
         PolicyCommand::Confirm => confirm(target),
         PolicyCommand::Rollback => rollback(target),
         PolicyCommand::Schema { service } => schema(*service),
@@ -116,14 +130,27 @@ fn rollback(target: &Target) -> Result<Exit, CommandError> {
 fn show(target: &Target, policy: Option<&str>, json: bool) -> Result<Exit, CommandError> {
     let format = Format::from_json_flag(json);
     let mut out = Console::new();
+    let instance = target.name.as_str();
     match policy {
         Some(policy) => {
             let plan = plan_of_nowhere(policy)?;
-            output::plan(&plan, target.name.as_str(), format, &mut out)?;
+            let shown = Shown {
+                plan: &plan,
+                hash: hexadecimal(&plan.hash()),
+                provenance: Some(&Provenance::of(&plan)),
+                overrides: &[],
+            };
+            output::render(&shown, instance, format, &mut out)?;
         }
         None => {
-            let status = target.status(&target.open()?)?;
-            output::live(&status, format, &mut out)?;
+            let live = target.live(&target.open()?)?;
+            let shown = Shown {
+                plan: &live.plan,
+                hash: hexadecimal(&live.header.hash),
+                provenance: live.provenance.as_ref(),
+                overrides: &target.overrides()?,
+            };
+            output::render(&shown, instance, format, &mut out)?;
         }
     }
     Ok(Exit::Ok)

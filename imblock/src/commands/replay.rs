@@ -43,7 +43,7 @@ pub fn replay(args: &ReplayArgs, plan: &Plan) -> Result<Exit, ReplayError> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut watcher = Watcher::new();
     let result = replay::run(&request, plan, &mut out, &mut watcher);
-    watcher.bar.finish_and_clear();
+    watcher.finish();
     match result {
         Ok(summary) if summary.failed == 0 => Ok(Exit::Ok),
         Ok(_) => Ok(Exit::Failed),
@@ -57,7 +57,7 @@ pub fn replay(args: &ReplayArgs, plan: &Plan) -> Result<Exit, ReplayError> {
 }
 
 /// A prefix, or an address that stands for itself.
-fn prefix(text: &str) -> Result<IpNet, String> {
+pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
     text.parse()
         .ok()
@@ -69,19 +69,24 @@ fn prefix(text: &str) -> Result<IpNet, String> {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells troubles and progress on the standard error.
-struct Watcher {
+pub(super) struct Watcher {
     bar: ProgressBar,
     started: Instant,
     terminal: bool,
 }
 
 impl Watcher {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             bar: ProgressBar::hidden(),
             started: Instant::now(),
             terminal: io::stderr().is_terminal(),
         }
+    }
+
+    /// Takes the progress off the terminal.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 
     fn say(&self, line: &str) {

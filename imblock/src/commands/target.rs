@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use imblock_common::Transport;
+use imblock_common::layout::PolicyHeader;
 use jiff::Timestamp;
 
 use super::CommandError;
@@ -10,7 +11,9 @@ use super::say::say;
 use crate::cli::Listen;
 use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
+use crate::policy::plan::ServicePlan;
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
+use crate::provenance::{self, Provenance};
 use crate::state::{State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
@@ -23,6 +26,16 @@ pub(super) const METRICS: u16 = 9863;
 pub(super) struct Target {
     pub(super) name: InstanceName,
     pub(super) state: StateDir,
+}
+
+/// The plan in force.
+pub(super) struct LivePlan {
+    /// Its tables, toggles included.
+    pub(super) plan: Plan,
+    /// Its header.
+    pub(super) header: PolicyHeader,
+    /// Where its cells come from, if that was written down.
+    pub(super) provenance: Option<Provenance>,
 }
 
 impl Target {
@@ -92,11 +105,37 @@ impl Target {
         Ok(plan)
     }
 
-    /// Remembers which services the policy in force knows, for selectors such as `category:im`.
+    /// Remembers which services the policy in force knows, for selectors such as `category:im`, and
+    /// which rules its cells come from.
     pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
         state.learn(plan);
         state.remember_schedules(plan, Timestamp::now());
+        provenance::remember(&self.state, plan)?;
         Ok(self.state.store(state)?)
+    }
+
+    /// The plan that is in force, as the kernel has it, with what was written down about it.
+    pub(super) fn live(&self, instance: &Instance) -> Result<LivePlan, CommandError> {
+        let (mut plan, header) = instance.maps.plan()?;
+        let known = self.state.load()?.services;
+        if !known.is_empty() {
+            // Services of earlier policies keep their numbers, and are none of this one's.
+            plan.services = known.iter().map(ServicePlan::from).collect();
+        }
+        let provenance = provenance::recall(&self.state, &header.hash)?;
+        if let Some(provenance) = &provenance {
+            plan.origins.clone_from(&provenance.origins);
+        }
+        Ok(LivePlan {
+            plan,
+            header,
+            provenance,
+        })
+    }
+
+    /// What is set by hand, the oldest first.
+    pub(super) fn overrides(&self) -> Result<Vec<OverrideStatus>, CommandError> {
+        Ok(overrides(&self.state.load()?))
     }
 
     /// What the instance is and does now.
@@ -136,7 +175,7 @@ impl Target {
             },
             interfaces: instance.interfaces()?,
             schedules,
-            overrides: overrides(&state),
+            overrides: self.overrides()?,
             limits: instance.maps.limits()?,
             hosts_in_use: instance.maps.hosts_in_use(),
         })

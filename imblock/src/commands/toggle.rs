@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::kernel::Instance;
 use crate::policy::plan::ServicePlan;
 use crate::policy::select;
-use crate::state::{KnownService, Override, State, seconds_since_1970};
+use crate::state::{Override, State, seconds_since_1970};
 use crate::time::words;
 
 /// Does something else with services than what the policy says, at once.
@@ -171,7 +171,7 @@ pub(super) fn known_services(
     instance: &Instance,
 ) -> Result<Vec<ServicePlan>, CommandError> {
     if !state.services.is_empty() {
-        return Ok(state.services.iter().map(plan_of).collect());
+        return Ok(state.services.iter().map(ServicePlan::from).collect());
     }
     // The state was removed by hand: what the kernel's numbers and the catalogue say will do.
     let numbers = instance.maps.service_numbers()?;
@@ -185,16 +185,6 @@ pub(super) fn known_services(
         number.is_some()
     });
     Ok(plan.services)
-}
-
-fn plan_of(known: &KnownService) -> ServicePlan {
-    ServicePlan {
-        number: known.number,
-        id: known.id.clone(),
-        name: known.name.clone(),
-        category: known.category.clone(),
-        historic: known.historic,
-    }
 }
 
 fn services(count: usize) -> String {

@@ -61,6 +61,9 @@ pub enum KernelError {
         /// [`imblock_common::layout::ABI`].
         expected: u32,
     },
+    /// Policies are applied faster than one can be read.
+    #[error("the policy in force changes all the time: try again when nobody applies policies")]
+    Unsteady,
     /// There is no such interface.
     #[error("there is no interface `{name}` in this network namespace{}", listed(.known))]
     NoInterface {
@@ -246,7 +249,7 @@ impl KernelError {
             | Self::NoPorts { .. }
             | Self::NotNative { .. }
             | Self::Attach { .. } => Exit::Interface,
-            Self::Foreign { .. } | Self::Unconfirmed { .. } => Exit::Busy,
+            Self::Foreign { .. } | Self::Unconfirmed { .. } | Self::Unsteady => Exit::Busy,
             Self::TooManyPrefixes { .. } => Exit::BadPolicy,
             Self::NothingToConfirm
             | Self::NoPrevious(_)

@@ -98,6 +98,10 @@ impl Instance {
         take_down(&pins)
     }
 
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
     /// Where the instance is attached.
     pub fn interfaces(&self) -> Result<Vec<InterfaceStatus>, KernelError> {
         interface_status(&self.pins)

@@ -21,6 +21,8 @@ mod maps;
 mod netlink;
 mod object;
 mod pins;
+mod probe;
+mod read_back;
 mod tables;
 mod tries;
 #[expect(
@@ -40,4 +42,5 @@ pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT, TestRun};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
+pub use probe::{AttachedProgram, BY_POLICY, BY_TRAFFIC, Probe};
 pub use tables::{ActionChange, Live, LiveService};

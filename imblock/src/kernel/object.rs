@@ -44,7 +44,7 @@ pub struct Loaded {
 impl Loaded {
     /// Makes maps that die with this value, and verifies every program. For tests and benchmarks.
     pub fn unpinned(limits: &Limits) -> Result<(Self, Maps), KernelError> {
-        let (mut loaded, maps) = Self::load(limits, None)?;
+        let (mut loaded, maps) = Self::load(limits, None, &[])?;
         for side in [Side::Lan, Side::Wan] {
             loaded.xdp(side)?;
             loaded.classifier(side)?;
@@ -66,10 +66,25 @@ impl Loaded {
     /// Makes maps pinned where an instance keeps them, or adopts those that are there.
     pub(super) fn pinned(limits: &Limits, pins: &Pins) -> Result<(Self, Maps), KernelError> {
         pins.create()?;
-        Self::load(limits, Some(pins))
+        Self::load(limits, Some(pins), &maps::ALL)
     }
 
-    fn load(limits: &Limits, pins: Option<&Pins>) -> Result<(Self, Maps), KernelError> {
+    /// Makes maps that die with this value, but for the `shared` ones, which are those of an instance
+    /// that is up.
+    pub(super) fn beside(
+        limits: &Limits,
+        pins: &Pins,
+        shared: &[&'static str],
+    ) -> Result<(Self, Maps), KernelError> {
+        Self::load(limits, Some(pins), shared)
+    }
+
+    /// `pinned` are the maps that are pinned, or adopted where they are.
+    fn load(
+        limits: &Limits,
+        pins: Option<&Pins>,
+        pinned: &[&'static str],
+    ) -> Result<(Self, Maps), KernelError> {
         features::require_right()?;
         let mut loader = EbpfLoader::new();
         let slots = slots_for(limits.hosts);
@@ -81,7 +96,7 @@ impl Loaded {
             .map_max_entries(maps::FLOW_CELLS, (cells_for(limits.flows) / WAYS).max(1))
             .map_max_entries(maps::FLOWS, cells_for(limits.flows).max(1));
         if let Some(pins) = pins {
-            for name in maps::ALL {
+            for name in pinned {
                 loader.map_pin_path(name, pins.map(name));
             }
         }
@@ -123,6 +138,17 @@ impl Loaded {
         let program: &mut SchedClassifier = program.try_into().map_err(refused(name))?;
         load_once(program.load()).map_err(refused(name))?;
         Ok(program)
+    }
+
+    /// What the kernel makes of the instructions of a view's program; equal for equal programs,
+    /// whatever maps they have. The program is verified if that has not happened.
+    pub(super) fn tag(&mut self, view: View) -> Result<u64, KernelError> {
+        let name = program_name(view);
+        let info = match view.hook {
+            Hook::Ingress => self.xdp(view.side)?.info(),
+            Hook::Egress => self.classifier(view.side)?.info(),
+        };
+        Ok(info.map_err(refused(name))?.tag())
     }
 
     /// The program of a side's ingress. For benchmarks, which run it over and over.

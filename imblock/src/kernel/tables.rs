@@ -241,7 +241,7 @@ impl Maps {
         self.set_control(Control { flags, ..control })
     }
 
-    fn read_header(&self, half: Half) -> Result<PolicyHeader, KernelError> {
+    pub(super) fn read_header(&self, half: Half) -> Result<PolicyHeader, KernelError> {
         self.policies
             .get(&half.index(), 0)
             .map(|wire| wire.0)
@@ -263,7 +263,7 @@ impl Maps {
             .map_err(KernelError::map(maps::ACTIONS, "write a group's actions"))
     }
 
-    fn action_row(&self, half: Half, group: u16) -> Result<ActionRow, KernelError> {
+    pub(super) fn action_row(&self, half: Half, group: u16) -> Result<ActionRow, KernelError> {
         self.actions
             .get(&ActionRow::index(half, group), 0)
             .map(|wire| wire.0)
@@ -391,7 +391,7 @@ impl Maps {
             .map_err(KernelError::map(maps::STUN, "write the STUN attributes"))
     }
 
-    fn read_groups(&self, half: Half, count: u32) -> Result<Vec<String>, KernelError> {
+    pub(super) fn read_groups(&self, half: Half, count: u32) -> Result<Vec<String>, KernelError> {
         let count = usize::try_from(count)
             .unwrap_or(GROUPS_MAX)
             .clamp(1, GROUPS_MAX);
@@ -420,7 +420,7 @@ impl Maps {
         Ok(())
     }
 
-    fn port_table(&self, half: Half) -> Result<Box<PortTable>, KernelError> {
+    pub(super) fn port_table(&self, half: Half) -> Result<Box<PortTable>, KernelError> {
         let table = self.ports.get(&half.index(), 0);
         table
             .map(|wire| Box::new(wire.0))

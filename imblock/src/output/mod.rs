@@ -9,9 +9,11 @@
 //! can't steer a terminal.
 
 mod console;
+pub mod diff;
 pub mod document;
 pub mod explain;
 pub mod hosts;
+pub mod learn;
 mod marked;
 mod names;
 pub mod policy;
@@ -20,6 +22,7 @@ pub mod status;
 pub mod table;
 pub mod units;
 pub mod watch;
+pub mod why;
 
 #[cfg(test)]
 pub(crate) mod sample;

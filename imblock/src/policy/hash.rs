@@ -37,6 +37,7 @@ impl Plan {
             leases: _,
             origins: _,
             timetable,
+            sources: _,
             prefixes,
             macs,
             remotes,

@@ -10,6 +10,7 @@ mod advice;
 mod cells;
 mod claims;
 mod compile;
+pub mod diff;
 mod document;
 mod domain;
 mod error;

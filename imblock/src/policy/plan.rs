@@ -55,6 +55,8 @@ pub struct Plan {
     pub origins: Vec<CellOrigin>,
     /// What depends on the clock. `actions` and `origins` are of an instant; see [`Plan::move_to`].
     pub timetable: Timetable,
+    /// The texts that it was compiled from, the policy's own first; none where nobody knows.
+    pub sources: Vec<PlanSource>,
     /// Hosts that belong to a group, are protected, or are the box itself. No prefix twice.
     pub prefixes: Vec<PrefixPlan>,
     /// Hosts that belong to a group by their device, whatever their address. No address twice.
@@ -255,7 +257,7 @@ pub struct NamePlan {
 }
 
 /// Which rule set a cell of the action table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellOrigin {
     /// Group number.
     pub group: u16,
@@ -265,6 +267,15 @@ pub struct CellOrigin {
     pub rule: usize,
     /// File and line of the rule.
     pub place: String,
+}
+
+/// A text that a plan was compiled from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSource {
+    /// The file as it was named, or the name of a ready policy.
+    pub name: String,
+    /// SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
 }
 
 impl Plan {

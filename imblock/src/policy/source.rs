@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use super::error::PolicyError;
 use super::error_kind::PolicyErrorKind;
+use super::plan::PlanSource;
 use crate::catalogue;
 
 /// The largest policy file that is read, in bytes.
@@ -133,6 +135,15 @@ impl Source {
         let number = usize::from(at.file).checked_sub(1);
         let included = number.and_then(|number| self.included.get(number));
         included.unwrap_or(self)
+    }
+
+    /// What it is, for whoever wants to know later whether it is still the same.
+    pub(super) fn digest(&self) -> PlanSource {
+        let digest = Sha256::digest(self.text.as_bytes());
+        PlanSource {
+            name: self.name.clone(),
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
     }
 
     /// The text without control characters, byte for byte as long: a policy from somewhere else

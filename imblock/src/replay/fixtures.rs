@@ -33,6 +33,7 @@ pub(crate) fn plan() -> Plan {
         leases: Vec::new(),
         timetable: crate::policy::Timetable::default(),
         origins: Vec::new(),
+        sources: Vec::new(),
         remotes: Vec::new(),
         names: Vec::new(),
         prefixes: Vec::new(),

@@ -45,6 +45,7 @@ pub struct Flow {
     number: usize,
     first_seen: u64,
     traffic: Counts,
+    refused: u64,
     identity: Option<Identity>,
 }
 
@@ -57,6 +58,25 @@ pub struct Identity {
     pub evidence: Evidence,
     /// What becomes of it.
     pub verdict: Verdict,
+}
+
+/// A flow, told or not, for a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct JudgedFlow {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The local host and its port.
+    pub client: (Addr, u16),
+    /// The peer and its port.
+    pub server: (Addr, u16),
+    /// What was told of it.
+    pub identity: Option<Identity>,
+    /// All packets of the flow.
+    pub traffic: Counts,
+    /// How many of them were refused.
+    pub refused: u64,
+    /// When its first packet was seen, in nanoseconds since 1970.
+    pub first_seen: u64,
 }
 
 /// A flow of which a service was told, for a report.
@@ -118,6 +138,7 @@ impl FlowTable {
             number,
             first_seen: timestamp,
             traffic: Counts::default(),
+            refused: 0,
             identity: None,
         };
         flow.add(wire_length, &judgement);
@@ -134,6 +155,15 @@ impl FlowTable {
             .collect();
         identified.sort_unstable_by_key(|(number, _)| *number);
         identified.into_iter().map(|(_, flow)| flow).collect()
+    }
+
+    /// Every flow, in the order of their first packets: the same order whatever the policy. Forgets
+    /// all of them.
+    pub fn take_all(&mut self) -> Vec<JudgedFlow> {
+        let mut flows: Vec<_> = self.flows.drain().collect();
+        flows.sort_unstable_by_key(|(_, flow)| flow.number);
+        let judged = flows.iter().map(|(key, flow)| key.judged(flow));
+        judged.collect()
     }
 
     /// Packets whose flow found no room, since the table was made.
@@ -169,22 +199,36 @@ impl FlowKey {
     }
 
     fn describe(&self, flow: &Flow) -> Option<IdentifiedFlow> {
-        let identity = flow.identity?;
+        let judged = self.judged(flow);
+        let ((client, client_port), (server, server_port)) = (judged.client, judged.server);
+        Some(IdentifiedFlow {
+            transport: judged.transport,
+            client,
+            client_port,
+            server,
+            server_port,
+            identity: flow.identity?,
+            traffic: flow.traffic,
+            first_seen: flow.first_seen,
+        })
+    }
+
+    fn judged(&self, flow: &Flow) -> JudgedFlow {
         let (client, server) = if flow.client_is_low {
             (self.low, self.high)
         } else {
             (self.high, self.low)
         };
-        Some(IdentifiedFlow {
+        let end = |end: End| (Addr::from_words(end.addr, self.family), end.port);
+        JudgedFlow {
             transport: self.transport,
-            client: Addr::from_words(client.addr, self.family),
-            client_port: client.port,
-            server: Addr::from_words(server.addr, self.family),
-            server_port: server.port,
-            identity,
+            client: end(client),
+            server: end(server),
+            identity: flow.identity,
             traffic: flow.traffic,
+            refused: flow.refused,
             first_seen: flow.first_seen,
-        })
+        }
     }
 }
 
@@ -194,6 +238,7 @@ impl Flow {
             packets: 1,
             bytes: wire_length.into(),
         });
+        self.refused += u64::from(!judgement.passes());
         if judgement.outcome == Outcome::Identified {
             self.identity = Some(Identity {
                 service: judgement.service,

@@ -24,6 +24,9 @@ pub enum LinkLayer {
     Loopback,
 }
 
+/// Two addresses, then the EtherType.
+const ETHERTYPE_AT: usize = 12;
+const ETHERNET_HEADER: usize = 14;
 /// Linux cooked capture: packet type, hardware type, address length, address (8), EtherType.
 const COOKED_ETHERTYPE_AT: usize = 14;
 const COOKED_HEADER: usize = 16;
@@ -50,16 +53,25 @@ impl LinkLayer {
     /// Parses a frame of this link layer down to its ports.
     #[inline]
     pub fn parse<P: Packet>(self, packet: P) -> Result<Segment, Unparsed> {
-        let (ethertype, at) = match self {
-            Self::Ethernet => return parse::frame(packet),
+        if self == Self::Ethernet {
+            return parse::frame(packet);
+        }
+        let (ethertype, at) = self.network(packet)?;
+        parse::after_link(packet, ethertype, at)
+    }
+
+    /// The EtherType of what a frame of this link layer carries, and where that begins.
+    #[inline]
+    pub fn network<P: Packet>(self, packet: P) -> Result<(u16, usize), Unparsed> {
+        Ok(match self {
+            Self::Ethernet => (ethertype_at(packet, ETHERTYPE_AT)?, ETHERNET_HEADER),
             Self::RawIp => (version(packet)?, 0),
             Self::RawIpv4 => (ethertype::IPV4, 0),
             Self::RawIpv6 => (ethertype::IPV6, 0),
             Self::LinuxCooked => (ethertype_at(packet, COOKED_ETHERTYPE_AT)?, COOKED_HEADER),
             Self::LinuxCooked2 => (ethertype_at(packet, 0)?, COOKED2_HEADER),
             Self::Loopback => (address_family(packet)?, LOOPBACK_HEADER),
-        };
-        parse::after_link(packet, ethertype, at)
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod capture;
 pub mod client;
+pub mod compare;
 pub mod flow;
 pub mod link;
 pub mod report;
@@ -139,6 +140,41 @@ pub fn run(
     let summary = replay.finish(started.elapsed());
     report.finish(&summary)?;
     Ok(summary)
+}
+
+/// What was seen in captures.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The counters.
+    pub summary: ReplaySummary,
+    /// When a service was first seen, by number, in seconds since 1970.
+    pub first_seen: BTreeMap<u16, u64>,
+}
+
+/// Replays captures against a plan, for what they tell of services.
+pub fn observe(request: &ReplayRequest, plan: &Plan, observer: &mut dyn Observer) -> Seen {
+    const SECOND: u64 = 1_000_000_000;
+    let started = Instant::now();
+    let sources = sources::sources(&request.captures);
+    observer.begins(sources.iter().flatten().filter_map(Source::size).sum());
+    let mut replay = Replay::new(request, plan);
+    let mut first_seen: BTreeMap<u16, u64> = BTreeMap::new();
+    for source in sources {
+        let result = source.and_then(|source| replay.source(&source, observer));
+        if let Err(error) = result {
+            replay.summary.failed += 1;
+            observer.fails(&error);
+        }
+        for flow in replay.flows.take_identified() {
+            let at = flow.first_seen / SECOND;
+            let first = first_seen.entry(flow.identity.service).or_insert(at);
+            *first = at.min(*first);
+        }
+    }
+    Seen {
+        summary: replay.finish(started.elapsed()),
+        first_seen,
+    }
 }
 
 /// How many frames pass between two messages to the observer.

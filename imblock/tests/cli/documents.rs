@@ -36,7 +36,7 @@ fn documented(heading: &str) -> Fields {
 /// Fails unless these documents, together, have the documented fields, each with the unit that
 /// stands there.
 #[track_caller]
-fn hold(heading: &str, documents: &[Value]) {
+pub(crate) fn hold(heading: &str, documents: &[Value]) {
     let fields = documented(heading);
     let mut seen = BTreeSet::new();
     for document in documents {
@@ -126,7 +126,7 @@ fn check_unit(name: &str, unit: &str, value: &Value) {
         "hexadecimal" => text().len() == 64 && text().chars().all(|c| c.is_ascii_hexdigit()),
         "seconds" | "1/s" => value.is_number(),
         "packets" | "bytes" | "pairs" | "prefixes" | "process id" | "port" | "captures"
-        | "frames" | "flows" | "counters" => value.is_u64(),
+        | "hosts" | "frames" | "flows" | "counters" | "entries" => value.is_u64(),
         // A list of words that it can be.
         words if words.starts_with('`') => words
             .split(", ")

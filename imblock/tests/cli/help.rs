@@ -30,6 +30,7 @@ fn the_help_at_the_top() {
       status       Show what is attached and in force
       services     Show services, what is done with them, and how much was seen
       hosts        Show which host uses which service
+      why          Say what happens to a packet, and whose doing that is
       policy       Check, show and apply policies
       replay       Run captures through a policy, without any rights
       completions  Print a completion script for a shell

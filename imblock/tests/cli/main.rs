@@ -11,8 +11,10 @@
 
 mod commit;
 mod controller;
+mod diff;
 mod documents;
 mod help;
+mod learn;
 mod leases;
 mod packaging;
 mod pipes;
@@ -23,3 +25,4 @@ mod site;
 mod state;
 mod support;
 mod toggles;
+mod why;

@@ -64,6 +64,39 @@ fn show_says_what_is_done_and_why() {
 }
 
 #[test]
+fn the_matrix_has_only_what_differs_by_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = "version: 1\nname: school\ngroups: { staff: [10.0.5.0/24], lab: [10.0.6.0/24] }\nrules:\n- { services: [irc, xmpp], groups: [staff], action: allow }\n- { services: [\"category:im\"], groups: [everyone, staff], action: drop }\n- { services: [bittorrent, edonkey], action: drop }\n";
+    fs::write(dir.path().join("school.yaml"), policy).unwrap();
+    let ran =
+        run(command(&["policy", "show", "-p", "school.yaml"]).current_dir(dir.path())).exits(0);
+    let (matrix, rest) = ran.out.split_once("\n\ndrop in every group").unwrap();
+    let wanted = |line: &&str| {
+        line.split_whitespace().next().is_some_and(|word| {
+            ["policy", "SERVICE", "irc", "msn", "rule", "without"].contains(&word)
+        })
+    };
+    let lines: Vec<&str> = matrix.lines().skip(1).filter(wanted).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    SERVICE           everyone  staff    lab
+    irc               drop 2    allow 1  count
+    msn               drop 2    drop 2   count
+      rule 1 (school.yaml:5)
+      rule 2 (school.yaml:6)
+      without a number: defaults
+    ");
+    assert!(
+        rest.starts_with(", rule 3 (school.yaml:7): 2 services\n  bittorrent edonkey\n"),
+        "{ran}"
+    );
+    assert!(rest.contains("\ncount in every group, defaults: "), "{ran}");
+    let told = rest.split("warning: ").next().unwrap();
+    assert!(!told.contains(" irc "), "{ran}");
+    let mut lines = ran.out.lines().filter(|line| !line.starts_with("warning"));
+    assert!(lines.all(|line| line.len() <= 100), "{ran}");
+}
+
+#[test]
 fn mistakes_are_shown_where_they_are() {
     let name = "version: 1\nname: x\n";
     for (text, at, words) in [

@@ -15,6 +15,7 @@ mod leases;
 mod limit;
 mod phrases;
 mod plan;
+mod read_back;
 mod recorded;
 mod reject;
 mod twins;

@@ -60,6 +60,7 @@ pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {
         leases: Vec::new(),
         timetable: imblock::policy::Timetable::default(),
         origins: Vec::new(),
+        sources: Vec::new(),
         remotes: world.remotes.iter().map(remote).collect(),
         names: world.names.iter().map(name).collect(),
         prefixes: prefixes(world),

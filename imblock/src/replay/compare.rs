@@ -1,0 +1,188 @@
+//! Two policies over the same captures: which flows would fare otherwise under the second.
+//!
+//! Invariant: both see every frame, with the same clock, and flows are numbered by their first
+//! packets, so the n-th flow of a capture is the same one under both.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use imblock_common::{Evidence, Transport, Verdict};
+
+use super::capture::{CaptureError, Cut};
+use super::flow::{Identity, JudgedFlow};
+use super::sources::{self, Source};
+use super::{Observer, Replay, ReplayRequest};
+use crate::policy::Plan;
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// Captures that were read.
+    pub captures: u64,
+    /// Captures that could not be read, or not to their end.
+    pub failed: u64,
+    /// Frames that were read.
+    pub frames: u64,
+    /// Flows that were seen.
+    pub flows: u64,
+    /// Flows of which the old policy drops something.
+    pub dropped_before: u64,
+    /// Flows of which the new policy drops something.
+    pub dropped_after: u64,
+    /// Flows of which the old policy drops nothing and the new one something.
+    pub newly_dropped: Vec<FlowChange>,
+    /// Flows of which the old policy drops something and the new one nothing.
+    pub newly_passing: Vec<FlowChange>,
+}
+
+/// A flow that fares otherwise.
+#[derive(Clone, Debug)]
+pub struct FlowChange {
+    /// The capture, as given.
+    pub capture: String,
+    /// The flow, as the new policy judges it.
+    pub flow: JudgedFlow,
+    /// What the old policy makes of it.
+    pub old: Option<Fate>,
+    /// What the new policy makes of it.
+    pub new: Option<Fate>,
+}
+
+/// What a policy makes of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// Service number.
+    pub service: u16,
+    /// What told it.
+    pub evidence: Evidence,
+    /// What becomes of it.
+    pub verdict: Verdict,
+}
+
+/// What changes for a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostChange {
+    /// Flows that would be dropped, and are not.
+    pub newly_dropped: u64,
+    /// Flows that would pass, and do not.
+    pub newly_passing: u64,
+}
+
+/// Why two policies can't be compared over captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the standard input can't be replayed twice: write the capture to a file")]
+pub struct OnlyOnce;
+
+/// Replays captures under both plans. Services must have the same numbers in both.
+pub fn compare(
+    request: &ReplayRequest,
+    old: &Plan,
+    new: &Plan,
+    observer: &mut dyn Observer,
+) -> Result<Comparison, OnlyOnce> {
+    if request.captures.contains(&PathBuf::from("-")) {
+        return Err(OnlyOnce);
+    }
+    let sources = sources::sources(&request.captures);
+    let size: u64 = sources.iter().flatten().filter_map(Source::size).sum();
+    observer.begins(size.saturating_mul(2));
+    let (mut before, mut after) = (Replay::new(request, old), Replay::new(request, new));
+    let mut comparison = Comparison::default();
+    for source in sources {
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => {
+                comparison.failed += 1;
+                observer.fails(&error);
+                continue;
+            }
+        };
+        if let Err(error) = before.source(&source, observer) {
+            comparison.failed += 1;
+            observer.fails(&error);
+        }
+        // The same troubles again: they have been told.
+        let _ = after.source(&source, &mut Again(observer));
+        let pairs = before.flows.take_all().into_iter();
+        for pair in pairs.zip(after.flows.take_all()) {
+            comparison.flow(&source, pair);
+        }
+    }
+    comparison.captures = before.summary.captures;
+    comparison.frames = before.summary.frames;
+    Ok(comparison)
+}
+
+impl Comparison {
+    fn flow(&mut self, source: &Source, (old, new): (JudgedFlow, JudgedFlow)) {
+        self.flows += 1;
+        let [before, after] = [old.refused > 0, new.refused > 0];
+        self.dropped_before += u64::from(before);
+        self.dropped_after += u64::from(after);
+        let list = match (before, after) {
+            (false, true) => &mut self.newly_dropped,
+            (true, false) => &mut self.newly_passing,
+            _ => return,
+        };
+        list.push(FlowChange {
+            capture: source.name(),
+            flow: new,
+            old: old.identity.map(Fate::from),
+            new: new.identity.map(Fate::from),
+        });
+    }
+
+    /// The same by host.
+    pub fn hosts(&self) -> BTreeMap<IpAddr, HostChange> {
+        let mut hosts: BTreeMap<IpAddr, HostChange> = BTreeMap::new();
+        for change in &self.newly_dropped {
+            hosts.entry(change.host()).or_default().newly_dropped += 1;
+        }
+        for change in &self.newly_passing {
+            hosts.entry(change.host()).or_default().newly_passing += 1;
+        }
+        hosts
+    }
+}
+
+impl FlowChange {
+    /// The local host.
+    pub fn host(&self) -> IpAddr {
+        self.flow.client.0.into()
+    }
+
+    /// `tcp 10.0.0.2:40000 -> 192.0.2.9:6667`.
+    pub fn ends(&self) -> String {
+        let transport = match self.flow.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        };
+        let end = |(address, port)| std::net::SocketAddr::new(IpAddr::from(address), port);
+        let (client, server) = (end(self.flow.client), end(self.flow.server));
+        format!("{transport} {client} -> {server}")
+    }
+}
+
+impl From<Identity> for Fate {
+    fn from(identity: Identity) -> Self {
+        Self {
+            service: identity.service,
+            evidence: identity.evidence,
+            verdict: identity.verdict,
+        }
+    }
+}
+
+/// Tells of progress, and of nothing that was told in the first round.
+struct Again<'a>(&'a mut dyn Observer);
+
+impl Observer for Again<'_> {
+    fn advances(&mut self, bytes: u64) {
+        self.0.advances(bytes);
+    }
+
+    fn is_cut(&mut self, _cut: &Cut) {}
+
+    fn fails(&mut self, _error: &CaptureError) {}
+}

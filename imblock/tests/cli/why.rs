@@ -1,0 +1,181 @@
+//! `why`: the programs answer, and nothing that is live notices.
+
+use std::fs;
+use std::time::Duration;
+
+use imblock::lab::{Answer, Probe, probe};
+use imblock_common::Transport;
+use serde_json::Value;
+
+use crate::documents::hold;
+use crate::replay::irc_capture;
+use crate::site::Site;
+use crate::support::imblock;
+
+const POLICY: &str = "\
+version: 1
+name: office
+groups: { support: [10.0.5.0/24] }
+protect: { hosts: [198.51.100.99] }
+rules:
+- { services: [irc], groups: [support], action: allow }
+- { services: [irc, whatsapp], action: drop }
+";
+
+#[test]
+fn the_programs_answer_for_ports_names_and_hosts() {
+    let Some(site) = Site::or_skip("the_programs_answer_for_ports_names_and_hosts") else {
+        return;
+    };
+    site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667"])
+        .exits(7);
+    let policy = site.file("office.yaml", POLICY);
+    site.imblock(&["up", "-i", "lan0", "-i", "wan0:wan", "-p", &policy])
+        .exits(0);
+    let why = |arguments: &[&str]| site.imblock(&[&["why"], arguments].concat()).exits(0);
+    why(&["10.0.0.2", "198.51.100.7:6667/tcp"])
+        .prints("tcp 10.0.0.2:50123 -> 198.51.100.7:6667: dropped")
+        .prints("judged   SYN, by lan_ingress")
+        .prints("service  irc, told by port")
+        .prints("group    everyone\n")
+        .prints("action   drop: rule 2 (")
+        .prints("office.yaml:7)")
+        .prints("policy   office (")
+        .prints("generation 1");
+    why(&["10.0.5.9", "198.51.100.7:6667"])
+        .prints("passes (allowed)")
+        .prints("judged   ACK, after 2 frames, by lan_ingress")
+        .prints("group    support (10.0.5.0/24)")
+        .prints("rule 1 (");
+    why(&["10.0.0.2", "198.51.100.7", "--name", "web.whatsapp.com"])
+        .prints("-> 198.51.100.7:443: dropped")
+        .prints("judged   TLS hello with the name web.whatsapp.com, after 3 frames")
+        .prints("service  whatsapp, told by sni");
+    why(&[
+        "10.0.0.2",
+        "10.0.0.1",
+        "--name",
+        "web.whatsapp.com",
+        "--dns",
+    ])
+    .prints("udp 10.0.0.2:50123 -> 10.0.0.1:53: dropped")
+    .prints("told by dns");
+    why(&["2001:db8::2", "[2001:db8::7]:6667/tcp"]).prints("dropped");
+    why(&["10.0.0.2", "198.51.100.99:6667"])
+        .prints("passes (guarded)")
+        .prints("guard    198.51.100.99 is protected (`protect`, 198.51.100.99/32)");
+    why(&["10.0.0.2", "198.51.100.7:81"])
+        .prints(": passes\n")
+        .prints("service  none (unidentified)")
+        .prints("note: nothing was said in this flow");
+    site.imblock(&["allow", "irc", "--group", "everyone"])
+        .exits(0);
+    why(&["10.0.0.2", "198.51.100.7:6667"])
+        .prints("passes (allowed)")
+        .prints("action   allow: toggled by tester at ")
+        .prints("(policy: drop)");
+    for wrong in [
+        &["10.0.0.2", "2001:db8::7"][..],
+        &["10.0.0.2", "198.51.100.7:443/udp", "--name", "x.example"],
+    ] {
+        site.imblock(&[&["why"], wrong].concat()).exits(2);
+    }
+}
+
+#[test]
+fn the_answer_is_what_happens() {
+    let Some(site) = Site::with_hosts_or_skip("the_answer_is_what_happens") else {
+        return;
+    };
+    let policy = site.file("office.yaml", POLICY);
+    site.imblock(&["up", "-i", "lan0", "-i", "wan0:wan", "-p", &policy])
+        .exits(0);
+    let (alice, server) = (site.network.alice.v4, site.network.server.v4);
+    let happens = |port: u16| {
+        let attempt = Probe {
+            transport: Transport::Tcp,
+            to: (server, port).into(),
+        };
+        let patience = Duration::from_secs(1);
+        let answers = probe(&site.network.alice.namespace, &[attempt], patience).unwrap();
+        !matches!(answers[0], Answer::Silence)
+    };
+    let answered = |port: u16| {
+        let (from, to) = (alice.to_string(), format!("{server}:{port}"));
+        let json = site.imblock(&["why", "--json", &from, &to]).exits(0).json();
+        json["passes"].as_bool().unwrap()
+    };
+    for (port, passes) in [(6667, false), (81, true)] {
+        assert_eq!((happens(port), answered(port)), (passes, passes), "{port}");
+    }
+    site.imblock(&["allow", "irc"]).exits(0);
+    assert_eq!((happens(6667), answered(6667)), (true, true));
+}
+
+#[test]
+fn nothing_that_is_live_notices() {
+    let Some(site) = Site::or_skip("nothing_that_is_live_notices") else {
+        return;
+    };
+    let policy = site.file("office.yaml", POLICY);
+    site.imblock(&["up", "-i", "lan0", "-p", &policy]).exits(0);
+    let counted = || {
+        let json = |arguments: &[&str]| site.imblock(arguments).exits(0).json();
+        let status = json(&["status", "--json"]);
+        (
+            json(&["services", "--json"])["services"].clone(),
+            json(&["hosts", "--json"])["hosts"].clone(),
+            status["hosts_in_use"].clone(),
+            status["quic"].clone(),
+            status["policy"].clone(),
+        )
+    };
+    let before = counted();
+    for _ in 0..3 {
+        site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667"])
+            .exits(0)
+            .prints("dropped");
+    }
+    assert_eq!(counted(), before);
+    assert_eq!(before.1, Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_frame_of_a_capture_is_judged_after_those_before_it() {
+    let Some(site) = Site::or_skip("a_frame_of_a_capture_is_judged_after_those_before_it") else {
+        return;
+    };
+    let policy = site.file("office.yaml", POLICY);
+    site.imblock(&["up", "-i", "lan0", "-p", &policy]).exits(0);
+    let capture = site.dir().join("irc.pcap");
+    fs::write(&capture, irc_capture()).unwrap();
+    let capture = capture.to_str().unwrap();
+    let why = |frame: &str| site.imblock(&["why", "--pcap", capture, "--frame", frame]);
+    why("1")
+        .exits(0)
+        .prints("tcp 10.0.0.2:50000 -> 198.51.100.7:6667: dropped")
+        .prints("judged   frame 1, by lan_ingress");
+    why("2").exits(1).says("it has 1");
+    why("0").exits(1).says("the first is 1");
+    site.imblock(&["why", "--pcap", "nowhere.pcap", "--frame", "1"])
+        .exits(1)
+        .says("nowhere.pcap");
+    imblock(&["why", "--pcap", capture]).exits(2);
+    imblock(&["why", "10.0.0.2"]).exits(2).says("TO");
+
+    let of_capture = site.imblock(&["why", "--json", "--pcap", capture, "--frame", "1"]);
+    let mut json: Vec<Value> = vec![of_capture.exits(0).json()];
+    for arguments in [
+        &["10.0.5.2", "198.51.100.7:6667"][..],
+        &["10.0.0.2", "198.51.100.99:6667"],
+        &["10.0.0.2", "8.8.8.8", "--name", "t.me"],
+        &["10.0.0.2", "8.8.8.8:81"],
+    ] {
+        let ran = site.imblock(&[&["why", "--json"], arguments].concat());
+        json.push(ran.exits(0).json());
+    }
+    site.imblock(&["allow", "irc"]).exits(0);
+    let overridden = site.imblock(&["why", "--json", "10.0.0.2", "198.51.100.7:6667"]);
+    json.push(overridden.exits(0).json());
+    hold("imblock why --json", &json);
+}
