@@ -7,20 +7,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use bytemuck::Zeroable;
-use imblock_common::flows::{
-    self, Bucket, FLOW_IDLE, FlowEntry, WAYS, cells_for, flow_clock_shift,
-};
-use imblock_common::hosts::{HostSlot, Slots, slots_for};
+use imblock_common::flows::{self, Bucket, FlowEntry, WAYS, cells_for};
+use imblock_common::hosts::{HostSlot, slots_for};
 use imblock_common::layout::{
-    ABI, ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics,
-    HALVES, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS,
-    PortEntry, PortTable, Rate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    ActionCell, ActionRow, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, Half, HopRule, HostEntry,
+    HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, Rate,
+    SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Bytes, Counters, Evidence, Sighting, Tables, Transport, Verdict, View, hops,
-    limit, parts, recent,
+    Action, Addr, Bytes, Counters, Sighting, Tables, Transport, View, hops, limit, parts, recent,
 };
 
 mod counted;
@@ -335,60 +332,6 @@ impl Tables for &MemoryTables {
 
     fn hop_rule(self, _half: Half) -> HopRule {
         self.hop_rule
-    }
-}
-
-impl Counters for &MemoryTables {
-    #[inline]
-    fn control(self) -> Control {
-        Control {
-            abi: ABI,
-            generation: 1,
-            flags: self.control_flags.get(),
-            host_slots: slots_for(self.hosts_wanted),
-            host_seed: 0,
-            ticks_per_second: TICKS_PER_SECOND,
-            host_keys: self.hosts_wanted,
-            policy_flags: [0; HALVES],
-            flow_cells: u32::try_from(self.flows.len()).unwrap_or(u32::MAX),
-            flow_clock_shift: flow_clock_shift(TICKS_PER_SECOND),
-            flow_idle: FLOW_IDLE,
-            deadline: 0,
-            fallback: 0,
-            reserved: 0,
-        }
-    }
-
-    #[inline]
-    fn tick(self) -> u32 {
-        let ticks = self.now.get() / (SECOND / u64::from(TICKS_PER_SECOND));
-        u32::try_from(ticks & 0xffff_ffff).unwrap_or(0)
-    }
-
-    #[inline]
-    fn frame(self, slot: u32, packets: u64) {
-        if let Some(count) = self.frame_cell(slot) {
-            count.set(count.get().wrapping_add(packets));
-        }
-    }
-
-    fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
-        if let Some(totals) = self.totals.borrow_mut().get_mut(usize::from(service)) {
-            totals.add(evidence as usize, verdict as usize, traffic);
-        }
-    }
-
-    #[inline]
-    fn hosts(self) -> impl Slots {
-        self
-    }
-
-    fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord)) {
-        if let Some(cell) = self.overflow.get(usize::from(service)) {
-            let mut record = cell.get();
-            update(&mut record);
-            cell.set(record);
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use imblock_common::hosts::{self, Arrival, HostKey, Shape};
-use imblock_common::layout::{ActionCell, Control, HostEntry};
+use imblock_common::hosts::{self, Arrival, HostKey, Shape, Slots as _};
+use imblock_common::layout::{ActionCell, Control, Counts, HostEntry};
 use imblock_common::packet::CapturedFrame;
 use imblock_common::record::{self, Judgement};
 use imblock_common::testkit::Frame;
