@@ -24,6 +24,26 @@ const MISTAKES: &[(&str, &str)] = &[
     ("MissingKey", "rules: [{ services: [irc] }]"),
     ("DuplicateKey", "quic: allow\nquic: block"),
     ("WrongType", "rules: all"),
+    ("LimitOutsideOfRule", "defaults: { action: limit }"),
+    ("NoRate", "rules: [{ services: [irc], action: limit }]"),
+    (
+        "StrayRate",
+        "rules: [{ services: [irc], action: drop, rate: 1 mbit/s }]",
+    ),
+    (
+        "BadRate",
+        "rules: [{ services: [irc], action: limit, rate: fast }]",
+    ),
+    (
+        "BadBurst",
+        "rules: [{ services: [irc], action: limit, rate: 1 mbit/s, burst: 5 packets }]",
+    ),
+    (
+        "When",
+        "rules: [{ services: [irc], action: drop, when: {} }]",
+    ),
+    ("Include", "include: [other.yaml]"),
+    ("Trial", "tests: [{ from: 10.0.0.1, expect: drop }]"),
     ("BadName/Empty", "groups: { '': [] }"),
     (
         "BadName/TooLong",
@@ -228,8 +248,14 @@ const OTHERS: &[(&str, Maker)] = &[
     ("UnsupportedVersion", || {
         refused("version: 2\nname: office\n")
     }),
-    ("UnsupportedAction", || {
-        refused(&below("defaults: { action: reject }"))
+    ("TooManyRates", || {
+        let rule = |n| {
+            format!(
+                "\n- {{ services: [irc], action: limit, rate: {} packets/s }}",
+                n + 1
+            )
+        };
+        refused(&below(&many("rules:", 256, rule)))
     }),
     ("TooManyGroups", || {
         refused(&below(&many("groups:", 256, |n| format!("\n  g{n}: []"))))

@@ -51,7 +51,7 @@ struct Report<'a> {
     evidence: Option<&'static str>,
     verdict: Option<&'static str>,
     group: &'a str,
-    /// The prefix that puts the host into the group.
+    /// The prefix or hardware address that puts the host into the group.
     group_by: Option<String>,
     action: Option<&'static str>,
     policy_action: Option<&'static str>,
@@ -125,7 +125,7 @@ impl<'a> Report<'a> {
             notes,
         } = facts;
         let plan = shown.plan;
-        let (group, prefix) = group_of(plan, ends.local.0);
+        let (group, prefix) = group_of(plan, ends.local.0, answer);
         let service = answer.told.map(|(service, ..)| service);
         let cell = service.and_then(|service| cell_of(plan, group, service));
         let guarded = answer
@@ -151,7 +151,7 @@ impl<'a> Report<'a> {
                 .groups
                 .get(usize::from(group))
                 .map_or("?", String::as_str),
-            group_by: prefix.map(|prefix| prefix.to_string()),
+            group_by: prefix,
             action: cell.map(|cell| cell.action().name()),
             policy_action: cell.map(|cell| cell.policy().name()),
             because: service.map(|service| shown.reason(group, service)),

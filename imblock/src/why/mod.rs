@@ -59,6 +59,8 @@ pub struct Judged {
     pub direction: Direction,
     /// Where it was judged; none where nothing looks at it.
     pub view: Option<View>,
+    /// The local host's hardware address, where the programs look at it: on a LAN side.
+    pub device: Option<[u8; 6]>,
     /// Whether it goes on.
     pub passes: bool,
 }
@@ -125,6 +127,9 @@ impl Answer {
                 what: step.what.clone(),
                 direction: step.direction,
                 view,
+                device: view
+                    .filter(|view| view.side == Side::Lan)
+                    .and_then(|_| local_device(step)),
                 passes,
             });
             if stop && !passes {
@@ -172,10 +177,24 @@ fn newly_told(before: &Snapshot, after: &Snapshot) -> Option<(u16, Evidence, Ver
     new.next().map(|(_, at)| at)
 }
 
-/// The group of a host, and the prefix that says so.
-pub fn group_of(plan: &Plan, host: IpAddr) -> (u16, Option<IpNet>) {
+/// The hardware address of the local end, of a frame on its link.
+fn local_device(step: &Step) -> Option<[u8; 6]> {
+    let at = match step.direction {
+        Direction::Received => 0,
+        Direction::Sent => 6,
+    };
+    step.frame.get(at..)?.first_chunk().copied()
+}
+
+/// The group that the local host has for the programs, and the hardware address or prefix that says so.
+pub fn group_of(plan: &Plan, host: IpAddr, answer: &Answer) -> (u16, Option<String>) {
+    let device = answer.frames.last().and_then(|frame| frame.device);
+    let mut devices = plan.macs.iter();
+    if let Some(known) = devices.find(|known| Some(known.mac.octets()) == device) {
+        return (known.group, Some(known.mac.to_string()));
+    }
     match prefix_of(plan, host) {
-        Some((net, entry)) if entry.group != 0 => (entry.group, Some(net)),
+        Some((net, entry)) if entry.group != 0 => (entry.group, Some(net.to_string())),
         _ => (0, None),
     }
 }
@@ -233,9 +252,8 @@ pub fn guards(plan: &Plan, ends: &Ends, side: Side) -> Vec<String> {
 pub fn notes(plan: &Plan, ends: &Ends, answer: &Answer, silent: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((service, evidence, verdict)) = answer.told {
-        let (group, _) = group_of(plan, ends.local.0);
-        let wants_drop = cell_of(plan, group, service)
-            .is_some_and(|cell| cell.action() == imblock_common::Action::Drop);
+        let (group, _) = group_of(plan, ends.local.0, answer);
+        let wants_drop = cell_of(plan, group, service).is_some_and(|cell| cell.action().refuses());
         if wants_drop && verdict == Verdict::Counted && evidence != Evidence::Hop {
             notes.push(
                 "the evidence alone is not certain: it counts, and drops only if the policy's \

@@ -138,7 +138,7 @@ fn mistakes_are_shown_where_they_are() {
         (
             format!("{name}rules: {}", "[".repeat(5000)),
             "3:",
-            "recursion limit",
+            "nested too deeply",
         ),
         (
             "version: 1\nname: a\0b\n".to_owned(),

@@ -59,11 +59,11 @@ fn the_state_of_a_later_version_is_left_alone() {
     let Some(site) = Site::or_skip("the_state_of_a_later_version_is_left_alone") else {
         return;
     };
-    let later = r#"{"version": 2, "switches": {"irc": "drop"}}"#;
+    let later = r#"{"version": 9, "switches": {"irc": "drop"}}"#;
     fs::create_dir_all(site.state_file().parent().unwrap()).unwrap();
     fs::write(site.state_file(), later).unwrap();
     let ran = site.imblock(&["up", "-i", "lan0"]).exits(1).in_one_line();
-    ran.says("later").says("format 2").says("state.json");
+    ran.says("later").says("format 9").says("state.json");
     assert_eq!(fs::read_to_string(site.state_file()).unwrap(), later);
     site.imblock(&["status"]).exits(7);
 }
