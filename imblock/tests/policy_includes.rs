@@ -181,7 +181,7 @@ fn a_group_or_service_in_two_files() {
     4 │ groups: { kids: [10.0.9.0/24], lab: [10.0.8.0/24] }
       ·                                      ───────────
       ╰────
-     help: it is first in base.yaml:4; a host has one group, that of the longest prefix around it; remove one of the two
+     help: it is first in base.yaml:4; a host has one group, that of its MAC address, else of the longest prefix around it; remove one of the two
 
      × the service `acme` is there twice
       ╭─[office.yaml:5:18]

@@ -145,7 +145,12 @@ interfaces: [{ name: br-lan, side: lan, mode: auto, egress: true }]
 defaults: { action: count }
 groups: { kids: ["02:00:00:aa:bb:cc", 10.0.9.0/24] }
 protect: { ports: [tcp/22], hosts: [10.0.0.2] }
-rules: [{ services: [irc, "category:im"], groups: [kids, everyone], action: drop }]
+include: []
+rules:
+  - { services: [irc, "category:im"], groups: [kids, everyone], action: drop }
+  - { services: [sip], action: limit, rate: 1 mbit/s, burst: 64 kbyte }
+  - { services: [irc], action: allow, when: { days: [mon, sat-sun], hours: "21:30-07:00", timezone: UTC } }
+tests: [{ from: 10.0.9.9, to: "192.0.2.1:6667/tcp", name: chat.acme.example, expect: drop, at: "2026-03-29T21:45 UTC" }]
 services:
   - id: acme
     name: Acme
