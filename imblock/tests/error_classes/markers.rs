@@ -1,7 +1,7 @@
 //! Mistakes in markers.
 
 /// A kind, and a marker of a service.
-pub const MARKERS: &[(&str, &str)] = &[
+pub(crate) const MARKERS: &[(&str, &str)] = &[
     ("Marker/BadByte", "transport: tcp, bytes: 'zz'"),
     ("Marker/BackwardsRange", "transport: tcp, bytes: '05..01'"),
     ("Marker/BadEscape", "transport: tcp, text: 'A\\q'"),
