@@ -74,6 +74,18 @@ impl Override {
     pub fn is_over(&self, now: u64) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
+
+    /// Whether it is in force at a time, in seconds since 1970.
+    pub fn holds_at(&self, at: i64) -> bool {
+        holds_at(self.at, self.until, at)
+    }
+}
+
+/// Whether what was set by hand at a time, until another, is in force at a third, all in seconds since
+/// 1970.
+pub fn holds_at(set: u64, until: Option<u64>, at: i64) -> bool {
+    let at = u64::try_from(at).unwrap_or(0);
+    set <= at && until.is_none_or(|until| until > at)
 }
 
 /// A service as the policy that was applied last describes it.

@@ -8,6 +8,7 @@ use imblock_common::Transport;
 use ipnet::IpNet;
 
 use super::OutputArgs;
+use crate::policy::Moment;
 use crate::why::made::NAME_MAX;
 
 /// `why`.
@@ -31,6 +32,10 @@ pub struct WhyArgs {
     #[arg(long, value_name = "CAPTURE", requires = "frame",
           conflicts_with_all = ["from", "to", "name"])]
     pub pcap: Option<PathBuf>,
+    /// What would happen then, by the schedules of the policy in force: as 2026-03-29T21:45, perhaps
+    /// with a time zone behind it: "2026-03-29T21:45 Europe/Berlin"
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
     /// The number of the frame in the capture, from 1
     #[arg(long, value_name = "N", requires = "pcap")]
     pub frame: Option<u64>,
@@ -131,6 +136,13 @@ fn since(text: &str) -> Result<Since, String> {
     };
     ago.or_else(at)
         .ok_or_else(|| "expected 30m, 12h, 7d or a time such as 2026-03-01T00:00:00Z".to_owned())
+}
+
+/// An instant.
+fn moment(text: &str) -> Result<Moment, String> {
+    Moment::parse(text).map_err(|error| {
+        format!("{error}; write 2026-03-29T21:45, or the same and a time zone: Europe/Berlin")
+    })
 }
 
 /// `ADDRESS` or `ADDRESS:PORT`; an IPv6 address with a port stands in brackets.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use imblock_common::Transport;
-use imblock_common::layout::PolicyHeader;
+use imblock_common::layout::{ActionCell, PolicyHeader};
 use jiff::Timestamp;
 
 use super::CommandError;
@@ -117,20 +117,52 @@ impl Target {
     /// The plan that is in force, as the kernel has it, with what was written down about it.
     pub(super) fn live(&self, instance: &Instance) -> Result<LivePlan, CommandError> {
         let (mut plan, header) = instance.maps.plan()?;
-        let known = self.state.load()?.services;
-        if !known.is_empty() {
+        let state = self.state.load()?;
+        if !state.services.is_empty() {
             // Services of earlier policies keep their numbers, and are none of this one's.
-            plan.services = known.iter().map(ServicePlan::from).collect();
+            plan.services = state.services.iter().map(ServicePlan::from).collect();
         }
-        let provenance = provenance::recall(&self.state, &header.hash)?;
-        if let Some(provenance) = &provenance {
+        let schedules = state.schedules_of(&header.hash);
+        if let Some(known) = schedules {
+            plan.timetable = known.timetable.clone();
+        }
+        let mut provenance = provenance::recall(&self.state, &header.hash)?;
+        if let Some(provenance) = &mut provenance {
             plan.origins.clone_from(&provenance.origins);
+            // What was written down is of the instant at which the policy was applied.
+            if let Some(known) = schedules {
+                let as_of = Timestamp::from_second(known.as_of).unwrap_or_default();
+                plan.origins = plan.origins_at(as_of);
+                provenance.origins.clone_from(&plan.origins);
+            }
         }
         Ok(LivePlan {
             plan,
             header,
             provenance,
         })
+    }
+
+    /// Brings the plan in force to another instant: what its schedules and what is set by hand say
+    /// then. The kernel goes on as it does.
+    pub(super) fn move_to(&self, live: &mut LivePlan, at: Timestamp) -> Result<(), CommandError> {
+        for cell in live.plan.actions.iter_mut().flat_map(|row| &mut row.0) {
+            *cell = ActionCell(*cell).reset().0;
+        }
+        live.plan.move_to(at);
+        if let Some(provenance) = &mut live.provenance {
+            provenance.origins.clone_from(&live.plan.origins);
+        }
+        let mut state = self.state.load()?;
+        state
+            .overrides
+            .retain(|toggle| toggle.holds_at(at.as_second()));
+        for toggle in &mut state.overrides {
+            // That it ends is a matter of the kernel's clock, which goes on as well.
+            toggle.until = None;
+        }
+        state.put_into(&mut live.plan);
+        Ok(())
     }
 
     /// What is set by hand, the oldest first.

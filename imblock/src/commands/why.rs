@@ -13,6 +13,7 @@ use crate::output::policy::Shown;
 use crate::output::why::{self as output, Facts, Question};
 use crate::output::{Console, Format, view_name};
 use crate::provenance::hexadecimal;
+use crate::state::holds_at;
 use crate::why::capture::{self, Found};
 use crate::why::made::{self, Said};
 use crate::why::{Answer, Ends, Step, Views, notes};
@@ -40,9 +41,14 @@ pub(super) fn why(target: &Target, args: &WhyArgs) -> Result<Exit, CommandError>
     let programs = instance.attached()?;
     let controller = target.state.controller().is_some();
     for _ in 0..ATTEMPTS {
-        let live = target.live(&instance)?;
+        let mut live = target.live(&instance)?;
+        let at = args.at.as_ref().map(|moment| moment.instant);
+        if let Some(at) = at {
+            target.move_to(&mut live, at)?;
+        }
         let mut asked = ask(args, &live)?;
-        let mut probe = instance.probe(controller)?;
+        let actions = at.map(|_| live.plan.actions.as_slice());
+        let mut probe = instance.probe(controller, actions)?;
         let views = views(&mut probe, &programs, &mut asked.notes)?;
         let answer = Answer::of(&mut probe, views, &asked.steps, asked.made)?;
         let generation = probe.generation();
@@ -62,11 +68,15 @@ fn tell(
     answer: &Answer,
     programs: &[AttachedProgram],
 ) -> Result<Exit, CommandError> {
+    let at = args.at.as_ref().map(|moment| moment.instant);
+    let mut overrides = target.overrides()?;
+    overrides
+        .retain(|toggle| at.is_none_or(|at| holds_at(toggle.at, toggle.until, at.as_second())));
     let shown = Shown {
         plan: &live.plan,
         hash: hexadecimal(&live.header.hash),
         provenance: live.provenance.as_ref(),
-        overrides: &target.overrides()?,
+        overrides: &overrides,
     };
     let silent = asked.made && asked.question.name.is_none();
     let mut notes = notes(&live.plan, &asked.ends, answer, silent);
@@ -77,6 +87,7 @@ fn tell(
         answer,
         shown: &shown,
         applied: (live.header.generation, live.header.applied_at),
+        at: args.at.as_ref(),
         programs,
         notes,
     };

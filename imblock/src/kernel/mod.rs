@@ -42,5 +42,5 @@ pub use maps::Maps;
 pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT, TestRun};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
-pub use probe::{AttachedProgram, BY_POLICY, BY_TRAFFIC, Probe};
+pub use probe::{AttachedProgram, BY_POLICY, OWN_MAPS, Probe};
 pub use tables::{ActionChange, Live, LiveService};

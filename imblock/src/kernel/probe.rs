@@ -3,14 +3,14 @@
 //!
 //! Invariant: nothing that the attached programs read or write is written to. The maps of
 //! [`BY_POLICY`] are those of the instance, and no program writes to them; all others are made for the
-//! copy and die with it. The control word, which says which half is live and how big the tables are, is
-//! a copy too, so the whole answer is by one generation.
+//! copy and die with it. The control word, which says which half is live and how big the tables are, and
+//! the actions are copies too, so the whole answer is by one generation.
 
 use std::time::{Duration, Instant};
 
 use aya::programs::loaded_programs;
 use imblock_common::View;
-use imblock_common::layout::{Control, maps};
+use imblock_common::layout::{ActionRow, Control, maps};
 
 use super::attach::{Attachment, attachments};
 use super::handshakes::Handshakes;
@@ -23,10 +23,9 @@ use crate::quic::Inspector;
 use crate::snapshot::Snapshot;
 
 /// The maps that a policy is made of, which the copy shares with the instance.
-pub const BY_POLICY: [&str; 20] = [
+pub const BY_POLICY: [&str; 19] = [
     maps::POLICIES,
     maps::PORTS,
-    maps::ACTIONS,
     maps::LEASES,
     maps::RATES,
     maps::RATE_ROWS,
@@ -46,9 +45,11 @@ pub const BY_POLICY: [&str; 20] = [
     maps::SERVICE_NAMES,
 ];
 
-/// The maps that programs write to, and the control word: the copy has its own.
-pub const BY_TRAFFIC: [&str; 16] = [
+/// The maps that programs write to, the control word, and the actions, which a question about another
+/// time changes: the copy has its own.
+pub const OWN_MAPS: [&str; 17] = [
     maps::CONTROL,
+    maps::ACTIONS,
     maps::TOTALS,
     maps::HOSTS,
     maps::FLOW_CELLS,
@@ -117,9 +118,13 @@ impl Instance {
         Ok(attached.collect())
     }
 
-    /// A copy of the programs that answers by what is live now. With `answering`, names in QUIC
-    /// handshakes are read as a controller would.
-    pub fn probe(&self, answering: bool) -> Result<Probe, KernelError> {
+    /// A copy of the programs that answers by what is live now, or with these actions by group
+    /// instead. With `answering`, names in QUIC handshakes are read as a controller would.
+    pub fn probe(
+        &self,
+        answering: bool,
+        actions: Option<&[ActionRow]>,
+    ) -> Result<Probe, KernelError> {
         features::require_right()?;
         let (loaded, mut maps) = Loaded::beside(&OWN, self.pins(), &BY_POLICY)?;
         let own = maps.control()?;
@@ -132,6 +137,14 @@ impl Instance {
             flags: Control::WAN_COUNTS_RECEIVED | Control::WAN_COUNTS_SENT,
             ..live
         })?;
+        let half = self.maps.live_half()?;
+        for group in (0..=u16::MAX).take(self.maps.groups()?.len()) {
+            let row = match actions.and_then(|rows| rows.get(usize::from(group))) {
+                Some(row) => *row,
+                None => self.maps.action_row(half, group)?,
+            };
+            maps.write_row(half, group, &row)?;
+        }
         let handshakes = maps.take_handshakes()?;
         Ok(Probe {
             answering,
@@ -206,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_map_is_the_policys_or_the_traffics() {
-        let mut both: Vec<&str> = BY_POLICY.into_iter().chain(BY_TRAFFIC).collect();
+        let mut both: Vec<&str> = BY_POLICY.into_iter().chain(OWN_MAPS).collect();
         assert_eq!(both.len(), maps::ALL.len());
         both.sort_unstable();
         both.dedup();

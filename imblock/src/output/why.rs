@@ -13,6 +13,7 @@ use super::table::{BOLD, RED, YELLOW, printable};
 use super::units::{plural, rfc3339};
 use super::{Format, view_name};
 use crate::kernel::AttachedProgram;
+use crate::policy::Moment;
 use crate::why::{Answer, Ends, Judged, cell_of, group_of, guards};
 
 /// What was asked.
@@ -36,6 +37,8 @@ pub struct Facts<'a> {
     pub shown: &'a Shown<'a>,
     /// Its generation, and when it was applied, in seconds since 1970.
     pub applied: (u32, u64),
+    /// The time that was asked about; none for now.
+    pub at: Option<&'a Moment>,
     /// The programs that are attached: those that answered are the same.
     pub programs: &'a [AttachedProgram],
     /// What else should be known.
@@ -45,6 +48,7 @@ pub struct Facts<'a> {
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     question: Asked<'a>,
+    at: Option<String>,
     passes: bool,
     outcome: Option<&'static str>,
     service: Option<&'a str>,
@@ -121,6 +125,7 @@ impl<'a> Report<'a> {
             answer,
             shown,
             applied: (generation, applied_at),
+            at,
             programs,
             notes,
         } = facts;
@@ -138,6 +143,7 @@ impl<'a> Report<'a> {
         let sources = shown.provenance.iter().flat_map(|known| &known.sources);
         Self {
             question: Asked::of(question, ends),
+            at: at.map(|moment| moment.instant.to_string()),
             passes: answer.passes(),
             outcome: answer.outcome.map(imblock_common::Outcome::name),
             service: service.map(|number| {
@@ -195,6 +201,9 @@ impl<'a> Report<'a> {
             };
             let name = name.unwrap_or_default();
             field("judged", &format!("{what}{name}{before}, by {view}"), to)?;
+        }
+        if let Some(at) = &self.at {
+            field("at", at, to)?;
         }
         let outcome = self.outcome.unwrap_or("not seen");
         match (self.service, self.evidence) {

@@ -179,3 +179,45 @@ fn a_frame_of_a_capture_is_judged_after_those_before_it() {
     json.push(overridden.exits(0).json());
     hold("imblock why --json", &json);
 }
+
+#[test]
+fn another_time_has_its_own_rule() {
+    let Some(site) = Site::or_skip("another_time_has_its_own_rule") else {
+        return;
+    };
+    let policy = site.file(
+        "office.yaml",
+        "version: 1\nname: office\nrules:\n\
+         - { services: [irc], action: drop, when: { days: mon-fri, hours: \"08:00-17:00\", timezone: UTC } }\n\
+         - { services: [irc], action: allow }\n",
+    );
+    site.imblock(&["up", "-i", "lan0", "-p", &policy]).exits(0);
+    let why = |at: &str| {
+        let ran = site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667", "--at", at]);
+        ran.exits(0)
+    };
+    // A Monday, one second before the end of work and at it, and a Sunday.
+    why("2026-11-23T16:59:59 UTC")
+        .prints("dropped")
+        .prints("action   drop: rule 1 (")
+        .prints("at       2026-11-23T16:59:59Z");
+    why("2026-11-23T17:00:00 UTC")
+        .prints("passes (allowed)")
+        .prints("action   allow: rule 2 (");
+    why("2026-11-22T12:00 Europe/Berlin")
+        .prints("passes (allowed)")
+        .prints("rule 2 (");
+    // What is set by hand for an hour is in force then, not in a year.
+    site.imblock(&["block", "irc", "--for", "1h"]).exits(0);
+    let now = site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667"]);
+    now.exits(0).prints("dropped").prints("toggled by");
+    why("2096-11-25T18:00 UTC")
+        .prints("passes (allowed)")
+        .prints("rule 2 (");
+    site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667", "--at", "noon"])
+        .exits(2)
+        .says("`noon` is no time");
+    // Questions about other times leave the live table alone.
+    let now = site.imblock(&["why", "10.0.0.2", "198.51.100.7:6667"]);
+    now.exits(0).prints("toggled by");
+}

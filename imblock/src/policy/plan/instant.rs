@@ -24,18 +24,24 @@ impl Plan {
             return;
         }
         self.actions = self.cells_at(at);
+        self.origins = self.origins_at(at);
+    }
+
+    /// Where the cells of an instant come from.
+    pub fn origins_at(&self, at: Timestamp) -> Vec<CellOrigin> {
+        let mut origins = self.origins.clone();
         let timed = self.timetable.cells_at(at);
         let mut cells: Vec<(u16, u16)> = timed
             .iter()
             .map(|cell| (cell.group, cell.service))
             .collect();
         cells.sort_unstable();
-        self.origins.retain(|origin| {
+        origins.retain(|origin| {
             cells
                 .binary_search(&(origin.group, origin.service))
                 .is_err()
         });
-        self.origins.extend(timed.iter().filter_map(|cell| {
+        origins.extend(timed.iter().filter_map(|cell| {
             let (rule, place) = cell.rule?;
             Some(CellOrigin {
                 group: cell.group,
@@ -44,7 +50,7 @@ impl Plan {
                 place: place.to_owned(),
             })
         }));
-        self.origins
-            .sort_by_key(|origin| (origin.group, origin.service));
+        origins.sort_by_key(|origin| (origin.group, origin.service));
+        origins
     }
 }
