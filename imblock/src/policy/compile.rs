@@ -100,7 +100,7 @@ pub(super) fn compile(
         leases: Vec::new(),
         origins: cells.origins,
         timetable: cells.timetable,
-        sources: vec![policy.source.digest()],
+        sources: policy.source.digests(),
         prefixes,
         macs,
         remotes: claims.remotes,

@@ -137,8 +137,14 @@ impl Source {
         included.unwrap_or(self)
     }
 
-    /// What it is, for whoever wants to know later whether it is still the same.
-    pub(super) fn digest(&self) -> PlanSource {
+    /// What it and the sources that it includes are, for whoever wants to know later whether they are
+    /// still the same.
+    pub(super) fn digests(&self) -> Vec<PlanSource> {
+        let included = self.included.iter().map(|source| source.digest());
+        [self.digest()].into_iter().chain(included).collect()
+    }
+
+    fn digest(&self) -> PlanSource {
         let digest = Sha256::digest(self.text.as_bytes());
         PlanSource {
             name: self.name.clone(),

@@ -65,6 +65,15 @@ impl Timetable {
         self.schedules.is_empty()
     }
 
+    /// The rules that depend on the clock, by their places, and when they do what.
+    pub(super) fn rules(&self) -> impl Iterator<Item = (String, String)> {
+        self.entries.iter().filter_map(|entry| {
+            let schedule = self.schedules.get(entry.schedule?)?;
+            let rule = format!("rule {}", entry.rule?);
+            Some((rule, format!("{}, {schedule}", entry.action.name())))
+        })
+    }
+
     /// Every cell that depends on the clock, at an instant.
     pub fn cells_at(&self, at: Timestamp) -> Vec<TimedCell<'_>> {
         let holds: Vec<bool> = self.schedules.iter().map(|known| known.holds(at)).collect();

@@ -21,6 +21,7 @@ pub(super) fn tables(old: &Plan, new: &Plan) -> Vec<TableDiff> {
         ("services", by_map(services)),
         ("hosts", hosts(old, new)),
         ("devices", by_map(devices)),
+        ("schedules", by_map(schedules)),
         ("rates", by_map(rates)),
         ("ports", ports(old, new)),
         ("names", by_map(names)),
@@ -57,6 +58,11 @@ fn settings(plan: &Plan) -> BTreeMap<String, String> {
         ("limits.prefixes".to_owned(), limits.prefixes.to_string()),
         ("limits.flows".to_owned(), limits.flows.to_string()),
     ])
+}
+
+/// When the rules hold that do not always.
+fn schedules(plan: &Plan) -> BTreeMap<String, String> {
+    plan.timetable.rules().collect()
 }
 
 /// How fast the cells may be used that are limited.

@@ -156,3 +156,19 @@ fn other_markers_of_a_service_are_a_difference() {
         ["markers tcp acme: 1, of which 1 may only count -> 1"]
     );
 }
+
+#[test]
+fn schedules_differ_although_the_cells_of_now_do_not() {
+    let at = |hours: &str| {
+        format!(
+            "rules: [{{ services: [irc], action: count, when: {{ hours: \"{hours}\", timezone: UTC }} }}]\n"
+        )
+    };
+    let told = diff(&at("08:00-12:00"), &at("08:00-13:00"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told.iter().all(|line| line.contains("08:00-13:00")),
+        "{told:?}"
+    );
+    assert!(diff(&at("08:00-12:00"), &at("08:00-12:00")).is_empty());
+}
