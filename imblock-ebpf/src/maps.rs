@@ -16,8 +16,9 @@ use imblock_common::hosts::{HostSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
-    LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry, PortTable,
-    Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
+    LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry,
+    PortTable, Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals,
+    StunAttributes,
 };
 use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head};

@@ -8,8 +8,8 @@ use aya_ebpf::bindings::{
     __sk_buff, BPF_F_INGRESS, BPF_F_RECOMPUTE_CSUM, TC_ACT_OK, TC_ACT_SHOT, xdp_action, xdp_md,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_clone_redirect, bpf_skb_change_tail, bpf_skb_store_bytes, bpf_xdp_adjust_head, bpf_xdp_adjust_tail,
-    bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
+    bpf_clone_redirect, bpf_skb_change_tail, bpf_skb_store_bytes, bpf_xdp_adjust_head,
+    bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::layout::Rejections;
