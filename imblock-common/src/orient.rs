@@ -43,25 +43,26 @@ pub struct View {
 }
 
 impl View {
+    /// What enters from the local hosts.
+    pub const LAN_INGRESS: Self = Self::new(Side::Lan, Hook::Ingress);
+    /// What leaves to the local hosts.
+    pub const LAN_EGRESS: Self = Self::new(Side::Lan, Hook::Egress);
+    /// What enters from the world.
+    pub const WAN_INGRESS: Self = Self::new(Side::Wan, Hook::Ingress);
+    /// What leaves to the world.
+    pub const WAN_EGRESS: Self = Self::new(Side::Wan, Hook::Egress);
+
     /// Every view; its position is [`View::index`].
     pub const ALL: [Self; 4] = [
-        Self {
-            side: Side::Lan,
-            hook: Hook::Ingress,
-        },
-        Self {
-            side: Side::Lan,
-            hook: Hook::Egress,
-        },
-        Self {
-            side: Side::Wan,
-            hook: Hook::Ingress,
-        },
-        Self {
-            side: Side::Wan,
-            hook: Hook::Egress,
-        },
+        Self::LAN_INGRESS,
+        Self::LAN_EGRESS,
+        Self::WAN_INGRESS,
+        Self::WAN_EGRESS,
     ];
+
+    const fn new(side: Side, hook: Hook) -> Self {
+        Self { side, hook }
+    }
 
     /// Position in [`View::ALL`] and in the frame counters.
     #[inline(always)]

@@ -17,47 +17,30 @@ use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::identify::identify;
 use imblock_common::{
-    Hook, Judgement, Packet, Reply, Side, Sighting, View, parse, record, sight, unidentified,
+    Judgement, Packet, Reply, Sighting, View, parse, record, sight, unidentified,
 };
 
 use maps::KernelMaps;
 use reader::{SkbPacket, XdpPacket};
 
-const LAN_INGRESS: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
-const LAN_EGRESS: View = View {
-    side: Side::Lan,
-    hook: Hook::Egress,
-};
-const WAN_INGRESS: View = View {
-    side: Side::Wan,
-    hook: Hook::Ingress,
-};
-const WAN_EGRESS: View = View {
-    side: Side::Wan,
-    hook: Hook::Egress,
-};
-
 #[xdp(frags)]
 fn lan_ingress(ctx: XdpContext) -> u32 {
-    xdp(&ctx, LAN_INGRESS)
+    xdp(&ctx, View::LAN_INGRESS)
 }
 
 #[xdp(frags)]
 fn wan_ingress(ctx: XdpContext) -> u32 {
-    xdp(&ctx, WAN_INGRESS)
+    xdp(&ctx, View::WAN_INGRESS)
 }
 
 #[classifier]
 fn lan_egress(ctx: TcContext) -> i32 {
-    egress(&ctx, LAN_EGRESS)
+    egress(&ctx, View::LAN_EGRESS)
 }
 
 #[classifier]
 fn wan_egress(ctx: TcContext) -> i32 {
-    egress(&ctx, WAN_EGRESS)
+    egress(&ctx, View::WAN_EGRESS)
 }
 
 #[inline(always)]

@@ -10,16 +10,10 @@ use imblock::replay::MemoryTables;
 use imblock_common::content::Answer;
 use imblock_common::identify::{flow, identify, quiet};
 use imblock_common::testkit::{ClientHello, End, Frame, flags, generate_flow, rtp_packet};
-use imblock_common::{Hook, Judgement, Side, Verdict, View, classify, decide, parse, sight};
+use imblock_common::{Judgement, Verdict, View, classify, decide, parse, sight};
 
-const SENT: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
-const RECEIVED: View = View {
-    side: Side::Lan,
-    hook: Hook::Egress,
-};
+const SENT: View = View::LAN_INGRESS;
+const RECEIVED: View = View::LAN_EGRESS;
 const SECOND: u64 = 1_000_000_000;
 
 fn tables(text: &str) -> MemoryTables {

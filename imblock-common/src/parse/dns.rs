@@ -37,9 +37,10 @@ pub(crate) fn message_of_tcp<B: Bytes>(bytes: B, payload: Payload) -> Payload {
     }
 }
 
-/// The name in the question of the query that is this payload.
+/// The message that is this payload, and where its question begins, if it is a query with one
+/// question.
 #[inline(always)]
-pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName> {
+fn query<B: Bytes>(bytes: B, payload: Payload) -> Option<(Window<B>, usize)> {
     let at = bytes.settle(payload.at)?;
     let window = Window {
         bytes,
@@ -49,7 +50,13 @@ pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName>
     if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
         return None;
     }
-    let mut at = at + HEADER;
+    Some((window, at + HEADER))
+}
+
+/// The name in the question of the query that is this payload.
+#[inline(always)]
+pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName> {
+    let (window, mut at) = query(bytes, payload)?;
     let mut length = 0;
     let mut dots = 0_u64;
     let mut labels = 0;
@@ -73,16 +80,7 @@ pub(crate) fn question<B: Bytes>(bytes: B, payload: Payload) -> Option<HostName>
 /// Behind the question of the query that is this payload: its name, type and class.
 #[inline(always)]
 pub(crate) fn question_end<B: Bytes>(bytes: B, payload: Payload) -> Option<usize> {
-    let at = bytes.settle(payload.at)?;
-    let window = Window {
-        bytes,
-        end: payload.end,
-    };
-    let [_, _, flags, _, q0, q1, ..] = window.read::<HEADER>(at)?;
-    if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
-        return None;
-    }
-    let mut at = at + HEADER;
+    let (window, mut at) = query(bytes, payload)?;
     let mut labels = 0;
     while labels <= DNS_LABELS_MAX {
         let [label] = window.read::<1>(at)?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use imblock_common::{Hook, Side, Transport, View};
+use imblock_common::{Transport, View};
 
 use super::CommandError;
 use super::target::{LivePlan, Target};
@@ -183,11 +183,7 @@ fn views(
     }
     if programs.is_empty() {
         notes.push("nothing is attached now: this is what would be on a LAN side".to_owned());
-        let lan = |hook| View {
-            side: Side::Lan,
-            hook,
-        };
-        return Ok(Views::of(&[lan(Hook::Ingress), lan(Hook::Egress)]));
+        return Ok(Views::of(&[View::LAN_INGRESS, View::LAN_EGRESS]));
     }
     let attached: Vec<View> = programs.iter().map(|program| program.view).collect();
     Ok(Views::of(&attached))

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use imblock_common::flows::FlowState;
 use imblock_common::packet::CapturedFrame;
 use imblock_common::parse::Part;
-use imblock_common::{Counters, Hook, Outcome, Reply, Side, View, decide, judge, record, sight};
+use imblock_common::{Counters, Outcome, Reply, View, decide, judge, record, sight};
 use ipnet::IpNet;
 
 pub use report::Format;
@@ -180,14 +180,8 @@ pub fn observe(request: &ReplayRequest, plan: &Plan, observer: &mut dyn Observer
 /// How many frames pass between two messages to the observer.
 const FRAMES_PER_MESSAGE: u64 = 4096;
 
-const SENT: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
-const RECEIVED: View = View {
-    side: Side::Lan,
-    hook: Hook::Egress,
-};
+const SENT: View = View::LAN_INGRESS;
+const RECEIVED: View = View::LAN_EGRESS;
 
 /// A replay at work.
 struct Replay<'a> {

@@ -9,7 +9,7 @@ use imblock::testing::kernel_or_skip;
 use imblock_common::flows::{FlowKey, FlowState};
 use imblock_common::layout::NameKey;
 use imblock_common::testkit::{Frame, World, service};
-use imblock_common::{Evidence, Hook, Outcome, Side, Verdict, View};
+use imblock_common::{Evidence, Outcome, Verdict, View};
 
 use crate::plan::{ROOMY, plan_of};
 use crate::twins::{Counted, Sighting, Twins};
@@ -21,19 +21,6 @@ const HELLO_V2: &str = include_str!("../../src/quic/tests/fixtures/version_2.hex
 const CLIENT: &str = "10.0.0.9";
 const SERVER: &str = "192.0.2.9";
 const PORT: u16 = 443;
-
-const LAN_INGRESS: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
-const LAN_EGRESS: View = View {
-    side: Side::Lan,
-    hook: Hook::Egress,
-};
-const WAN_EGRESS: View = View {
-    side: Side::Wan,
-    hook: Hook::Egress,
-};
 
 fn datagrams(lines: &str) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -66,7 +53,7 @@ fn received(port: u16, payload: &[u8]) -> Sighting {
     let frame = Frame::eth().ipv4(SERVER, CLIENT).udp(PORT, port);
     Sighting {
         frame: frame.payload(payload).build(),
-        view: LAN_EGRESS,
+        view: View::LAN_EGRESS,
         segments: 1,
     }
 }
@@ -106,7 +93,7 @@ fn the_controllers_answer_judges_the_rest_of_the_flow() {
     if !kernel_or_skip("the_controllers_answer_judges_the_rest_of_the_flow") {
         return;
     }
-    for (view, hello) in [(LAN_INGRESS, HELLO), (WAN_EGRESS, HELLO_V2)] {
+    for (view, hello) in [(View::LAN_INGRESS, HELLO), (View::WAN_EGRESS, HELLO_V2)] {
         let mut twins = twins(QuicMode::Inspect);
         let mut handshakes = twins.maps.take_handshakes().unwrap().unwrap();
         for datagram in datagrams(hello) {
@@ -145,7 +132,7 @@ fn an_answer_that_comes_too_late_is_not_written() {
     let mut twins = twins(QuicMode::Inspect);
     let mut handshakes = twins.maps.take_handshakes().unwrap().unwrap();
     let datagram = datagrams(HELLO).remove(0);
-    passes(&twins, &sent(LAN_INGRESS, CLIENT, 40_000, &datagram), true);
+    passes(&twins, &sent(View::LAN_INGRESS, CLIENT, 40_000, &datagram), true);
     let handed = all(&mut handshakes).remove(0);
     let other = FlowState::other(Evidence::Quic);
     let stranger: FlowKey = bytemuck::Zeroable::zeroed();
@@ -169,7 +156,7 @@ fn what_nobody_reads_is_counted_and_passes() {
     for port in 0..flows {
         passes(
             &twins,
-            &sent(LAN_INGRESS, CLIENT, 40_000 + port, &datagram),
+            &sent(View::LAN_INGRESS, CLIENT, 40_000 + port, &datagram),
             true,
         );
     }
@@ -188,7 +175,7 @@ fn blocked_handshakes_are_refused_but_those_of_protected_hosts() {
     let mut handshakes = twins.maps.take_handshakes().unwrap().unwrap();
     let hello = datagrams(HELLO).remove(0);
     let mut expected = 0;
-    for view in [LAN_INGRESS, WAN_EGRESS] {
+    for view in [View::LAN_INGRESS, View::WAN_EGRESS] {
         passes(&twins, &sent(view, CLIENT, 40_000, &hello), false);
         passes(&twins, &sent(view, CLIENT, 40_000, &hello), false);
         expected += 2;
@@ -218,7 +205,7 @@ fn allowed_handshakes_are_nobodys_business() {
     let mut twins = twins(QuicMode::Allow);
     let mut handshakes = twins.maps.take_handshakes().unwrap().unwrap();
     for datagram in datagrams(HELLO) {
-        passes(&twins, &sent(LAN_INGRESS, CLIENT, 40_000, &datagram), true);
+        passes(&twins, &sent(View::LAN_INGRESS, CLIENT, 40_000, &datagram), true);
     }
     assert_eq!(all(&mut handshakes), []);
     assert_eq!(twins.memory.take_handed_over(), []);

@@ -85,8 +85,8 @@ pub(super) fn print(rows: &[Row], targets: &[Target]) {
         && first.empty > 2.0 * QUIET_EMPTY
     {
         println!(
-            "the empty program alone takes {:.0} ns here, {QUIET_EMPTY:.0} on a quiet machine: all \
-             nanoseconds grow alike, the ratio stays",
+            "the empty program alone takes {:.0} ns here, more than twice the {QUIET_EMPTY:.0} that \
+             the targets were set by: compare ratios",
             first.empty
         );
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use imblock_common::testkit::{
     ClientHello, Frame, Layer, dns_query, dns_query_tcp, flags, http_request,
 };
-use imblock_common::{Addr, Evidence, Hook, Judgement, Side, Tables, Transport, View, classify};
+use imblock_common::{Addr, Evidence, Judgement, Tables, Transport, View, classify};
 use jiff::Timestamp;
 
 use super::{Expectation, Remote, Trial, TrialFault};
@@ -70,14 +70,8 @@ const HTTP: u16 = 80;
 /// Begins like no protocol that is known.
 const NONSENSE: [u8; 24] = *b"\x5f\xf1nothing that is known\r";
 
-const SENT: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
-const RECEIVED: View = View {
-    side: Side::Lan,
-    hook: Hook::Egress,
-};
+const SENT: View = View::LAN_INGRESS;
+const RECEIVED: View = View::LAN_EGRESS;
 
 /// What became of a connection, and why.
 struct Fate {

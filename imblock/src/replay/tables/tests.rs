@@ -7,7 +7,7 @@ use imblock_common::layout::{ActionCell, Control, Counts, HostEntry};
 use imblock_common::packet::CapturedFrame;
 use imblock_common::record::{self, Judgement};
 use imblock_common::testkit::Frame;
-use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Hook, Outcome, Side};
+use imblock_common::{Action, Addr, Counters, Direction, Evidence, Extent, Outcome};
 use imblock_common::{Memory, Tables, Transport, Verdict, View, classify, judge};
 use proptest::prelude::*;
 
@@ -18,11 +18,6 @@ use crate::policy::Mac;
 use crate::policy::plan::{MacPlan, PrefixPlan};
 use crate::replay::LinkLayer;
 use crate::replay::fixtures::{IRC, plan, prefix};
-
-const LAN_INGRESS: View = View {
-    side: Side::Lan,
-    hook: Hook::Ingress,
-};
 
 fn addr(text: &str) -> Addr {
     Addr::from(text.parse::<IpAddr>().unwrap())
@@ -112,7 +107,12 @@ fn a_capture_without_link_headers_knows_no_device() {
             wire_length: 60,
             is_ethernet: link == LinkLayer::Ethernet,
         };
-        judge(packet, &link.parse(packet).unwrap(), LAN_INGRESS, tables)
+        judge(
+            packet,
+            &link.parse(packet).unwrap(),
+            View::LAN_INGRESS,
+            tables,
+        )
     };
     assert!(judged(&bytes, LinkLayer::Ethernet).passes());
     assert!(!judged(&bytes[14..], LinkLayer::RawIp).passes());
@@ -151,7 +151,7 @@ fn later_fragments_fare_as_the_first_one_did() {
     let (drop, pass) = ("10.0.0.1", "10.0.0.2");
     let plan = plan();
     let tables = &MemoryTables::new(&plan);
-    let judged = |frame: Frame| classify(frame.build().as_slice(), LAN_INGRESS, tables);
+    let judged = |frame: Frame| classify(frame.build().as_slice(), View::LAN_INGRESS, tables);
     // Before the first one, nobody knows.
     let early = judged(later(drop).tcp(0, 0));
     assert_eq!(
@@ -301,7 +301,7 @@ proptest! {
         let tables = MemoryTables::new(&plan);
         let bytes = [0; 2_000];
         for (judgement, length) in &judged {
-            record::record(judgement, &bytes[..*length], LAN_INGRESS, &tables);
+            record::record(judgement, &bytes[..*length], View::LAN_INGRESS, &tables);
         }
 
         let snapshot = tables.snapshot();

@@ -29,7 +29,7 @@ impl MemoryTables {
     /// Judges a packet at a time; what becomes of it.
     fn verdict(&self, now: u64, frame: &[u8]) -> Verdict {
         self.set_now(now);
-        classify(frame, LAN_INGRESS, self).verdict
+        classify(frame, View::LAN_INGRESS, self).verdict
     }
 }
 
@@ -56,10 +56,7 @@ fn a_burst_passes_and_then_the_rate() {
         .ipv4("198.51.100.7", "10.1.2.3")
         .tcp(6667, 40_000)
         .build();
-    let view = View {
-        hook: Hook::Egress,
-        ..LAN_INGRESS
-    };
+    let view = View::LAN_EGRESS;
     assert_eq!(classify(&back[..], view, &tables).verdict, Verdict::Counted);
 }
 
@@ -67,10 +64,7 @@ fn a_burst_passes_and_then_the_rate() {
 fn a_wan_side_leaves_it_to_the_lan_side() {
     let tables = MemoryTables::new(&limited(Rate::new(1, 1, true)));
     let frame = packet([10, 1, 2, 3], 60);
-    let wan = View {
-        side: Side::Wan,
-        hook: Hook::Egress,
-    };
+    let wan = View::WAN_EGRESS;
     let passed = |flags| {
         tables.set_flags(flags);
         tables.set_now(SECOND);
