@@ -12,6 +12,7 @@ mod classes;
 mod policy;
 mod programs;
 mod report;
+mod sheet;
 mod timer;
 
 use std::path::PathBuf;
