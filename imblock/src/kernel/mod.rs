@@ -40,7 +40,7 @@ pub use instance::Instance;
 pub use leases::lease_end;
 pub use maps::Maps;
 pub use netlink::own_addresses;
-pub use object::{Loaded, OBJECT, TestRun};
+pub use object::{Loaded, OBJECT, TestRun, table_sizes};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
 pub use probe::{AttachedProgram, BY_POLICY, OWN_MAPS, Probe};
 pub use tables::{ActionChange, Live, LiveService};

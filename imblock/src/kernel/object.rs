@@ -36,6 +36,20 @@ pub(super) fn view_of_program(name: &str) -> Option<View> {
         .find(|view| program_name(*view) == name)
 }
 
+/// How many entries the maps get whose sizes the policy says; all others have those of the object.
+pub fn table_sizes(limits: &Limits) -> Result<[(&'static str, u32); 6], KernelError> {
+    let slots = slots_for(limits.hosts).saturating_mul(possible_cpus()?);
+    let cells = cells_for(limits.flows);
+    Ok([
+        (maps::HOSTS, slots),
+        (maps::HOST_PREFIXES, limits.prefixes),
+        (maps::REMOTES, limits.prefixes),
+        (maps::NAMES, limits.prefixes),
+        (maps::FLOW_CELLS, (cells / WAYS).max(1)),
+        (maps::FLOWS, cells.max(1)),
+    ])
+}
+
 /// An object whose maps are in the kernel. Programs are verified when they are first asked for.
 pub struct Loaded {
     ebpf: Ebpf,
@@ -87,14 +101,9 @@ impl Loaded {
     ) -> Result<(Self, Maps), KernelError> {
         features::require_right()?;
         let mut loader = EbpfLoader::new();
-        let slots = slots_for(limits.hosts);
-        loader
-            .map_max_entries(maps::HOSTS, slots.saturating_mul(possible_cpus()?))
-            .map_max_entries(maps::HOST_PREFIXES, limits.prefixes)
-            .map_max_entries(maps::REMOTES, limits.prefixes)
-            .map_max_entries(maps::NAMES, limits.prefixes)
-            .map_max_entries(maps::FLOW_CELLS, (cells_for(limits.flows) / WAYS).max(1))
-            .map_max_entries(maps::FLOWS, cells_for(limits.flows).max(1));
+        for (map, entries) in table_sizes(limits)? {
+            loader.map_max_entries(map, entries);
+        }
         if let Some(pins) = pins {
             for name in pinned {
                 loader.map_pin_path(name, pins.map(name));
