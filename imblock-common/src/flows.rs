@@ -212,6 +212,29 @@ pub struct Place {
     pub cell: Cell,
 }
 
+impl Place {
+    const NOWHERE: Self = Self {
+        number: NOWHERE,
+        cell: Cell::NOBODYS,
+    };
+
+    /// The place itself; see [`Slots::forget`].
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it was one before")]
+    pub(crate) fn forgotten<S: Slots>(self, slots: S) -> Self {
+        Self {
+            number: slots.forget(u64::from(self.number)) as u32,
+            cell: Cell(slots.forget(self.cell.0)),
+        }
+    }
+
+    /// Whether the flow has no cell.
+    #[inline(always)]
+    pub const fn is_nowhere(&self) -> bool {
+        self.number == NOWHERE
+    }
+}
+
 /// The first cell of a hash's bucket.
 #[inline(always)]
 const fn bucket_of(hash: u64, shape: Shape) -> u32 {
@@ -221,53 +244,21 @@ const fn bucket_of(hash: u64, shape: Shape) -> u32 {
 
 /// Looks a flow up by its hash. Whoever makes use of an entry compares the key as well.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "masked to the ways")]
 pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
     let first = bucket_of(hash, shape);
     let found = slots.bucket(first / WAYS, |bucket| {
-        let mut found = [0, u64::MAX];
+        let mut found = Place::NOWHERE;
         for (way, cell) in (0..).zip(bucket.0) {
             if Cell(cell).is_of(hash) {
-                found = [cell, way];
+                found = Place {
+                    number: first | way,
+                    cell: Cell(cell),
+                };
             }
         }
         found
     });
-    let [cell, way] = found.unwrap_or([0, u64::MAX]);
-    // Settled, lest the verifier walk all that follows once for each way.
-    let way = slots.forget(way);
-    if way >= u64::from(WAYS) {
-        return Place {
-            number: NOWHERE,
-            cell: Cell(0),
-        };
-    }
-    Place {
-        number: first | (way as u32 & (WAYS - 1)),
-        cell: Cell(slots.forget(cell)),
-    }
-}
-
-/// The cell of a flow, if a packet leaves it as it is, see [`Cell::quiet`]; else [`Cell::NOBODYS`].
-#[inline(always)]
-pub fn quiet<S: Slots>(
-    slots: S,
-    hash: u64,
-    shape: Shape,
-    direction: Direction,
-    speaks: bool,
-) -> Cell {
-    let (like, bits) = Cell::quiet(hash, shape, direction, speaks);
-    let found = slots.bucket(bucket_of(hash, shape) / WAYS, |bucket| {
-        let mut found = Cell::NOBODYS;
-        for cell in bucket.0 {
-            if (cell ^ like.0) & bits == 0 {
-                found = Cell(cell);
-            }
-        }
-        found
-    });
-    found.unwrap_or(Cell::NOBODYS)
+    found.unwrap_or(Place::NOWHERE)
 }
 
 /// See [`Slots::claim`].

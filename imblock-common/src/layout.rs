@@ -30,7 +30,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Family, Transport};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 6;
+pub const ABI: u32 = 7;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -125,8 +125,15 @@ pub mod maps {
     /// One [`super::Rejections`] a CPU.
     pub const REJECTIONS: &str = "REJECTIONS";
 
+    /// One [`crate::Sighting`] a CPU: what one program hands to the next.
+    pub const SIGHTINGS: &str = "SIGHTINGS";
+    /// The XDP program of each [`super::Stage`].
+    pub const XDP_STAGES: &str = "XDP_STAGES";
+    /// The TC program of each [`super::Stage`].
+    pub const SKB_STAGES: &str = "SKB_STAGES";
+
     /// Every map, in the order above.
-    pub const ALL: [&str; 36] = [
+    pub const ALL: [&str; 39] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -163,10 +170,30 @@ pub mod maps {
         INITIALS,
         INITIAL_COUNTS,
         REJECTIONS,
+        SIGHTINGS,
+        XDP_STAGES,
+        SKB_STAGES,
     ];
 }
 
-/// Names of the programs in the kernel object, by the view they serve.
+/// The programs behind the one that is attached: a packet of which that one can't tell everything goes on
+/// there (`bpf_tail_call`), and does not come back. The numbers are slots of the programs' maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Stage {
+    /// Looks into the packet, and remembers what its flow is.
+    Depth = 0,
+    /// Answers a rejected packet.
+    Reject = 1,
+}
+
+impl Stage {
+    /// All of them, in the order of the slots.
+    pub const ALL: [Self; 2] = [Self::Depth, Self::Reject];
+}
+
+/// Names of the programs in the kernel object: of those that are attached by the view they serve, of the
+/// others by hook and [`Stage`].
 pub mod programs {
     /// XDP on an interface that leads to the local hosts.
     pub const LAN_INGRESS: &str = "lan_ingress";
@@ -176,6 +203,14 @@ pub mod programs {
     pub const WAN_INGRESS: &str = "wan_ingress";
     /// TC egress on an interface that leads to the world.
     pub const WAN_EGRESS: &str = "wan_egress";
+    /// [`super::Stage::Depth`] at XDP.
+    pub const XDP_DEPTH: &str = "xdp_depth";
+    /// [`super::Stage::Reject`] at XDP.
+    pub const XDP_REJECT: &str = "xdp_reject";
+    /// [`super::Stage::Depth`] at TC egress.
+    pub const SKB_DEPTH: &str = "skb_depth";
+    /// [`super::Stage::Reject`] at TC egress.
+    pub const SKB_REJECT: &str = "skb_reject";
 }
 
 /// Which of the two copies of the policy tables: 0 or 1.

@@ -88,7 +88,7 @@ pub fn sight<P: Packet, T: Tables>(
     let body = segment.body(packet);
     let policy = tables.policy();
     let remote_port = tables.port(policy.half, segment.transport, ends.remote_port);
-    Sighting::new(segment, &ends, body, remote_port, policy)
+    Sighting::new(packet, segment, &ends, body, remote_port, policy)
 }
 
 /// What becomes of a packet of which this was told.
@@ -112,11 +112,11 @@ pub fn decide<P: Packet, T: Tables>(
     }
     if told.names_service() {
         if !verdict.passes() && about.begins() {
-            identify::context::refused(about, told, tables);
+            tables.refused_step(about, told);
         }
         // The others of its datagram fare as the first one does, the guard's hand included.
         if about.is_first_part() && verdict != Verdict::Guarded {
-            identify::context::first_part(about, told, tables);
+            tables.first_part_step(about, told);
         }
         Judgement::identified(about, told, verdict)
     } else {

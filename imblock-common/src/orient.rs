@@ -64,6 +64,17 @@ impl View {
         Self { side, hook }
     }
 
+    /// The view from which packets of a side go in a direction.
+    #[inline(always)]
+    pub const fn of(side: Side, direction: Direction) -> Self {
+        match (side, direction) {
+            (Side::Lan, Direction::Sent) => Self::LAN_INGRESS,
+            (Side::Lan, Direction::Received) => Self::LAN_EGRESS,
+            (Side::Wan, Direction::Received) => Self::WAN_INGRESS,
+            (Side::Wan, Direction::Sent) => Self::WAN_EGRESS,
+        }
+    }
+
     /// Position in [`View::ALL`] and in the frame counters.
     #[inline(always)]
     pub const fn index(self) -> u32 {

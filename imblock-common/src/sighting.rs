@@ -13,7 +13,7 @@ use crate::parse::quic::INITIAL_MIN;
 use crate::parse::{Body, DNS_PORT, Part};
 use crate::record::Extent;
 use crate::tables::LivePolicy;
-use crate::{Direction, Ends, Segment, Side, Transport};
+use crate::{Bytes, Direction, Ends, Segment, Side, Transport, View};
 
 /// A packet, as all that comes behind the parser sees it.
 #[repr(C)]
@@ -43,11 +43,13 @@ impl Sighting {
     const FIRST_PART: u32 = 8;
     const LATER_PART: u32 = 16;
     const RESETS: u32 = 32;
+    const OF_PACKETS: u32 = Self::BEGINS | Self::FIRST_PART | Self::LATER_PART | Self::RESETS;
 
     /// A packet between two ends.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "offsets are below 16 Ki")]
-    pub(crate) const fn new(
+    pub(crate) fn new<B: Bytes>(
+        packet: B,
         segment: &Segment,
         ends: &Ends,
         body: Body,
@@ -56,7 +58,7 @@ impl Sighting {
     ) -> Self {
         let begins = if body.begins() { Self::BEGINS } else { 0 };
         // Without a branch, of which the verifier would follow both ways to the end.
-        let resets = body.resets() as u32 * Self::RESETS;
+        let resets = u32::from(body.resets()) * Self::RESETS;
         let received = match ends.direction {
             Direction::Sent => 0,
             Direction::Received => Self::RECEIVED,
@@ -70,16 +72,20 @@ impl Sighting {
             Part::First => Self::FIRST_PART,
             Part::Later => Self::LATER_PART,
         };
+        // Forgotten, so that the verifier walks what follows once, and not once for each kind of packet.
+        // Side and direction are the same for all that a program sees.
+        let packets = packet.forget_word(begins | resets | part) & Self::OF_PACKETS;
+        let key = FlowKey::new(ends, segment.transport);
         Self {
-            key: FlowKey::new(ends, segment.transport),
+            key: key.with_about(packet.forget_word(key.about())),
             payload_at: body.at as u32,
             payload_end: segment.end as u32,
             sequence: body.sequence,
-            about: begins | resets | received | side | part,
+            about: packets | received | side,
             // What has no ports has nothing of a port's.
             remote_port: match segment.part {
                 Part::Later => 0,
-                _ => remote_port.0 as u32,
+                _ => u32::from(remote_port.0),
             },
             policy_flags: policy.flags,
             half: policy.half.index(),
@@ -137,6 +143,12 @@ impl Sighting {
         }
     }
 
+    /// Where the packet was seen.
+    #[inline(always)]
+    pub const fn view(&self) -> View {
+        View::of(self.side(), self.direction())
+    }
+
     /// Where the payload lies; at 0 if that can't be told.
     #[inline(always)]
     pub const fn payload(&self) -> Payload {
@@ -150,13 +162,6 @@ impl Sighting {
     #[inline(always)]
     pub(crate) const fn speaks(&self) -> bool {
         self.payload_at != 0 && self.payload_end > self.payload_at && !self.begins()
-    }
-
-    /// Whether the packet is one of those that may say nothing new of their flow: it begins none, its
-    /// port tells no service, and it is no fragment without ports.
-    #[inline(always)]
-    pub(crate) const fn may_be_quiet(&self) -> bool {
-        self.remote_port().service() == 0 && self.about & (Self::BEGINS | Self::LATER_PART) == 0
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 use crate::buckets::{Buckets, Shape};
 use crate::flows;
 use crate::hosts::Slots;
-use crate::identify::{context, flow, quiet};
+use crate::identify::{context, flow};
 use crate::layout::{
     Control, Counts, Generic, Half, HopRule, HostEntry, HostRecord, Marker, MarkerSets, NameKey,
     PortEntry, Rate,
@@ -48,11 +48,6 @@ pub trait Tables: Memory {
     /// Hands the place for a flow's [`Head`] to `visit`, with the cheap clock. `None` when
     /// there is no such place.
     fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R>;
-    /// See [`quiet::told`]. A function of its own in the kernel.
-    #[inline(always)]
-    fn quiet_step(self, about: &Sighting) -> Reply {
-        quiet::told(about, self)
-    }
     /// See [`flow::step`]. A function of its own in the kernel.
     #[inline(always)]
     fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
@@ -82,6 +77,16 @@ pub trait Tables: Memory {
     #[inline(always)]
     fn later_part_step(self, about: &Sighting) -> Reply {
         context::later_part(about, self)
+    }
+    /// See [`context::refused`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn refused_step(self, about: &Sighting, told: Reply) {
+        context::refused(about, told, self);
+    }
+    /// See [`context::first_part`]. A function of its own in the kernel.
+    #[inline(always)]
+    fn first_part_step(self, about: &Sighting, told: Reply) {
+        context::first_part(about, told, self);
     }
     /// See [`context::note`]. A function of its own in the kernel.
     #[inline(always)]

@@ -1,85 +1,141 @@
 //! The kernel home of the classifier. Glue only: what is decided about a packet is decided in
 //! `imblock_common`.
 //!
-//! One program a view, so that side and direction are constants to the compiler and cost a packet
-//! nothing. All programs share all maps.
+//! The attached programs, one a view so that side and direction are constants to the compiler, give
+//! their verdict on whatever a port or a known flow tells, and on what nobody wants to know more of:
+//! most packets. The others go on in a program behind them, with a stack and a budget of the verifier's
+//! of its own. All programs share all maps.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)] // two instructions for the verifier, see `reader`
 
+mod hook;
 mod maps;
 mod reader;
 mod reject;
 mod steps;
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use imblock_common::identify::identify;
-use imblock_common::{
-    Judgement, Packet, Reply, Sighting, View, parse, record, sight, unidentified,
-};
+use imblock_common::content::Answer;
+use imblock_common::identify::{at_once, in_depth};
+use imblock_common::layout::Stage;
+use imblock_common::{Judgement, Verdict, View, decide, parse, record, sight};
 
+use hook::{AtTc, AtXdp, Hook};
 use maps::KernelMaps;
-use reader::{SkbPacket, XdpPacket};
+use reader::Frame;
+use steps::Steps;
 
 #[xdp(frags)]
 fn lan_ingress(ctx: XdpContext) -> u32 {
-    xdp(&ctx, View::LAN_INGRESS)
+    xdp(passes(AtXdp(ctx.ctx), View::LAN_INGRESS))
 }
 
 #[xdp(frags)]
 fn wan_ingress(ctx: XdpContext) -> u32 {
-    xdp(&ctx, View::WAN_INGRESS)
+    xdp(passes(AtXdp(ctx.ctx), View::WAN_INGRESS))
+}
+
+#[xdp(frags)]
+fn xdp_depth(ctx: XdpContext) -> u32 {
+    xdp(passes_in_depth(AtXdp(ctx.ctx)))
+}
+
+#[xdp(frags)]
+fn xdp_reject(ctx: XdpContext) -> u32 {
+    match maps::sighting() {
+        Some(about) => reject::xdp(&ctx, about.view()),
+        None => xdp_action::XDP_DROP,
+    }
 }
 
 #[classifier]
 fn lan_egress(ctx: TcContext) -> i32 {
-    egress(&ctx, View::LAN_EGRESS)
+    egress(passes(AtTc(ctx.as_ptr().cast()), View::LAN_EGRESS))
 }
 
 #[classifier]
 fn wan_egress(ctx: TcContext) -> i32 {
-    egress(&ctx, View::WAN_EGRESS)
+    egress(passes(AtTc(ctx.as_ptr().cast()), View::WAN_EGRESS))
+}
+
+#[classifier]
+fn skb_depth(ctx: TcContext) -> i32 {
+    egress(passes_in_depth(AtTc(ctx.as_ptr().cast())))
+}
+
+#[classifier]
+fn skb_reject(ctx: TcContext) -> i32 {
+    match maps::sighting() {
+        Some(about) => reject::skb(&ctx, about.view()),
+        None => TC_ACT_SHOT,
+    }
 }
 
 #[inline(always)]
-fn xdp(ctx: &XdpContext, view: View) -> u32 {
-    let conclude = |about: &Sighting, told| steps::conclude_xdp(ctx, about, told, view);
-    match fate(XdpPacket::new(ctx), view, conclude) {
-        steps::PASS => xdp_action::XDP_PASS,
-        steps::REJECT => reject::xdp(ctx, view),
-        _ => xdp_action::XDP_DROP,
+fn xdp(passes: bool) -> u32 {
+    if passes {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
     }
 }
 
 /// `UNSPEC` lets the next program of the hook see the packet, as `XDP_PASS` does with the stack.
 #[inline(always)]
-fn egress(ctx: &TcContext, view: View) -> i32 {
-    let conclude = |about: &Sighting, told| steps::conclude_skb(ctx, about, told, view);
-    match fate(SkbPacket::new(ctx), view, conclude) {
-        steps::PASS => TC_ACT_UNSPEC,
-        steps::REJECT => reject::skb(ctx, view),
-        _ => TC_ACT_SHOT,
-    }
+fn egress(passes: bool) -> i32 {
+    if passes { TC_ACT_UNSPEC } else { TC_ACT_SHOT }
 }
 
-/// `classify` and `record`, but for that what follows an identified packet is a function of its own.
+/// Gives the verdict on a frame, or goes on where that can be given.
 #[inline(always)]
-fn fate<P: Packet>(packet: P, view: View, conclude: impl FnOnce(&Sighting, Reply) -> u32) -> u32 {
-    let outcome = match parse::frame(packet) {
-        Ok(segment) => {
-            let about = sight(packet, &segment, view, KernelMaps);
-            let told = identify(packet, &about, KernelMaps);
-            if told.needs_verdict() {
-                return conclude(&about, told);
-            }
-            unidentified(&about, told)
-        }
-        Err(unparsed) => unparsed.into(),
+fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
+    let Some(maps) = KernelMaps::open() else {
+        return true;
     };
-    record::record(&Judgement::unjudged(outcome), packet, view, KernelMaps);
-    steps::PASS
+    let packet = Frame::new(hook);
+    let segment = match parse::frame(packet) {
+        Ok(segment) => segment,
+        Err(unparsed) => {
+            let judgement = Judgement::unjudged(unparsed.into());
+            record::record(&judgement, packet, view, maps);
+            return true;
+        }
+    };
+    let about = sight(packet, &segment, view, maps);
+    let told = at_once(&about, maps);
+    if told.is(Answer::Look) {
+        maps::hand_on(&about);
+        hook.go_on(Stage::Depth);
+        // There is no such program, which the controller never lets happen. Then nothing is told.
+    }
+    let judgement = decide(packet, &about, told, maps);
+    record::record(&judgement, packet, view, maps);
+    if judgement.verdict == Verdict::Rejected {
+        maps::hand_on(&about);
+        hook.go_on(Stage::Reject);
+    }
+    judgement.passes()
+}
+
+/// The same, of a frame that the attached program could not tell all of.
+#[inline(always)]
+fn passes_in_depth<H: Hook + Steps>(hook: H) -> bool {
+    let (Some(maps), Some(about)) = (KernelMaps::open(), maps::sighting()) else {
+        return true;
+    };
+    let told = in_depth(Frame::new(hook), about, maps);
+    match hook.conclude(about, told.0) {
+        steps::PASS => true,
+        steps::REJECT => {
+            hook.go_on(Stage::Reject);
+            false
+        }
+        _ => false,
+    }
 }
 
 #[cfg(target_arch = "bpf")]

@@ -5,7 +5,7 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::lpm_trie::{Key, LpmTrie};
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns,
 };
@@ -17,7 +17,7 @@ use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
     LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry,
-    PortTable, Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals,
+    PortTable, Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, Stage,
     StunAttributes,
 };
 use imblock_common::limit::{self, Limited, Load};
@@ -125,6 +125,31 @@ static QUIC_COUNTS: PerCpuArray<u64, { InitialFate::ALL.len() }> = PerCpuArray::
 #[btf_map]
 static REJECTIONS: PerCpuArray<Rejections, 1> = PerCpuArray::new();
 
+#[btf_map]
+static SIGHTINGS: PerCpuArray<Sighting, 1> = PerCpuArray::new();
+#[btf_map]
+pub static XDP_STAGES: ProgramArray<{ Stage::ALL.len() }> = ProgramArray::new();
+#[btf_map]
+pub static SKB_STAGES: ProgramArray<{ Stage::ALL.len() }> = ProgramArray::new();
+
+/// What the program before this one knew of the frame.
+#[inline(always)]
+pub fn sighting() -> Option<&'static Sighting> {
+    let sighting = SIGHTINGS.get_ptr(0)?;
+    // SAFETY: the slot belongs to this CPU, and nothing interrupts a program on it, or comes between it
+    // and the one that it goes on in.
+    Some(unsafe { &*sighting })
+}
+
+/// Leaves what is known of the frame to the next program.
+#[inline(always)]
+pub fn hand_on(about: &Sighting) {
+    if let Some(sighting) = SIGHTINGS.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { *sighting = *about };
+    }
+}
+
 /// What this CPU knows of rejected packets.
 #[inline(always)]
 pub fn rejections() -> Option<&'static mut Rejections> {
@@ -181,16 +206,37 @@ fn count_initial(fate: InitialFate) {
 
 /// The maps above, as the classifier sees them.
 #[derive(Clone, Copy)]
-pub struct KernelMaps;
+pub struct KernelMaps {
+    /// Looked up once for all that asks it.
+    control: &'static Control,
+}
+
+impl KernelMaps {
+    /// `None`, which the verifier wants to see handled, never happens.
+    #[inline(always)]
+    pub fn open() -> Option<Self> {
+        let control = CONTROL.get(0)?;
+        Some(Self { control })
+    }
+
+    #[inline(always)]
+    fn shape(self, buckets: u32) -> Shape {
+        Shape {
+            buckets,
+            seed: self.control.host_seed,
+        }
+    }
+}
 
 impl Tables for KernelMaps {
     #[inline(always)]
     fn policy(self) -> LivePolicy {
-        let control = self.control();
         // SAFETY: the helper takes nothing and reads the clock.
-        let generation = control.in_force(|| unsafe { bpf_ktime_get_coarse_ns() });
+        let generation = self
+            .control
+            .in_force(|| unsafe { bpf_ktime_get_coarse_ns() });
         let half = Half::of_generation(generation);
-        let [even, odd] = control.policy_flags;
+        let [even, odd] = self.control.policy_flags;
         let flags = if half.index() == 0 { even } else { odd };
         LivePolicy { half, flags }
     }
@@ -254,7 +300,7 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn flow_shape(self) -> flows::Shape {
-        self.control().flow_shape(self.tick())
+        self.control.flow_shape(self.tick())
     }
 
     #[inline(always)]
@@ -263,11 +309,6 @@ impl Tables for KernelMaps {
         // SAFETY: the map holds a head there for as long as the program runs. Should two CPUs write
         // to it, the bytes of two streams mix: what is read in them may be wrong, never out of bounds.
         Some(visit(unsafe { &mut *head }, self.tick()))
-    }
-
-    #[inline(always)]
-    fn quiet_step(self, about: &Sighting) -> Reply {
-        Reply(steps::quiet_step(about))
     }
 
     #[inline(always)]
@@ -298,6 +339,20 @@ impl Tables for KernelMaps {
     #[inline(always)]
     fn later_part_step(self, about: &Sighting) -> Reply {
         Reply(steps::later_part_step(about))
+    }
+
+    #[inline(always)]
+    fn refused_step(self, about: &Sighting, told: Reply) {
+        // A copy, or the compiler would keep the original in memory on every way, not only on this one.
+        let about = *about;
+        steps::refused_step(&about, told.0);
+    }
+
+    #[inline(always)]
+    fn first_part_step(self, about: &Sighting, told: Reply) {
+        // As above.
+        let about = *about;
+        steps::first_part_step(&about, told.0);
     }
 
     #[inline(always)]
@@ -363,7 +418,9 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn limit_step(self, about: &Sighting, who: Limited, load: Load) -> bool {
-        steps::limit_step(about, who.0, load.0) != 0
+        // As above.
+        let about = *about;
+        steps::limit_step(&about, who.0, load.0) != 0
     }
 
     #[inline(always)]
@@ -419,7 +476,7 @@ impl Memory for KernelMaps {
 
     #[inline(always)]
     fn limits(self) -> (impl Buckets, Shape) {
-        (SharedTable(&LIMITS), shape(limit::BUCKETS))
+        (SharedTable(&LIMITS), self.shape(limit::BUCKETS))
     }
 
     #[inline(always)]
@@ -433,22 +490,22 @@ impl Memory for KernelMaps {
 
     #[inline(always)]
     fn control_flags(self) -> u32 {
-        self.control().flags
+        self.control.flags
     }
 
     #[inline(always)]
     fn recent(self) -> (impl Buckets, Shape) {
-        (SharedTable(&RECENT), shape(recent::BUCKETS))
+        (SharedTable(&RECENT), self.shape(recent::BUCKETS))
     }
 
     #[inline(always)]
     fn parts(self) -> (impl Buckets, Shape) {
-        (SharedTable(&PARTS), shape(parts::BUCKETS))
+        (SharedTable(&PARTS), self.shape(parts::BUCKETS))
     }
 
     #[inline(always)]
     fn hops(self) -> (impl Buckets, Shape) {
-        (SharedTable(&HOPS), shape(hops::BUCKETS))
+        (SharedTable(&HOPS), self.shape(hops::BUCKETS))
     }
 
     #[inline(always)]
@@ -456,14 +513,6 @@ impl Memory for KernelMaps {
         // SAFETY: the helper takes nothing and reads the clock.
         let now = unsafe { bpf_ktime_get_coarse_ns() };
         (now / 1_000_000_000) as u32
-    }
-}
-
-#[inline(always)]
-fn shape(buckets: u32) -> Shape {
-    Shape {
-        buckets,
-        seed: KernelMaps.control().host_seed,
     }
 }
 
@@ -518,7 +567,7 @@ impl buckets::Bucket for SharedBucket {
 impl Counters for KernelMaps {
     #[inline(always)]
     fn control(self) -> Control {
-        CONTROL.get(0).copied().unwrap_or(NO_CONTROL)
+        *self.control
     }
 
     /// Costs a load, where any clock costs a call (kernel 5.5).
@@ -552,7 +601,7 @@ impl Counters for KernelMaps {
         // SAFETY: the helper takes nothing and reads a word.
         let cpu = unsafe { bpf_get_smp_processor_id() };
         CpuHosts {
-            first: cpu.wrapping_mul(self.control().host_slots),
+            first: cpu.wrapping_mul(self.control.host_slots),
         }
     }
 
@@ -619,21 +668,3 @@ impl Slots for CpuHosts {
         unsafe { bpf_ktime_get_coarse_ns() }
     }
 }
-
-/// What a lookup of the one entry of `CONTROL` never gives, yet has to be said: nothing counts.
-const NO_CONTROL: Control = Control {
-    abi: 0,
-    generation: 0,
-    flags: 0,
-    host_slots: 0,
-    host_seed: 0,
-    ticks_per_second: 0,
-    host_keys: 0,
-    policy_flags: [0; HALVES],
-    flow_cells: 0,
-    flow_clock_shift: 0,
-    flow_idle: 0,
-    deadline: 0,
-    fallback: 0,
-    reserved: 0,
-};

@@ -6,15 +6,14 @@
 
 use core::arch::asm;
 
-use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
-use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
+use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
-use crate::{maps, steps};
-use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
+use crate::hook::Hook;
+use crate::maps;
+use crate::steps::Steps;
 
 /// Linear packet memory, from its first byte to behind its last.
 #[derive(Clone, Copy)]
@@ -119,150 +118,29 @@ fn piece(length: usize) -> u32 {
 
 const _: () = assert!(PIECE_MAX.is_power_of_two());
 
-/// A frame at XDP.
+/// A frame at a hook.
 #[derive(Clone, Copy)]
-pub struct XdpPacket<'a> {
-    ctx: &'a XdpContext,
+pub struct Frame<H> {
+    hook: H,
     bytes: Linear,
 }
 
-impl<'a> XdpPacket<'a> {
-    #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Self {
-        Self {
-            ctx,
-            bytes: Linear::new(ctx.data(), ctx.data_end()),
-        }
-    }
-}
-
-impl Bytes for XdpPacket<'_> {
-    #[inline(always)]
-    fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        self.bytes.copy(at)
-    }
-
-    #[inline(always)]
-    fn forget_word(self, number: u32) -> u32 {
-        forget_word(number)
-    }
-}
-
-impl Source for XdpPacket<'_> {
-    /// All buffers of the frame, not only the first.
-    #[inline(always)]
-    fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
-        let Some(into) = room(head, to) else {
-            return false;
-        };
-        // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe {
-            bpf_xdp_load_bytes(
-                self.ctx.as_ptr().cast(),
-                at as u32,
-                into.cast(),
-                piece(length),
-            ) == 0
-        }
-    }
-}
-
-impl Packet for XdpPacket<'_> {
-    #[inline(always)]
-    fn quic<T: Tables>(self, about: &Sighting, _tables: T) -> bool {
-        steps::quic_xdp(self.ctx, about)
-    }
-
-    #[inline(always)]
-    fn hand_over<T: Tables>(self, about: &Sighting, entry: u32, _tables: T) {
-        let ctx = self.ctx.as_ptr();
-        maps::hand_over(about, entry, |at, to, length| {
-            // SAFETY: `to` has room for `length` bytes; the helper checks the rest.
-            unsafe { bpf_xdp_load_bytes(ctx.cast(), at, to.cast(), length) == 0 }
-        });
-    }
-
-    #[inline(always)]
-    fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        steps::gather_xdp(self.ctx, piece)
-    }
-
-    #[inline(always)]
-    fn judge_marker<T: Tables>(
-        self,
-        scene: &Scene,
-        number: usize,
-        searched: usize,
-        _tables: T,
-    ) -> u64 {
-        steps::judge_xdp(self.ctx, scene, number, searched)
-    }
-
-    #[inline(always)]
-    fn rtp(self, payload: Payload) -> u64 {
-        steps::rtp_of_xdp(self.ctx, payload)
-    }
-
-    #[inline(always)]
-    fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        steps::ask_xdp(self.ctx, question, scene)
-    }
-
-    /// All buffers of the frame, not only the first (kernel 5.18). Asking the kernel costs a call,
-    /// so it is asked only when the packet says that it reaches beyond the first buffer.
-    #[inline(always)]
-    fn length(self, end: usize) -> u32 {
-        let linear = self.ctx.data_end() - self.ctx.data();
-        if end <= linear {
-            return linear as u32;
-        }
-        // SAFETY: the context is the one the kernel gave to this program run.
-        let length = unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) };
-        length as u32
-    }
-
-    #[inline(always)]
-    fn segments(self) -> u32 {
-        1
-    }
-}
-
-/// How much of a leaving frame must lie in one piece to be parsed: link header with two tags,
-/// PPPoE, IPv6 with an extension header or two, TCP.
-const LINEAR_WANTED: u32 = 160;
-
-/// A frame at TC egress.
-#[derive(Clone, Copy)]
-pub struct SkbPacket<'a> {
-    ctx: &'a TcContext,
-    bytes: Linear,
-}
-
-impl<'a> SkbPacket<'a> {
+impl<H: Hook> Frame<H> {
     /// Pulls the headers into one piece first, if a driver left them in fragments.
     ///
     /// Nothing that was read on the way is kept: the ways meet again here with the same state, and
     /// the verifier walks the parser once, not once for each of them.
     #[inline(always)]
-    pub fn new(ctx: &'a TcContext) -> Self {
-        let length = ctx.len();
-        let linear = (ctx.data_end() - ctx.data()) as u32;
-        if linear < length && linear < LINEAR_WANTED {
-            // Without the pull the frame is parsed as far as it can be read.
-            let _ = ctx.pull_data(if length < LINEAR_WANTED {
-                length
-            } else {
-                LINEAR_WANTED
-            });
-        }
+    pub fn new(hook: H) -> Self {
+        hook.pull();
         Self {
-            ctx,
-            bytes: Linear::new(ctx.data(), ctx.data_end()),
+            hook,
+            bytes: Linear::new(hook.data(), hook.data_end()),
         }
     }
 }
 
-impl Bytes for SkbPacket<'_> {
+impl<H: Hook> Bytes for Frame<H> {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.copy(at)
@@ -274,43 +152,38 @@ impl Bytes for SkbPacket<'_> {
     }
 }
 
-impl Source for SkbPacket<'_> {
+impl<H: Hook> Source for Frame<H> {
     /// All buffers of the frame, not only the first.
     #[inline(always)]
     fn load(self, at: usize, head: &mut Head, to: usize, length: usize) -> bool {
         let Some(into) = room(head, to) else {
             return false;
         };
-        // SAFETY: `into` has room for a piece; the helper checks the rest.
-        unsafe {
-            bpf_skb_load_bytes(
-                self.ctx.as_ptr().cast(),
-                at as u32,
-                into.cast(),
-                piece(length),
-            ) == 0
-        }
+        // SAFETY: `into` has room for a piece.
+        unsafe { self.hook.load_bytes(at as u32, into.cast(), piece(length)) }
     }
 }
 
-impl Packet for SkbPacket<'_> {
+impl<H: Hook + Steps> Packet for Frame<H> {
     #[inline(always)]
     fn quic<T: Tables>(self, about: &Sighting, _tables: T) -> bool {
-        steps::quic_skb(self.ctx, about)
+        self.hook.quic(about) != 0
     }
 
     #[inline(always)]
     fn hand_over<T: Tables>(self, about: &Sighting, entry: u32, _tables: T) {
-        let ctx = self.ctx.as_ptr();
         maps::hand_over(about, entry, |at, to, length| {
-            // SAFETY: `to` has room for `length` bytes; the helper checks the rest.
-            unsafe { bpf_skb_load_bytes(ctx.cast(), at, to.cast(), length) == 0 }
+            // SAFETY: `to` has room for `length` bytes.
+            unsafe { self.hook.load_bytes(at, to.cast(), length) }
         });
     }
 
     #[inline(always)]
     fn gather<T: Tables>(self, piece: &Piece, _tables: T) -> Reply {
-        steps::gather_skb(self.ctx, piece)
+        let [place, about] = piece.scene.pack();
+        // Sequence number, and whether the head begins with it, in one word.
+        let segment = piece.sequence as u64 | (piece.begins as u64) << 32;
+        Reply(self.hook.gather(place, about, piece.flow, segment))
     }
 
     #[inline(always)]
@@ -321,30 +194,33 @@ impl Packet for SkbPacket<'_> {
         searched: usize,
         _tables: T,
     ) -> u64 {
-        steps::judge_skb(self.ctx, scene, number, searched)
+        let [place, about] = scene.pack();
+        let slice = (searched as u64) << 32 | number as u64;
+        self.hook.judge(place, about, slice)
     }
 
     #[inline(always)]
     fn rtp(self, payload: Payload) -> u64 {
-        steps::rtp_of_skb(self.ctx, payload)
+        self.hook.rtp(payload.at as u64, payload.end as u64)
     }
 
     #[inline(always)]
     fn ask<T: Tables>(self, question: Question, scene: &Scene, _tables: T) -> Reply {
-        steps::ask_skb(self.ctx, question, scene)
+        let [place, about] = scene.pack();
+        Reply(match question {
+            Question::Name => self.hook.name(place, about),
+            Question::Marker => self.hook.marker(place, about),
+            Question::Stun => self.hook.stun(place, about),
+        })
     }
 
     #[inline(always)]
-    fn length(self, _end: usize) -> u32 {
-        self.ctx.len()
+    fn length(self, end: usize) -> u32 {
+        self.hook.length(end)
     }
 
     #[inline(always)]
     fn segments(self) -> u32 {
-        let skb = self.ctx.as_ptr().cast::<aya_ebpf::bindings::__sk_buff>();
-        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns
-        // the field into the kernel's own.
-        let segments = unsafe { (*skb).gso_segs };
-        if segments == 0 { 1 } else { segments }
+        self.hook.segments()
     }
 }

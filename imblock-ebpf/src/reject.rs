@@ -16,8 +16,9 @@ use imblock_common::layout::Rejections;
 use imblock_common::reject::{self, Desk, Fate, Kind, ReplyBucket, Responder};
 use imblock_common::{Counters as _, Direction, Side, View};
 
+use crate::hook::{AtTc, AtXdp};
 use crate::maps::{KernelMaps, rejections};
-use crate::reader::{SkbPacket, XdpPacket};
+use crate::reader::Frame;
 
 /// What becomes of a frame that is rejected at XDP. From the world nothing is answered.
 #[inline(always)]
@@ -126,7 +127,7 @@ extern "C" fn xdp_meet(ctx: *mut xdp_md) -> u32 {
         return Kind::Other as u32;
     };
     let ctx = XdpContext::new(ctx);
-    reject::meet(XdpPacket::new(&ctx), &mut rejections.letter) as u32
+    reject::meet(Frame::new(AtXdp(ctx.ctx)), &mut rejections.letter) as u32
 }
 
 #[unsafe(no_mangle)]
@@ -137,7 +138,7 @@ extern "C" fn xdp_reset(ctx: *mut xdp_md) -> u32 {
     };
     let ctx = XdpContext::new(ctx);
     let mut to = XdpFrame { ctx: &ctx, bucket };
-    reject::reset(XdpPacket::new(&ctx), &mut to, letter) as u32
+    reject::reset(Frame::new(AtXdp(ctx.ctx)), &mut to, letter) as u32
 }
 
 #[unsafe(no_mangle)]
@@ -148,7 +149,7 @@ extern "C" fn xdp_no_such_name(ctx: *mut xdp_md) -> u32 {
     };
     let ctx = XdpContext::new(ctx);
     let mut to = XdpFrame { ctx: &ctx, bucket };
-    reject::no_such_name(XdpPacket::new(&ctx), &mut to, letter)
+    reject::no_such_name(Frame::new(AtXdp(ctx.ctx)), &mut to, letter)
         .map_or(NO_QUESTION, |fate| fate as u32)
 }
 
@@ -160,7 +161,7 @@ extern "C" fn xdp_prohibited(ctx: *mut xdp_md) -> u32 {
     };
     let ctx = XdpContext::new(ctx);
     let mut to = XdpFrame { ctx: &ctx, bucket };
-    reject::prohibited(XdpPacket::new(&ctx), &mut to, letter) as u32
+    reject::prohibited(Frame::new(AtXdp(ctx.ctx)), &mut to, letter) as u32
 }
 
 #[unsafe(no_mangle)]
@@ -170,7 +171,10 @@ extern "C" fn skb_meet(ctx: *mut __sk_buff) -> u32 {
         return Kind::Other as u32;
     };
     let ctx = TcContext::new(ctx);
-    reject::meet(SkbPacket::new(&ctx), &mut rejections.letter) as u32
+    reject::meet(
+        Frame::new(AtTc(ctx.as_ptr().cast())),
+        &mut rejections.letter,
+    ) as u32
 }
 
 #[unsafe(no_mangle)]
@@ -181,12 +185,20 @@ extern "C" fn skb_cut(ctx: *mut __sk_buff, sent: u32) -> u32 {
     };
     let ctx = TcContext::new(ctx);
     let mut to = SkbFrame { ctx: &ctx, bucket };
-    reject::cut(SkbPacket::new(&ctx), sent != 0, &mut to, letter) as u32
+    reject::cut(
+        Frame::new(AtTc(ctx.as_ptr().cast())),
+        sent != 0,
+        &mut to,
+        letter,
+    ) as u32
 }
 
 #[inline(always)]
 fn permitted(bucket: &mut ReplyBucket) -> bool {
-    bucket.take(KernelMaps.tick(), KernelMaps.control().ticks_per_second)
+    let Some(maps) = KernelMaps::open() else {
+        return false;
+    };
+    bucket.take(maps.tick(), maps.control().ticks_per_second)
 }
 
 struct XdpFrame<'a> {

@@ -4,311 +4,161 @@
 //! Their names are not mangled: a mangled name holds a hash of the folder of the build, and the
 //! object would not be the same everywhere.
 
-use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
 use imblock_common::identify::rtp::{self, RtpHeader};
-use imblock_common::identify::{Question, context, flow, marker, quic, quiet};
+use imblock_common::identify::{Question, context, flow, marker, quic};
 use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head, Piece};
-use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, View, decide, record};
+use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, decide, record};
 
+use crate::hook::{AtTc, AtXdp};
 use crate::maps::{KernelFlows, KernelMaps};
-use crate::reader::{HeadBytes, SkbPacket, XdpPacket};
-
-/// Asks a question about a frame at XDP.
-#[inline(always)]
-pub fn ask_xdp(ctx: &XdpContext, question: Question, scene: &Scene) -> Reply {
-    let [place, about] = scene.pack();
-    let ctx = ctx.as_ptr().cast();
-    Reply(match question {
-        Question::Name => xdp_name(ctx, place, about),
-        Question::Marker => xdp_marker(ctx, place, about),
-        Question::Stun => xdp_stun(ctx, place, about),
-    })
-}
-
-/// Asks a question about a frame at TC egress.
-#[inline(always)]
-pub fn ask_skb(ctx: &TcContext, question: Question, scene: &Scene) -> Reply {
-    let [place, about] = scene.pack();
-    let ctx = ctx.as_ptr().cast();
-    Reply(match question {
-        Question::Name => skb_name(ctx, place, about),
-        Question::Marker => skb_marker(ctx, place, about),
-        Question::Stun => skb_stun(ctx, place, about),
-    })
-}
-
-/// Holds one marker against a frame at XDP.
-#[inline(always)]
-pub fn judge_xdp(ctx: &XdpContext, scene: &Scene, number: usize, searched: usize) -> u64 {
-    let [place, about] = scene.pack();
-    let slice = (searched as u64) << 32 | number as u64;
-    xdp_judge(ctx.as_ptr().cast(), place, about, slice)
-}
-
-/// Holds one marker against a frame at TC egress.
-#[inline(always)]
-pub fn judge_skb(ctx: &TcContext, scene: &Scene, number: usize, searched: usize) -> u64 {
-    let [place, about] = scene.pack();
-    let slice = (searched as u64) << 32 | number as u64;
-    skb_judge(ctx.as_ptr().cast(), place, about, slice)
-}
-
-/// The RTP header of a frame at XDP, packed.
-#[inline(always)]
-pub fn rtp_of_xdp(ctx: &XdpContext, payload: Payload) -> u64 {
-    xdp_rtp(ctx.as_ptr().cast(), payload.at as u64, payload.end as u64)
-}
-
-/// The RTP header of a frame at TC egress, packed.
-#[inline(always)]
-pub fn rtp_of_skb(ctx: &TcContext, payload: Payload) -> u64 {
-    skb_rtp(ctx.as_ptr().cast(), payload.at as u64, payload.end as u64)
-}
-
-/// See [`quic::refuses`], of a frame at XDP.
-#[inline(always)]
-pub fn quic_xdp(ctx: &XdpContext, about: &Sighting) -> bool {
-    xdp_quic(ctx.as_ptr().cast(), about) != 0
-}
-
-/// See [`quic::refuses`], of a frame at TC egress.
-#[inline(always)]
-pub fn quic_skb(ctx: &TcContext, about: &Sighting) -> bool {
-    skb_quic(ctx.as_ptr().cast(), about) != 0
-}
-
-/// Gathers a segment at XDP.
-#[inline(always)]
-pub fn gather_xdp(ctx: &XdpContext, piece: &Piece) -> Reply {
-    let [place, about] = piece.scene.pack();
-    let segment = sequence(piece);
-    Reply(xdp_gather(
-        ctx.as_ptr().cast(),
-        place,
-        about,
-        piece.flow,
-        segment,
-    ))
-}
-
-/// Gathers a segment at TC egress.
-#[inline(always)]
-pub fn gather_skb(ctx: &TcContext, piece: &Piece) -> Reply {
-    let [place, about] = piece.scene.pack();
-    let segment = sequence(piece);
-    Reply(skb_gather(
-        ctx.as_ptr().cast(),
-        place,
-        about,
-        piece.flow,
-        segment,
-    ))
-}
-
-/// Sequence number, and whether the head begins with it, in one word.
-#[inline(always)]
-fn sequence(piece: &Piece) -> u64 {
-    piece.sequence as u64 | (piece.begins as u64) << 32
-}
+use crate::reader::{Frame, HeadBytes};
 
 /// What becomes of a frame.
 pub const DROP: u32 = 0;
 pub const PASS: u32 = 1;
 pub const REJECT: u32 = 2;
 
-/// Gives the verdict on a frame at XDP and counts it: [`PASS`], [`DROP`] or [`REJECT`].
-#[inline(always)]
-pub fn conclude_xdp(ctx: &XdpContext, about: &Sighting, told: Reply, view: View) -> u32 {
-    xdp_conclude(ctx.as_ptr().cast(), about, told.0, view.index())
-}
-
-/// Gives the verdict on a frame at TC egress and counts it: [`PASS`], [`DROP`] or [`REJECT`].
-#[inline(always)]
-pub fn conclude_skb(ctx: &TcContext, about: &Sighting, told: Reply, view: View) -> u32 {
-    skb_conclude(ctx.as_ptr().cast(), about, told.0, view.index())
-}
-
-/// See [`flows::claim`].
-#[inline(always)]
-pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
-    let size = (shape.cells as u64) << 32 | (shape.idle as u64) << 16 | shape.now as u64;
-    flow_claim(hash, size, why as u64) as u32
-}
-
-/// See [`quiet::told`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn quiet_step(about: *const Sighting) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => quiet::told(about, KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`flow::step`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn flow_step(about: *const Sighting, reply: u64) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => flow::step(about, Reply(reply), KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`flow::rtp`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn rtp_step(about: *const Sighting, header: u64) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => flow::rtp(about, header, KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`context::caller`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn caller_step(about: *const Sighting, reply: u64) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => context::caller(about, Reply(reply), KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`context::hop`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn hop_step(about: *const Sighting) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => context::hop(about, KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`context::later_part`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn later_part_step(about: *const Sighting) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => context::later_part(about, KernelMaps).0,
-        None => Reply::NOTHING.0,
-    }
-}
-
-/// See [`context::named`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn named_step(about: *const Sighting) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    if let Some(about) = unsafe { about.as_ref() } {
-        context::named(about, KernelMaps);
-    }
-    0
-}
-
-/// See [`context::note`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn note_step(about: *const Sighting, told: u64) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => {
-            context::note(about, Reply(told), KernelMaps);
-            0
+/// Declares steps that read the frame, each as a function at XDP, one at TC egress, and a method of
+/// [`Steps`]. `else` says what is answered where the verifier wants a case that never happens.
+macro_rules! steps_at_both_hooks {
+    ($(
+        $(#[$doc:meta])*
+        fn $step:ident = $xdp:ident, $skb:ident
+            ($packet:ident, $maps:ident $(, $argument:ident: $type:ty)*) -> $result:ty
+            $body:block else $nothing:expr
+    )*) => {
+        /// The steps that read the frame.
+        pub trait Steps: Copy {
+            $( $(#[$doc])* fn $step(self $(, $argument: $type)*) -> $result; )*
         }
-        None => Reply::NOTHING.0,
-    }
-}
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_quic(ctx: *mut xdp_md, about: *const Sighting) -> u32 {
-    // SAFETY: as above.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return 0;
+        impl Steps for AtXdp {
+            $(
+                #[inline(always)]
+                fn $step(self $(, $argument: $type)*) -> $result {
+                    $xdp(self.0 $(, $argument)*)
+                }
+            )*
+        }
+
+        impl Steps for AtTc {
+            $(
+                #[inline(always)]
+                fn $step(self $(, $argument: $type)*) -> $result {
+                    $skb(self.0 $(, $argument)*)
+                }
+            )*
+        }
+
+        $(
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "C" fn $xdp(ctx: *mut xdp_md $(, $argument: $type)*) -> $result {
+                let (false, Some($maps)) = (ctx.is_null(), KernelMaps::open()) else {
+                    return $nothing;
+                };
+                let $packet = Frame::new(AtXdp(ctx));
+                $body
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "C" fn $skb(ctx: *mut __sk_buff $(, $argument: $type)*) -> $result {
+                let (false, Some($maps)) = (ctx.is_null(), KernelMaps::open()) else {
+                    return $nothing;
+                };
+                let $packet = Frame::new(AtTc(ctx));
+                $body
+            }
+        )*
     };
-    quic::refuses(XdpPacket::new(&XdpContext::new(ctx)), about, KernelMaps) as u32
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_quic(ctx: *mut __sk_buff, about: *const Sighting) -> u32 {
-    // SAFETY: as above.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return 0;
-    };
-    quic::refuses(SkbPacket::new(&TcContext::new(ctx)), about, KernelMaps) as u32
+steps_at_both_hooks! {
+    /// [`Question::Name`] of a packed [`Scene`]; a [`Reply`].
+    fn name = xdp_name, skb_name(packet, maps, place: u64, about: u64) -> u64 {
+        Question::Name.answer(packet, &Scene::unpack([place, about]), maps).0
+    } else Reply::NOTHING.0
+
+    /// [`Question::Marker`] of a packed [`Scene`]; a [`Reply`].
+    fn marker = xdp_marker, skb_marker(packet, maps, place: u64, about: u64) -> u64 {
+        Question::Marker.answer(packet, &Scene::unpack([place, about]), maps).0
+    } else Reply::NOTHING.0
+
+    /// [`Question::Stun`] of a packed [`Scene`]; a [`Reply`].
+    fn stun = xdp_stun, skb_stun(packet, maps, place: u64, about: u64) -> u64 {
+        Question::Stun.answer(packet, &Scene::unpack([place, about]), maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`marker::judge`]. `slice` is the marker's number below, where to search from above.
+    fn judge = xdp_judge, skb_judge(packet, maps, place: u64, about: u64, slice: u64) -> u64 {
+        let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
+        marker::judge(packet, &Scene::unpack([place, about]), number, searched, maps)
+    } else 0
+
+    /// The RTP header of the payload, packed; 0 for none.
+    fn rtp = xdp_rtp, skb_rtp(packet, _maps, at: u64, end: u64) -> u64 {
+        let payload = Payload {
+            at: at as usize,
+            end: end as usize,
+        };
+        rtp::looks_like_rtp(packet, payload).map_or(0, RtpHeader::pack)
+    } else 0
+
+    /// See [`quic::refuses`]: 1 if so.
+    fn quic = xdp_quic, skb_quic(packet, maps, about: *const Sighting) -> u32 {
+        // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
+        // the caller's.
+        match unsafe { about.as_ref() } {
+            Some(about) => quic::refuses(packet, about, maps) as u32,
+            None => 0,
+        }
+    } else 0
+
+    /// Gathers a segment of a stream's head, see [`stream::gather`]; a [`Reply`]. `segment` is the
+    /// sequence number, and above it whether the head begins with it.
+    fn gather = xdp_gather, skb_gather(
+        packet, maps, place: u64, about: u64, flow: u64, segment: u64
+    ) -> u64 {
+        let piece = Piece {
+            scene: Scene::unpack([place, about]),
+            flow,
+            sequence: segment as u32,
+            begins: segment >> 32 != 0,
+        };
+        let finding = maps.head(flow, |head, tick| {
+            let header = |head: &Head, at| HeadBytes::of(head).read(at).unwrap_or_default();
+            let read = |head: &Head| {
+                stream::finding(HeadBytes::of(head), head.payload(), piece.scene.half, maps)
+            };
+            stream::gather(packet, head, &piece, tick, header, read)
+        });
+        finding.unwrap_or(Finding::NOTHING).reply().0
+    } else Reply::NOTHING.0
+
+    /// Gives the verdict on a packet of which a [`Reply`] was told, and counts it: [`PASS`],
+    /// [`DROP`] or [`REJECT`].
+    fn conclude = xdp_conclude, skb_conclude(
+        packet, maps, about: *const Sighting, told: u64
+    ) -> u32 {
+        // SAFETY: as above.
+        match unsafe { about.as_ref() } {
+            Some(about) => conclude(packet, about, Reply(told), maps),
+            None => PASS,
+        }
+    } else PASS
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_conclude(ctx: *mut xdp_md, about: *const Sighting, told: u64, view: u32) -> u32 {
-    // SAFETY: as above.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return 1;
-    };
-    conclude(
-        XdpPacket::new(&XdpContext::new(ctx)),
-        about,
-        Reply(told),
-        view,
-    )
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_conclude(
-    ctx: *mut __sk_buff,
-    about: *const Sighting,
-    told: u64,
-    view: u32,
-) -> u32 {
-    // SAFETY: as above.
-    let (false, Some(about)) = (ctx.is_null(), unsafe { about.as_ref() }) else {
-        return 1;
-    };
-    conclude(
-        SkbPacket::new(&TcContext::new(ctx)),
-        about,
-        Reply(told),
-        view,
-    )
-}
-
-/// [`PASS`], [`DROP`] or [`REJECT`]. What is rejected is answered by who asked, so that the answer
-/// is not written on top of this function's stack.
 #[inline(always)]
-fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u32 {
-    let [lan_ingress, lan_egress, wan_ingress, wan_egress] = View::ALL;
-    let view = match view {
-        0 => lan_ingress,
-        1 => lan_egress,
-        2 => wan_ingress,
-        _ => wan_egress,
-    };
-    let mut judgement = decide(packet, about, told, KernelMaps);
+fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, maps: KernelMaps) -> u32 {
+    let mut judgement = decide(packet, about, told, maps);
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
     judgement.verdict = Verdict::from_slot(packet.forget(judgement.verdict as u64));
-    record::record(&judgement, packet, view, KernelMaps);
+    record::record(&judgement, packet, about.view(), maps);
     match judgement.verdict {
         Verdict::Rejected => REJECT,
         verdict if verdict.passes() => PASS,
@@ -316,203 +166,91 @@ fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, view: u32) -> u
     }
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_name(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let ctx = XdpContext::new(ctx);
-    let scene = Scene::unpack([place, about]);
-    Question::Name
-        .answer(XdpPacket::new(&ctx), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_name(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let ctx = TcContext::new(ctx);
-    let scene = Scene::unpack([place, about]);
-    Question::Name
-        .answer(SkbPacket::new(&ctx), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_marker(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let scene = Scene::unpack([place, about]);
-    Question::Marker
-        .answer(XdpPacket::new(&XdpContext::new(ctx)), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_judge(ctx: *mut xdp_md, place: u64, about: u64, slice: u64) -> u64 {
-    if ctx.is_null() {
-        return 0;
-    }
-    let scene = Scene::unpack([place, about]);
-    let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
-    marker::judge(
-        XdpPacket::new(&XdpContext::new(ctx)),
-        &scene,
-        number,
-        searched,
-        KernelMaps,
-    )
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_stun(ctx: *mut xdp_md, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let scene = Scene::unpack([place, about]);
-    Question::Stun
-        .answer(XdpPacket::new(&XdpContext::new(ctx)), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_rtp(ctx: *mut xdp_md, at: u64, end: u64) -> u64 {
-    if ctx.is_null() {
-        return 0;
-    }
-    let payload = Payload {
-        at: at as usize,
-        end: end as usize,
+/// Declares steps that read what is known of the frame.
+macro_rules! steps {
+    ($(
+        $(#[$doc:meta])*
+        fn $step:ident($about:ident, $maps:ident $(, $argument:ident: $type:ty)*)
+            $body:block else $nothing:expr
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub extern "C" fn $step(about: *const Sighting $(, $argument: $type)*) -> u64 {
+                // SAFETY: the verifier sees to it that the pointer is null or leads to a whole
+                // `Sighting` of the caller's.
+                let (Some($about), Some($maps)) = (unsafe { about.as_ref() }, KernelMaps::open())
+                else {
+                    return $nothing;
+                };
+                $body
+            }
+        )*
     };
-    rtp::looks_like_rtp(XdpPacket::new(&XdpContext::new(ctx)), payload).map_or(0, RtpHeader::pack)
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_gather(
-    ctx: *mut xdp_md,
-    place: u64,
-    about: u64,
-    flow: u64,
-    sequence: u64,
-) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    gather(
-        XdpPacket::new(&XdpContext::new(ctx)),
-        place,
-        about,
-        flow,
-        sequence,
-    )
+steps! {
+    /// See [`flow::step`].
+    fn flow_step(about, maps, reply: u64) {
+        flow::step(about, Reply(reply), maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`flow::rtp`].
+    fn rtp_step(about, maps, header: u64) {
+        flow::rtp(about, header, maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`context::caller`].
+    fn caller_step(about, maps, reply: u64) {
+        context::caller(about, Reply(reply), maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`context::hop`].
+    fn hop_step(about, maps) {
+        context::hop(about, maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`context::later_part`].
+    fn later_part_step(about, maps) {
+        context::later_part(about, maps).0
+    } else Reply::NOTHING.0
+
+    /// See [`context::named`].
+    fn named_step(about, maps) {
+        context::named(about, maps);
+        0
+    } else 0
+
+    /// See [`context::refused`].
+    fn refused_step(about, maps, told: u64) {
+        context::refused(about, Reply(told), maps);
+        0
+    } else 0
+
+    /// See [`context::first_part`].
+    fn first_part_step(about, maps, told: u64) {
+        context::first_part(about, Reply(told), maps);
+        0
+    } else 0
+
+    /// See [`context::note`].
+    fn note_step(about, maps, told: u64) {
+        context::note(about, Reply(told), maps);
+        0
+    } else 0
+
+    /// See [`limit::within`]. 1 for a packet that goes on.
+    fn limit_step(about, maps, who: u64, load: u64) {
+        limit::within(about, Limited(who), Load(load), maps) as u64
+    } else 1
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_marker(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let scene = Scene::unpack([place, about]);
-    Question::Marker
-        .answer(SkbPacket::new(&TcContext::new(ctx)), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_judge(ctx: *mut __sk_buff, place: u64, about: u64, slice: u64) -> u64 {
-    if ctx.is_null() {
-        return 0;
-    }
-    let scene = Scene::unpack([place, about]);
-    let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
-    marker::judge(
-        SkbPacket::new(&TcContext::new(ctx)),
-        &scene,
-        number,
-        searched,
-        KernelMaps,
-    )
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_stun(ctx: *mut __sk_buff, place: u64, about: u64) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    let scene = Scene::unpack([place, about]);
-    Question::Stun
-        .answer(SkbPacket::new(&TcContext::new(ctx)), &scene, KernelMaps)
-        .0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_rtp(ctx: *mut __sk_buff, at: u64, end: u64) -> u64 {
-    if ctx.is_null() {
-        return 0;
-    }
-    let payload = Payload {
-        at: at as usize,
-        end: end as usize,
-    };
-    rtp::looks_like_rtp(SkbPacket::new(&TcContext::new(ctx)), payload).map_or(0, RtpHeader::pack)
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn skb_gather(
-    ctx: *mut __sk_buff,
-    place: u64,
-    about: u64,
-    flow: u64,
-    sequence: u64,
-) -> u64 {
-    if ctx.is_null() {
-        return Reply::NOTHING.0;
-    }
-    gather(
-        SkbPacket::new(&TcContext::new(ctx)),
-        place,
-        about,
-        flow,
-        sequence,
-    )
-}
-
+/// See [`flows::claim`].
 #[inline(always)]
-fn gather<P: Packet>(packet: P, place: u64, about: u64, flow: u64, sequence: u64) -> u64 {
-    let piece = Piece {
-        scene: Scene::unpack([place, about]),
-        flow,
-        sequence: sequence as u32,
-        begins: sequence >> 32 != 0,
-    };
-    let finding = KernelMaps.head(flow, |head, tick| {
-        let header = |head: &Head, at| HeadBytes::of(head).read(at).unwrap_or_default();
-        let read = |head: &Head| {
-            stream::finding(
-                HeadBytes::of(head),
-                head.payload(),
-                piece.scene.half,
-                KernelMaps,
-            )
-        };
-        stream::gather(packet, head, &piece, tick, header, read)
-    });
-    finding.unwrap_or(Finding::NOTHING).reply().0
+pub fn claim_flow(hash: u64, shape: Shape, why: Claim) -> u32 {
+    let size = (shape.cells as u64) << 32 | (shape.idle as u64) << 16 | shape.now as u64;
+    flow_claim(hash, size, why as u64) as u32
 }
 
 #[unsafe(no_mangle)]
@@ -526,16 +264,4 @@ extern "C" fn flow_claim(hash: u64, size: u64, why: u64) -> u64 {
     };
     let why = if why == 0 { Claim::New } else { Claim::Told };
     flows::claim(KernelFlows, hash, shape, why) as u64
-}
-
-/// See [`limit::within`]. 1 for a packet that goes on.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn limit_step(about: *const Sighting, who: u64, load: u64) -> u64 {
-    // SAFETY: the verifier sees to it that the pointer is null or leads to a whole `Sighting` of
-    // the caller's.
-    match unsafe { about.as_ref() } {
-        Some(about) => limit::within(about, Limited(who), Load(load), KernelMaps) as u64,
-        None => 1,
-    }
 }

@@ -13,11 +13,15 @@ pub(crate) const OBJECT: &str = "imblock/bpf/imblock.o";
 pub(crate) const BENCH_OBJECT: &str = "xtask/bpf/bench.o";
 
 /// Every program in the kernel object.
-pub(crate) const PROGRAMS: [&str; 4] = [
+pub(crate) const PROGRAMS: [&str; 8] = [
     programs::LAN_INGRESS,
     programs::LAN_EGRESS,
     programs::WAN_INGRESS,
     programs::WAN_EGRESS,
+    programs::XDP_DEPTH,
+    programs::XDP_REJECT,
+    programs::SKB_DEPTH,
+    programs::SKB_REJECT,
 ];
 
 /// The top of the checkout.

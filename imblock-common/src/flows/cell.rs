@@ -3,7 +3,7 @@
 //! From the lowest bit: 32 of the hash, 16 of the time when it was last seen, four for the payloads of
 //! each end, who began it, and two flags.
 
-use super::{Claim, EARLY, Shape};
+use super::{Claim, Shape};
 use crate::Direction;
 
 /// Who began a flow.
@@ -138,25 +138,10 @@ impl Cell {
         shape.now.wrapping_sub(self.seen()) > shape.idle
     }
 
-    /// What the cell of a flow looks like, and in which bits, if a packet of a direction leaves it as
-    /// it is: seen in this moment, the direction's payloads looked into, and neither is anything
-    /// known of the flow nor looked for. `speaks` says whether the packet has a payload.
+    /// Whether the flow was last seen in this unit of the clock.
     #[inline(always)]
-    pub(super) const fn quiet(
-        hash: u64,
-        shape: Shape,
-        direction: Direction,
-        speaks: bool,
-    ) -> (Self, u64) {
-        let shift = match direction {
-            Direction::Sent => Self::SENT_SHIFT,
-            Direction::Received => Self::RECEIVED_SHIFT,
-        };
-        let payloads = if speaks { 0xf << shift } else { 0 };
-        let looks = (EARLY as u64) << shift & payloads;
-        let cell = Self::tag(hash) | (shape.now as u64) << Self::SEEN_SHIFT | looks;
-        let fixed = Self::TAG | 0xffff << Self::SEEN_SHIFT | Self::HELD | Self::GATHERING;
-        (Self(cell), fixed | payloads)
+    pub(crate) const fn is_fresh(self, shape: Shape) -> bool {
+        self.seen() == shape.now
     }
 
     /// How gladly the cell is given to a new flow: the larger, the better; 0 for never.

@@ -39,6 +39,18 @@ impl FlowKey {
         }
     }
 
+    /// Family and transport, in one word.
+    #[inline(always)]
+    pub(crate) const fn about(&self) -> u32 {
+        self.about
+    }
+
+    /// The same key, from the word that says the same.
+    #[inline(always)]
+    pub(crate) const fn with_about(self, about: u32) -> Self {
+        Self { about, ..self }
+    }
+
     /// The remote end's address.
     #[inline(always)]
     pub const fn remote(&self) -> Addr {

@@ -278,7 +278,8 @@ impl Track {
     /// Finds the flow, or begins it.
     #[inline(always)]
     fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
-        let found = flows::find(tables.flows(), hash, shape);
+        // Forgotten, lest the verifier walk all that follows once for each cell of the bucket.
+        let found = flows::find(tables.flows(), hash, shape).forgotten(tables.flows());
         if found.number == NOWHERE || about.begins() || found.cell.is_stale(shape) {
             return Self::fresh(about, found.number, hash, shape);
         }

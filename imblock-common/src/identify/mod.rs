@@ -2,13 +2,13 @@
 
 pub mod context;
 pub mod flow;
+pub mod gate;
 pub mod marker;
 pub(crate) mod name;
 mod port;
 mod prefix;
 mod question;
 pub mod quic;
-pub mod quiet;
 pub mod rtp;
 pub mod stun;
 
@@ -112,8 +112,21 @@ impl Evidence {
 /// a flat table. What is dearer has its gate in front.
 #[inline(always)]
 pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+    let told = at_once(about, tables);
+    if told.is(Answer::Look) {
+        in_depth(packet, about, tables)
+    } else {
+        told
+    }
+}
+
+/// What can be told without a look into the packet, and without anything being written down: by port,
+/// or by what is known of the flow. [`Answer::Look`] if that is not all that is to be told; then
+/// [`in_depth`] is to be asked, which in the kernel is another program.
+#[inline(always)]
+pub fn at_once<T: Tables>(about: &Sighting, tables: T) -> Reply {
     if about.is_later_part() {
-        return Reply(packet.forget(tables.later_part_step(about).0));
+        return Reply::UNASKED;
     }
     let remote_port = about.remote_port();
     let by_port = port::finding(remote_port);
@@ -124,10 +137,18 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
         return by_port;
     }
-    let mut told = tables.quiet_step(about);
-    if told.is(Answer::Look) {
-        told = flow::identify(packet, about, tables);
-    }
+    gate::told(about, tables)
+}
+
+/// What the flow's earlier packets, this one's payload, or else port and address tell; all of it is
+/// remembered.
+#[inline(always)]
+pub fn in_depth<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
+    let told = if about.is_later_part() {
+        tables.later_part_step(about)
+    } else {
+        flow::identify(packet, about, tables)
+    };
     // Forgotten, so that the verifier walks what follows once and not once for each way here.
     Reply(packet.forget(told.0))
 }

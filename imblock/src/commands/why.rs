@@ -173,8 +173,8 @@ fn views(
     notes: &mut Vec<String>,
 ) -> Result<Views, CommandError> {
     for program in programs {
-        let expected = probe.tag(program.view)?;
-        if program.tag != expected {
+        let expected = probe.tags(program.view)?;
+        if program.tags != expected {
             return Err(CommandError::OtherProgram {
                 interface: program.interface.clone(),
                 view: view_name(program.view),

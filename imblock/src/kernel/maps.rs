@@ -129,6 +129,17 @@ impl Maps {
         }
     }
 
+    /// The kernel's id of a pinned map.
+    pub(super) fn id(pins: &Pins, name: &'static str) -> Result<u32, KernelError> {
+        let path = pins.map(name);
+        let map = MapData::from_pin(&path).map_err(|source| KernelError::OpenMap {
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
+        let info = map.info().map_err(KernelError::map(name, "read its id"))?;
+        Ok(info.id())
+    }
+
     /// Sizes of the tables, as the maps were made.
     pub fn limits(&self) -> Result<Limits, KernelError> {
         Ok(Limits {

@@ -23,6 +23,7 @@ mod object;
 mod pins;
 mod probe;
 mod read_back;
+mod stages;
 mod tables;
 mod tries;
 #[expect(
@@ -43,4 +44,5 @@ pub use netlink::own_addresses;
 pub use object::{Loaded, OBJECT, TestRun, table_sizes};
 pub use pins::{BPFFS_VARIABLE, InstanceName, Pins};
 pub use probe::{AttachedProgram, BY_POLICY, OWN_MAPS, Probe};
+pub use stages::Tags;
 pub use tables::{ActionChange, Live, LiveService};

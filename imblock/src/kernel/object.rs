@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use aya::maps::{Map, MapData};
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for, flow_clock_shift};
@@ -13,6 +14,7 @@ use rustix::time::{ClockId, clock_getres};
 
 use super::maps::Maps;
 use super::pins::{InstanceName, Pins};
+use super::stages::{self, Stages, Tags};
 use super::{KernelError, features};
 use crate::policy::plan::Limits;
 
@@ -53,6 +55,8 @@ pub fn table_sizes(limits: &Limits) -> Result<[(&'static str, u32); 6], KernelEr
 /// An object whose maps are in the kernel. Programs are verified when they are first asked for.
 pub struct Loaded {
     ebpf: Ebpf,
+    stages: Stages,
+    sightings: MapData,
 }
 
 impl Loaded {
@@ -112,16 +116,27 @@ impl Loaded {
         let mut ebpf = loader
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
+        let stages = Stages::take(&mut ebpf)?;
+        let sightings = ebpf.take_map(maps::SIGHTINGS);
+        let Some(Map::PerCpuArray(sightings)) = sightings else {
+            return Err(KernelError::Missing(maps::SIGHTINGS));
+        };
         let mut maps = Maps::open(|name| {
             let map = ebpf.take_map(name).ok_or(KernelError::Missing(name))?;
             Ok(map)
         })?;
         let seed = if pins.is_some() { random_seed() } else { 0 };
         adopt(&mut maps, limits, seed)?;
-        Ok((Self { ebpf }, maps))
+        let loaded = Self {
+            ebpf,
+            stages,
+            sightings,
+        };
+        Ok((loaded, maps))
     }
 
     pub(super) fn xdp(&mut self, side: Side) -> Result<&mut Xdp, KernelError> {
+        self.stages.fill(&mut self.ebpf, Hook::Ingress)?;
         let name = program_name(View {
             side,
             hook: Hook::Ingress,
@@ -136,6 +151,7 @@ impl Loaded {
     }
 
     pub(super) fn classifier(&mut self, side: Side) -> Result<&mut SchedClassifier, KernelError> {
+        self.stages.fill(&mut self.ebpf, Hook::Egress)?;
         let name = program_name(View {
             side,
             hook: Hook::Egress,
@@ -149,15 +165,17 @@ impl Loaded {
         Ok(program)
     }
 
-    /// What the kernel makes of the instructions of a view's program; equal for equal programs,
-    /// whatever maps they have. The program is verified if that has not happened.
-    pub(super) fn tag(&mut self, view: View) -> Result<u64, KernelError> {
+    /// The tags of a view's program and of those behind it. They are verified if that has not happened.
+    pub(super) fn tags(&mut self, view: View) -> Result<Tags, KernelError> {
         let name = program_name(view);
         let info = match view.hook {
             Hook::Ingress => self.xdp(view.side)?.info(),
             Hook::Egress => self.classifier(view.side)?.info(),
         };
-        Ok(info.map_err(refused(name))?.tag())
+        let attached = info.map_err(refused(name))?.tag();
+        let sightings = self.sightings.info();
+        let sightings = sightings.map_err(KernelError::map(maps::SIGHTINGS, "read its id"))?;
+        Ok(stages::tags(attached, view.hook, sightings.id()))
     }
 
     /// The program of a side's ingress. For benchmarks, which run it over and over.
@@ -283,14 +301,14 @@ fn ticks_per_second() -> u32 {
     u32::try_from(SECOND / tick).unwrap_or(1).max(1)
 }
 
-fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
+pub(super) fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
     match result {
         Err(ProgramError::AlreadyLoaded) => Ok(()),
         other => other,
     }
 }
 
-fn refused(program: &'static str) -> impl Fn(ProgramError) -> KernelError {
+pub(super) fn refused(program: &'static str) -> impl Fn(ProgramError) -> KernelError {
     move |source| KernelError::Program {
         program,
         source: Box::new(source),

@@ -17,6 +17,7 @@ use super::handshakes::Handshakes;
 use super::instance::Instance;
 use super::maps::Maps;
 use super::object::Loaded;
+use super::stages::{self, Tags};
 use super::{KernelError, features};
 use crate::policy::plan::Limits;
 use crate::quic::Inspector;
@@ -47,7 +48,7 @@ pub const BY_POLICY: [&str; 19] = [
 
 /// The maps that programs write to, the control word, and the actions, which a question about another
 /// time changes: the copy has its own.
-pub const OWN_MAPS: [&str; 17] = [
+pub const OWN_MAPS: [&str; 20] = [
     maps::CONTROL,
     maps::ACTIONS,
     maps::TOTALS,
@@ -65,6 +66,9 @@ pub const OWN_MAPS: [&str; 17] = [
     maps::REJECTIONS,
     maps::INITIALS,
     maps::INITIAL_COUNTS,
+    maps::SIGHTINGS,
+    maps::XDP_STAGES,
+    maps::SKB_STAGES,
 ];
 
 /// Sizes of the copy's own tables: a question is about one flow.
@@ -81,8 +85,8 @@ pub struct AttachedProgram {
     pub interface: String,
     /// Which program it is.
     pub view: View,
-    /// What the kernel made of its instructions.
-    pub tag: u64,
+    /// What the kernel made of it, and of the programs behind it.
+    pub tags: Tags,
 }
 
 /// The copy.
@@ -101,6 +105,7 @@ impl Instance {
     /// The programs that are attached, by interface.
     pub fn attached(&self) -> Result<Vec<AttachedProgram>, KernelError> {
         let programs = attachments(self.pins())?;
+        let sightings = Maps::id(self.pins(), maps::SIGHTINGS)?;
         let attached = programs.iter().map(|attachment: &Attachment| {
             let tag = loaded_programs()
                 .filter_map(Result::ok)
@@ -112,7 +117,7 @@ impl Instance {
                     side: attachment.side,
                     hook: attachment.hook,
                 },
-                tag: tag.unwrap_or_default(),
+                tags: stages::tags(tag.unwrap_or_default(), attachment.hook, sightings),
             }
         });
         Ok(attached.collect())
@@ -159,12 +164,13 @@ impl Instance {
 }
 
 impl Probe {
-    /// Verifies the program of a view, if that has not happened, and says its tag.
-    pub fn tag(&mut self, view: View) -> Result<u64, KernelError> {
-        self.loaded.tag(view)
+    /// Verifies the program of a view and those behind it, if that has not happened, and says their
+    /// tags.
+    pub fn tags(&mut self, view: View) -> Result<Tags, KernelError> {
+        self.loaded.tags(view)
     }
 
-    /// Runs the program of a view over a frame: whether it goes on. Only after [`Probe::tag`].
+    /// Runs the program of a view over a frame: whether it goes on. Only after [`Probe::tags`].
     pub fn run(&mut self, view: View, frame: &[u8]) -> Result<bool, KernelError> {
         let passes = self.loaded.test_run(view, frame, None)?;
         self.answer()?;

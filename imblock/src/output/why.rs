@@ -291,10 +291,11 @@ impl<'a> Frame<'a> {
 
 impl<'a> Program<'a> {
     fn of(program: &'a AttachedProgram) -> Self {
+        let [attached, ..] = program.tags;
         Self {
             interface: &program.interface,
             view: view_name(program.view),
-            tag: format!("{:016x}", program.tag),
+            tag: format!("{attached:016x}"),
         }
     }
 }

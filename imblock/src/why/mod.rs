@@ -109,7 +109,7 @@ impl Answer {
         stop: bool,
     ) -> Result<Self, KernelError> {
         for view in [views.sent, views.received].into_iter().flatten() {
-            probe.tag(view)?;
+            probe.tags(view)?;
         }
         let mut frames = Vec::new();
         let mut before = Snapshot::default();
