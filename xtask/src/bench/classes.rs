@@ -2,6 +2,8 @@
 
 use imblock_common::testkit::{ClientHello, Frame, dns_query, flags};
 
+use super::packets::Pledge;
+
 /// A port whose service the benchmark's policy drops, for TCP and UDP; no service of the catalogue
 /// has it.
 pub(super) const DROPPED_PORT: u16 = 15_050;
@@ -66,18 +68,9 @@ pub(super) struct Class {
     pub(super) front: Front,
     /// Whether the port decides, so that what xdp-filter does is the same.
     pub(super) by_port: bool,
-    /// What ours may cost, in nanoseconds over the empty program.
-    pub(super) target: Option<f64>,
+    /// What is promised of it.
+    pub(super) pledge: Option<Pledge>,
 }
-
-/// Nothing matches: what all other traffic pays for imblock being there.
-const NOTHING_MATCHES: Option<f64> = Some(20.0);
-/// A drop with its counters, while the hosts are few enough for the cache.
-const DROP_COUNTED: Option<f64> = Some(30.0);
-/// A packet of a flow that was told before, with its counters.
-const KNOWN_FLOW: Option<f64> = Some(60.0);
-/// A hello that is read whole, with the verdict and all that is written down.
-const WHOLE_NAME: Option<f64> = Some(120.0);
 
 pub(super) fn all() -> Vec<Class> {
     let mut classes = by_port();
@@ -97,19 +90,19 @@ fn by_port() -> Vec<Class> {
             passes: true,
             front: Front::None,
             by_port: true,
-            target: NOTHING_MATCHES,
+            pledge: Some(Pledge::Nothing),
         }
     };
     let dropped = |name, frame: Frame| Class {
         before: Vec::new(),
         passes: false,
-        target: DROP_COUNTED,
+        pledge: Some(Pledge::Drop),
         ..nothing(name, frame)
     };
     let many = |name, hosts: u16, frame: Frame| Class {
         frame: choosing_from(hosts, 0, frame.build()),
         front: Front::Hosts(hosts),
-        target: None,
+        pledge: None,
         ..dropped(name, v4())
     };
     let udp = || v4().udp(CLIENT_PORT, DROPPED_PORT);
@@ -143,7 +136,7 @@ fn by_port() -> Vec<Class> {
             v6().udp(CLIENT_PORT, DROPPED_PORT),
         ),
         Class {
-            target: None,
+            pledge: None,
             ..nothing(
                 "TCP, passed and counted",
                 data(COUNTED_PORT).payload(&[0; 10]),
@@ -166,7 +159,7 @@ fn by_content() -> Vec<Class> {
         passes: true,
         front: Front::None,
         by_port: false,
-        target: KNOWN_FLOW,
+        pledge: None,
     };
     let varied = |ports, hosts, class: Class| Class {
         frame: choosing_from(ports, hosts, class.frame),
@@ -180,7 +173,7 @@ fn by_content() -> Vec<Class> {
     };
     let fresh = |name, frame: Frame| match Front::FRESH {
         Front::Flows { ports, hosts } => Class {
-            target: None,
+            pledge: None,
             ..varied(ports, hosts, flow(name, Vec::new(), frame))
         },
         _ => flow(name, Vec::new(), frame),
@@ -201,19 +194,19 @@ fn by_content() -> Vec<Class> {
     let long = ClientHello::new(DROPPED_NAME).post_quantum().build();
     let torrent = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
     vec![
+        flow(
+            "TCP 443, data of an innocent flow",
+            connection(INNOCENT_CLIENT, "www.example.org"),
+            payload(INNOCENT_CLIENT),
+        ),
         Class {
-            target: NOTHING_MATCHES,
+            pledge: Some(Pledge::KnownFlow),
             ..flow(
-                "TCP 443, data of an innocent flow",
-                connection(INNOCENT_CLIENT, "www.example.org"),
-                payload(INNOCENT_CLIENT),
+                "TCP 443, known flow",
+                connection(COUNTED_CLIENT, COUNTED_NAME),
+                payload(COUNTED_CLIENT),
             )
         },
-        flow(
-            "TCP 443, known flow",
-            connection(COUNTED_CLIENT, COUNTED_NAME),
-            payload(COUNTED_CLIENT),
-        ),
         Class {
             passes: false,
             ..flow(
@@ -222,22 +215,25 @@ fn by_content() -> Vec<Class> {
                 payload(DROPPED_CLIENT),
             )
         },
-        varied(
-            16_000,
-            1,
-            flow(
-                "TCP 443, known flows, 16,000",
-                connection(CLIENT_PORT, COUNTED_NAME),
-                payload(CLIENT_PORT),
-            ),
-        ),
+        Class {
+            pledge: Some(Pledge::KnownFlows),
+            ..varied(
+                16_000,
+                1,
+                flow(
+                    "TCP 443, known flows, 16,000",
+                    connection(CLIENT_PORT, COUNTED_NAME),
+                    payload(CLIENT_PORT),
+                ),
+            )
+        },
         Class {
             passes: false,
-            target: WHOLE_NAME,
+            pledge: Some(Pledge::WholeName),
             ..fresh("TLS hello, dropped", hello(DROPPED_NAME))
         },
         Class {
-            target: WHOLE_NAME,
+            pledge: Some(Pledge::WholeName),
             ..fresh("TLS hello, counted", hello(COUNTED_NAME))
         },
         fresh("TLS hello of nobody", hello("www.example.org")),
@@ -253,7 +249,7 @@ fn by_content() -> Vec<Class> {
         ),
         fresh("TCP, anchored marker", data(OTHER_PORT).payload(&torrent)),
         Class {
-            target: None,
+            pledge: None,
             ..flow(
                 "DNS question, counted",
                 Vec::new(),
@@ -261,7 +257,7 @@ fn by_content() -> Vec<Class> {
             )
         },
         Class {
-            target: None,
+            pledge: None,
             ..flow(
                 "DNS question of nobody",
                 Vec::new(),
