@@ -30,6 +30,8 @@ enum Task {
     Test(test::Args),
     /// Measure what the kernel program costs a packet, beside an empty one and xdp-filter.
     Bench(bench::Args),
+    /// Count the instructions that a packet takes, by class of frame.
+    Count(bench::count::Args),
     /// Measure what imblock tells of the labelled captures, if they lie beside the project.
     Accuracy(accuracy::Args),
     /// Load every program and hold the verifier's steps under a budget.
@@ -56,6 +58,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::BuildEbpf(args) => build_ebpf::run(args)?,
         Task::Test(args) => return test::run(args),
         Task::Bench(args) => bench::run(args)?,
+        Task::Count(args) => bench::count::run(args)?,
         Task::Accuracy(args) => accuracy::run(args)?,
         Task::Verify(args) => verify::run(args)?,
         Task::Drill(args) => drill::run(args)?,

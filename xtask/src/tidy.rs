@@ -66,6 +66,7 @@ const UNSAFE_FILES: [&str; 13] = [
     "imblock/src/kernel/wire.rs",
     "imblock/src/lab/namespace.rs",
     "imblock/tests/netns/support/frames.rs", // a raw socket's address
+    "xtask/src/bench/count/bpf.rs",          // bpf(2)
     "xtask/src/tidy.rs",                     // looks for the word
     "xtask/src/verify/load.rs",              // bpf(2) itself
 ];

@@ -5,6 +5,7 @@
 //! count. On a noisy machine a ratio means more than nanoseconds.
 
 mod classes;
+pub(crate) mod count;
 mod packets;
 mod policy;
 mod programs;

@@ -161,7 +161,7 @@ fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
 }
 
 /// Our program under a plan, written as the controller does.
-fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
+pub(super) fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
     let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
     maps.apply(plan)?;
     Ok((ours, maps))

@@ -6,7 +6,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Keeps this thread on one CPU, so that its counters stay in one cache and in one CPU's copy.
-pub(super) fn bind_to_one_cpu() -> Result<()> {
+/// Says which.
+pub(super) fn bind_to_one_cpu() -> Result<usize> {
     let allowed = sched_getaffinity(None)?;
     let cpu = (0..CpuSet::MAX_CPU)
         .rev()
@@ -14,7 +15,8 @@ pub(super) fn bind_to_one_cpu() -> Result<()> {
         .context("this process may run on no CPU")?;
     let mut one = CpuSet::new();
     one.set(cpu);
-    sched_setaffinity(None, &one).with_context(|| format!("cannot stay on CPU {cpu}"))
+    sched_setaffinity(None, &one).with_context(|| format!("cannot stay on CPU {cpu}"))?;
+    Ok(cpu)
 }
 
 /// What a program costs a frame, the kernel's loop included. The cost of the call itself is taken
