@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::bench::guard;
 use crate::test::Summary;
 use crate::workspace::{call, root};
 use crate::{build_ebpf, test, tidy, verify};
@@ -29,6 +30,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     stages.run("clippy for the kernel", build_ebpf::clippy);
     stages.run("kernel object", build_ebpf::check);
     stages.run("verifier", || verify::run(&verify::Args::default()));
+    stages.run("bench guard", || guard::run(&guard::Args::default()));
     stages.run("tests", || {
         summary = test::run_tests(&[])?;
         summary.check()

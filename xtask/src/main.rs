@@ -32,6 +32,8 @@ enum Task {
     Bench(bench::Args),
     /// Count the instructions that a packet takes, by class of frame.
     Count(bench::count::Args),
+    /// Hold what a packet costs against the record: instructions, and ratios to xdp-filter.
+    Guard(bench::guard::Args),
     /// Measure what imblock tells of the labelled captures, if they lie beside the project.
     Accuracy(accuracy::Args),
     /// Load every program and hold the verifier's steps under a budget.
@@ -59,6 +61,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Test(args) => return test::run(args),
         Task::Bench(args) => bench::run(args)?,
         Task::Count(args) => bench::count::run(args)?,
+        Task::Guard(args) => bench::guard::run(args)?,
         Task::Accuracy(args) => accuracy::run(args)?,
         Task::Verify(args) => verify::run(args)?,
         Task::Drill(args) => drill::run(args)?,

@@ -6,6 +6,7 @@
 
 mod classes;
 pub(crate) mod count;
+pub(crate) mod guard;
 mod packets;
 mod policy;
 mod programs;

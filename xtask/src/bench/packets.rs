@@ -5,21 +5,30 @@
 //! installed, xdp-filter's, one after the other; the cost is the median over the rounds of
 //! (program − empty). Where a class has many hosts or flows, a small program in front writes a
 //! random one of them into each frame, for ours as for the empty one. The policy is the whole
-//! catalogue's, so the tables are as full as anybody's.
+//! catalogue's, so the tables are as full as anybody's. What can't be said twice is measured one
+//! frame a call, by the kernel's clock. Beside it stands how many instructions the frame takes.
 
+mod ndpi;
 mod promises;
+mod sampling;
 
 use anyhow::{Result, ensure};
 
 use super::classes::{self, Class};
+use super::count;
 use super::programs::Programs;
-use super::sheet::{Line, Sheet};
+use super::sheet::{Bound, Line, Promise, Sheet};
 use super::{Args, timer};
 pub(super) use promises::Pledge;
+pub(super) use sampling::Samples;
 
 /// What an empty XDP program takes by test run on a machine that has nothing else to do, in
 /// nanoseconds: an Intel Xeon of 2023 under Linux 6.18.
 const QUIET_EMPTY: f64 = 10.0;
+
+/// What the last column is, and what it is not.
+const INSTRUCTIONS: &str = "instructions: of BPF, as the kernel runs them, in a flow of its own and \
+    without what the kernel's functions take that are called";
 
 pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
     timer::bind_to_one_cpu()?;
@@ -34,26 +43,66 @@ pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
         );
         return Ok(Vec::new());
     }
+    let counts = count::of(&classes)?;
     let programs = Programs::load(&classes)?;
-    for class in &classes {
-        programs.prove(class)?;
-    }
-    let mut samples: Vec<Samples> = classes.iter().map(|_| Samples::default()).collect();
-    for _ in 0..args.rounds {
-        for (class, samples) in classes.iter().zip(&mut samples) {
-            samples.measure(&programs, class, args.repeat)?;
-        }
-    }
+    let samples = samples(&programs, &classes, args.rounds, args.repeat)?;
     let rows: Vec<Row> = classes
         .iter()
         .zip(&samples)
-        .map(|(class, samples)| samples.row(class))
+        .zip(&counts)
+        .map(|((class, samples), count)| samples.row(class, count.instructions))
         .collect();
-    Ok(vec![sheet(&rows, programs.why_no_xdp_filter())])
+    let mut sheet = sheet(&rows, programs.why_no_xdp_filter());
+    if let Some(hello) = rows
+        .iter()
+        .find(|row| row.pledge == Some(Pledge::WholeName))
+    {
+        compare_with_ndpi(&mut sheet, hello, args.rounds)?;
+    }
+    Ok(vec![sheet])
+}
+
+/// Measures each class in each round, after a proof that the programs do with it what is measured.
+pub(super) fn samples(
+    programs: &Programs,
+    classes: &[Class],
+    rounds: u32,
+    repeat: u32,
+) -> Result<Vec<Samples>> {
+    for class in classes {
+        programs.prove(class)?;
+    }
+    let mut samples: Vec<Samples> = classes.iter().map(|_| Samples::default()).collect();
+    for _ in 0..rounds {
+        for (class, samples) in classes.iter().zip(&mut samples) {
+            samples.measure(programs, class, repeat)?;
+        }
+    }
+    Ok(samples)
+}
+
+/// Adds what nDPI takes for the hello of a class.
+fn compare_with_ndpi(sheet: &mut Sheet, hello: &Row, rounds: u32) -> Result<()> {
+    let theirs = ndpi::nanoseconds(rounds)?;
+    sheet.notes.push(match &theirs {
+        Ok(theirs) => {
+            format!("nDPI takes {theirs:.0} ns of CPU time for the same hello of a new flow")
+        }
+        Err(reason) => format!("skipped: the comparison with nDPI: {reason}"),
+    });
+    sheet.promises.push(Promise {
+        what: format!(
+            "nDPI's cost of the same hello, times that of: {}",
+            hello.class
+        ),
+        bound: Bound::AtLeast(40.0),
+        figure: theirs.ok().map(|theirs| theirs / hello.ours),
+    });
+    Ok(())
 }
 
 fn sheet(rows: &[Row], why_no_xdp_filter: Option<String>) -> Sheet {
-    let mut notes = Vec::new();
+    let mut notes = vec![INSTRUCTIONS.to_owned()];
     if let Some(reason) = why_no_xdp_filter {
         notes.push(format!("skipped: the comparison with xdp-filter: {reason}"));
     }
@@ -69,58 +118,34 @@ fn sheet(rows: &[Row], why_no_xdp_filter: Option<String>) -> Sheet {
     Sheet {
         part: "packets",
         title: "ns a packet over the empty program".to_owned(),
-        columns: vec!["imblock", "from", "to", "empty", "xdp-filter", "ratio"],
+        columns: vec![
+            "imblock",
+            "from",
+            "to",
+            "empty",
+            "xdp-filter",
+            "ratio",
+            "instructions",
+        ],
         lines: rows.iter().map(Row::line).collect(),
         promises: promises::of(rows),
         notes,
     }
 }
 
-/// Nanoseconds a frame, a value a round.
-#[derive(Default)]
-struct Samples {
-    empty: Vec<f64>,
-    ours: Vec<f64>,
-    xdp_filter: Vec<f64>,
-}
-
-impl Samples {
-    fn measure(&mut self, programs: &Programs, class: &Class, repeat: u32) -> Result<()> {
-        let empty = timer::nanoseconds(programs.empty(class)?, &class.frame, repeat)?;
-        let ours = timer::nanoseconds(programs.ours(class)?, &class.frame, repeat)?;
-        self.empty.push(empty);
-        self.ours.push(ours - empty);
-        if let Some(xdp_filter) = programs.xdp_filter(class) {
-            let xdp_filter = timer::nanoseconds(xdp_filter, &class.frame, repeat)?;
-            self.xdp_filter.push(xdp_filter - empty);
-        }
-        Ok(())
-    }
-
-    fn row(&self, class: &Class) -> Row {
-        Row {
-            class: class.name,
-            pledge: class.pledge,
-            empty: timer::median(&self.empty),
-            ours: timer::median(&self.ours),
-            quartiles: timer::quartiles(&self.ours),
-            xdp_filter: (!self.xdp_filter.is_empty()).then(|| timer::median(&self.xdp_filter)),
-        }
-    }
-}
-
 /// Medians of one class, in nanoseconds a frame; the programs over the empty one.
-struct Row {
+pub(super) struct Row {
     class: &'static str,
     pledge: Option<Pledge>,
     empty: f64,
     ours: f64,
     quartiles: [f64; 2],
     xdp_filter: Option<f64>,
+    instructions: u64,
 }
 
 impl Row {
-    fn ratio(&self) -> Option<f64> {
+    pub(super) fn ratio(&self) -> Option<f64> {
         self.xdp_filter.map(|theirs| self.ours / theirs)
     }
 
@@ -135,6 +160,7 @@ impl Row {
                 Some(self.empty),
                 self.xdp_filter,
                 self.ratio(),
+                Some(self.instructions as f64),
             ],
         }
     }

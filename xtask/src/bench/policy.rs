@@ -5,7 +5,9 @@ use anyhow::{Result, anyhow, ensure};
 use imblock::policy::plan::{Limits, Plan};
 use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
 
-use super::classes::{COUNTED_NAME, DROPPED_NAME, DROPPED_PORT};
+use super::classes::{
+    COUNTED_NAME, DROPPED_NAME, DROPPED_PORT, ENDED_PORT, FlowTable, MARKER, REJECTED_PORT,
+};
 
 /// How many names it knows: those of the catalogue, and the benchmark's own for the rest.
 const NAMES: usize = 1_000;
@@ -31,14 +33,21 @@ pub(super) fn plan() -> Result<Plan> {
 }
 
 /// The same for classes of few hosts, whose tables are many.
-pub(super) fn few_hosts(plan: &Plan) -> Plan {
+pub(super) fn few_hosts(plan: &Plan, flows: FlowTable) -> Plan {
     let mut plan = plan.clone();
     plan.limits.hosts = 4096;
+    if flows == FlowTable::Small {
+        plan.limits.flows = 1024;
+    }
     plan
 }
 
 fn compile(filling: &[String]) -> Result<Plan> {
     let filling = filling.join(", ");
+    let markers: Vec<_> = (1..=8)
+        .map(|digit| format!("      - {{ transport: tcp, text: \"{MARKER}{digit}\" }}"))
+        .collect();
+    let markers = markers.join("\n");
     let text = format!(
         "version: 1
 name: bench
@@ -49,9 +58,21 @@ services:
     category: im
     ports: [tcp/{DROPPED_PORT}, udp/{DROPPED_PORT}]
     names: [{DROPPED_NAME}]
+  - id: own-ended
+    name: what has ended
+    category: im
+    status: historic
+    ports: [tcp/{ENDED_PORT}, udp/{ENDED_PORT}]
+  - {{ id: own-rejected, name: what it rejects, category: im, ports: [tcp/{REJECTED_PORT}] }}
   - {{ id: own-counted, name: what it counts, category: im, names: [{COUNTED_NAME}, {filling}] }}
+  - id: own-marked
+    name: what it tells by markers
+    category: im
+    markers:
+{markers}
 rules:
-  - {{ services: [own-dropped], action: drop }}
+  - {{ services: [own-dropped, own-ended], action: drop }}
+  - {{ services: [own-rejected], action: reject }}
 "
     );
     let read = policy::parse(Source::new("bench.yaml".to_owned(), text));

@@ -1,31 +1,30 @@
 //! The programs that are compared, loaded and with their tables filled.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use imblock::kernel::{Loaded, Maps};
+use imblock::kernel::{Handshakes, Loaded, Maps};
 use imblock::policy::plan::Plan;
 use imblock_common::Side;
 
-use super::classes::{Class, DROPPED_PORT, Front};
+use super::classes::{Class, DROPPED_PORT, ENDED_PORT, Front, How};
 use super::policy;
 use crate::kernel_object;
 use crate::workspace::{BENCH_OBJECT, root};
-
-/// Of `linux/bpf.h`.
-const XDP_DROP: u32 = 1;
-/// See [`XDP_DROP`].
-const XDP_PASS: u32 = 2;
 
 /// All that is measured.
 pub(super) struct Programs {
     ours: Loaded,
     /// Our programs name their maps by descriptor.
     _maps: Maps,
+    /// What ours hands to the controller, which is nobody here.
+    handshakes: RefCell<Handshakes>,
     bench: Ebpf,
     /// A front before ours and before the empty one; the tables of each are its own.
     hosts: [Ebpf; 2],
@@ -45,7 +44,9 @@ struct Apart {
 impl Programs {
     pub(super) fn load(classes: &[Class]) -> Result<Self> {
         let plan = policy::plan()?;
-        let (ours, maps) = with_policy(&plan)?;
+        let (ours, mut maps) = with_policy(&plan)?;
+        let handshakes = maps.take_handshakes()?;
+        let handshakes = handshakes.context("somebody has the handshakes")?;
         let mut bench = bench()?;
         let empty = kernel_object::xdp(&mut bench, "empty")?;
         let hosts = [
@@ -55,8 +56,9 @@ impl Programs {
         let flows_empty = front(VARY_FLOW, empty)?;
         let mut flows_ours = HashMap::new();
         for class in classes {
-            if let Front::Flows { .. } = class.front {
-                let (ours, maps) = with_policy(&policy::few_hosts(&plan))?;
+            if class.is_apart() {
+                let plan = policy::few_hosts(&plan, class.flow_table);
+                let (ours, maps) = with_policy(&plan)?;
                 let front = front(VARY_FLOW, ours.ingress(Side::Lan)?)?;
                 let apart = Apart {
                     front,
@@ -69,6 +71,7 @@ impl Programs {
         Ok(Self {
             ours,
             _maps: maps,
+            handshakes: RefCell::new(handshakes),
             bench,
             hosts,
             flows_empty,
@@ -122,18 +125,22 @@ impl Programs {
     pub(super) fn prove(&self, class: &Class) -> Result<()> {
         let warm_up = class.front.warm_up();
         let ours = self.ours(class)?;
-        for frame in &class.before {
-            verdict(ours, frame, warm_up)?;
+        let (before, frame) = match class.how {
+            How::Repeated => (class.before.clone(), class.frame.clone()),
+            How::OneByOne => class.of_flow(0),
+        };
+        for frame in &before {
+            run(ours, frame, warm_up)?;
         }
-        let expected = if class.passes { XDP_PASS } else { XDP_DROP };
-        let verdict = verdict(ours, &class.frame, warm_up)?;
+        let expected = class.verdict as u32;
+        let (verdict, _) = run(ours, &frame, warm_up)?;
         ensure!(
             verdict == expected,
             "{}: the verdict is {verdict}, not {expected}",
             class.name
         );
         if let Some(xdp_filter) = self.xdp_filter(class) {
-            let theirs = self::verdict(xdp_filter, &class.frame, 1)?;
+            let (theirs, _) = run(xdp_filter, &class.frame, 1)?;
             ensure!(
                 theirs == expected,
                 "{}: xdp-filter's verdict is {theirs}",
@@ -142,13 +149,22 @@ impl Programs {
         }
         Ok(())
     }
+
+    /// How many frames were handed to the controller since this was asked last.
+    pub(super) fn handed_over(&self) -> usize {
+        let mut handshakes = self.handshakes.borrow_mut();
+        std::iter::from_fn(|| handshakes.next()).count()
+    }
 }
 
-fn verdict(program: &Xdp, frame: &[u8], repeat: u32) -> Result<u32> {
+/// Runs a program over a frame; its verdict, and the kernel's idea of how long it took, in whole
+/// nanoseconds.
+pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<(u32, Duration)> {
     let mut options = TestRunOptions::new();
     options.data_in = Some(frame);
     options.repeat = repeat;
-    Ok(program.test_run(options)?.return_value)
+    let result = program.test_run(options)?;
+    Ok((result.return_value, result.duration))
 }
 
 fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
@@ -192,7 +208,7 @@ fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
 /// The variant that looks at everything and passes what is not listed: what `xdp-filter load` loads.
 const XDP_FILTER: &str = "xdpfilt_alw_all";
 
-/// xdp-filter's program with the same port listed.
+/// xdp-filter's program with the same ports listed.
 fn xdp_filter() -> Result<Ebpf> {
     /// `MAP_FLAG_DST | MAP_FLAG_TCP | MAP_FLAG_UDP` of xdp-filter's `common_kern_user.h`.
     const LISTED: u64 = 0b1110;
@@ -210,8 +226,10 @@ fn xdp_filter() -> Result<Ebpf> {
         .context("no map filter_ports")?;
     let mut ports: PerCpuArray<&mut MapData, u64> = map.try_into()?;
     let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("{what}: {error}"))?;
-    let listed = PerCpuValues::try_from(vec![LISTED; cpus])?;
-    ports.set(u32::from(DROPPED_PORT.to_be()), listed, 0)?;
+    for port in [DROPPED_PORT, ENDED_PORT] {
+        let listed = PerCpuValues::try_from(vec![LISTED; cpus])?;
+        ports.set(u32::from(port.to_be()), listed, 0)?;
+    }
     Ok(object)
 }
 

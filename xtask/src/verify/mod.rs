@@ -26,6 +26,7 @@ use crate::kernel_object;
 use crate::workspace::PROGRAMS;
 use calls::Grain;
 use load::Relocated;
+pub(crate) use record::kernel_release;
 use record::{COARSE_STACK, Complaint, Figure, Figures, PEAK_STATES, Record, STACK, STATES, STEPS};
 
 /// A site of 200,000 (host, service) pairs, a million flows, and 100,000 prefixes and names.
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let rows = rows()?;
-    let kernel = record::kernel_release()?;
+    let kernel = kernel_release()?;
     let mut records = record::read()?;
     let before = records.get(&kernel);
     print(&kernel, &rows, before);

@@ -77,7 +77,7 @@ pub(super) fn complaints(program: &str, now: &Figures, before: Option<&Figures>)
 }
 
 /// The first two numbers of the running kernel's version.
-pub(super) fn kernel_release() -> Result<String> {
+pub(crate) fn kernel_release() -> Result<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let numbers: Vec<&str> = release.split(['.', '-']).take(2).collect();
     Ok(numbers.join("."))

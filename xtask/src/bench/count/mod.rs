@@ -86,7 +86,15 @@ pub(super) fn of(classes: &[Class]) -> Result<Vec<Run>> {
         let run = frames.try_fold(Run::default(), |_, frame| {
             proven(&mut machine, id, program, frame)
         });
-        runs.push(run.with_context(|| class.name)?);
+        let run = run.with_context(|| class.name)?;
+        ensure!(
+            run.verdict == class.verdict as u32,
+            "{}: the verdict is {}, not {:?}",
+            class.name,
+            run.verdict,
+            class.verdict
+        );
+        runs.push(run);
         machine.memory.restore()?;
     }
     Ok(runs)

@@ -121,6 +121,7 @@ mod tests {
             ours,
             quartiles: [ours, ours],
             xdp_filter,
+            instructions: 0,
         }
     }
 

@@ -1,0 +1,203 @@
+//! `cargo xtask guard`: whether a packet has become dearer than on record.
+//!
+//! Two figures that do not depend on the machine's mood are compared: the instructions of each class, and
+//! what two classes cost over what xdp-filter takes for the same frame. Nanoseconds are not looked at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::classes::{self, Class};
+use super::packets::{self, Pledge};
+use super::programs::Programs;
+use super::{count, timer};
+use crate::workspace::root;
+use crate::{kernel_object, verify};
+
+/// Growth over the record that somebody should look at, in percent.
+const GROWTH_PERCENT: u64 = 10;
+/// How much above the record a ratio may be before it is a regression: twice what it moves by itself.
+const TOLERANCE: f64 = 0.10;
+/// Enough for a median, and for a stage of less than a minute.
+const ROUNDS: u32 = 9;
+const REPEAT: u32 = 200_000;
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Put the figures of this kernel on record.
+    #[arg(long)]
+    record: bool,
+}
+
+/// What packets cost on one kernel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Record {
+    /// Of BPF, by class.
+    instructions: BTreeMap<String, u64>,
+    /// To xdp-filter's cost, by class. None if it was not there.
+    ratios: BTreeMap<String, f64>,
+}
+
+/// By kernel release (`6.18`): another verifier makes other instructions.
+type Records = BTreeMap<String, Record>;
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(reason) = kernel_object::why_not_permitted() {
+        if std::env::var_os("IMBLOCK_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
+            bail!("{reason}");
+        }
+        println!("skipped: guard: {reason}");
+        return Ok(());
+    }
+    let kernel = verify::kernel_release()?;
+    let mut records = read()?;
+    let before = records.get(&kernel);
+    let now = measure(before)?;
+    if args.record {
+        records.insert(kernel, now);
+        let text = serde_json::to_string_pretty(&records)? + "\n";
+        return std::fs::write(path(), text).context("cannot write the record");
+    }
+    let Some(before) = before else {
+        println!("there is no record for Linux {kernel}; `cargo xtask guard --record` makes one");
+        return Ok(());
+    };
+    let complaints = complaints(before, &now);
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}; `cargo xtask guard --record` if that is meant",
+        complaints.join("; ")
+    )
+}
+
+/// Measures, and prints what was found beside what is on record.
+fn measure(before: Option<&Record>) -> Result<Record> {
+    let classes = classes::all();
+    let counts = count::of(&classes)?;
+    let mut now = Record::default();
+    for (class, run) in classes.iter().zip(&counts) {
+        let known = before.and_then(|record| record.instructions.get(class.name));
+        let known = known.map_or("none".to_owned(), u64::to_string);
+        println!(
+            "{:>6} instructions, {known:>6} on record: {}",
+            run.instructions, class.name
+        );
+        now.instructions
+            .insert(class.name.to_owned(), run.instructions);
+    }
+    now.ratios = ratios(classes)?;
+    let worse = before.is_some_and(|before| !dearer(before, &now).is_empty());
+    if worse {
+        println!("again, for a ratio is above the record");
+        for (class, ratio) in ratios(classes::all())? {
+            let best = now.ratios.entry(class).or_insert(ratio);
+            *best = best.min(ratio);
+        }
+    }
+    for (class, ratio) in &now.ratios {
+        let known = before.and_then(|record| record.ratios.get(class));
+        let known = known.map_or("none".to_owned(), |ratio| format!("{ratio:.2}"));
+        println!("{ratio:>6.2} of xdp-filter, {known:>6} on record: {class}");
+    }
+    Ok(now)
+}
+
+/// To xdp-filter's cost: the first class of those that are dropped, and of those that nothing is about.
+fn ratios(mut classes: Vec<Class>) -> Result<BTreeMap<String, f64>> {
+    let first = |pledge| {
+        let class = classes.iter().find(|class| class.pledge == Some(pledge));
+        class.map(|class| class.name)
+    };
+    let chosen = [first(Pledge::Drop), first(Pledge::Nothing)];
+    classes.retain(|class| chosen.contains(&Some(class.name)));
+    timer::bind_to_one_cpu()?;
+    let programs = Programs::load(&classes)?;
+    if let Some(reason) = programs.why_no_xdp_filter() {
+        println!("skipped: the comparison with xdp-filter: {reason}");
+        return Ok(BTreeMap::new());
+    }
+    let samples = packets::samples(&programs, &classes, ROUNDS, REPEAT)?;
+    let ratios = classes.iter().zip(samples).filter_map(|(class, samples)| {
+        let ratio = samples.row(class, 0).ratio()?;
+        Some((class.name.to_owned(), (ratio * 100.0).round() / 100.0))
+    });
+    Ok(ratios.collect())
+}
+
+fn complaints(before: &Record, now: &Record) -> Vec<String> {
+    let grown = now.instructions.iter().filter_map(|(class, now)| {
+        let before = before.instructions.get(class)?;
+        (now * 100 > before * (100 + GROWTH_PERCENT)).then(|| {
+            format!(
+                "{class}: {before} instructions became {now}, more than {GROWTH_PERCENT} % growth"
+            )
+        })
+    });
+    grown.chain(dearer(before, now)).collect()
+}
+
+/// Ratios that are above the record.
+fn dearer(before: &Record, now: &Record) -> Vec<String> {
+    let dearer = now.ratios.iter().filter_map(|(class, now)| {
+        let before = before.ratios.get(class)?;
+        (*now > before + TOLERANCE)
+            .then(|| format!("{class}: {now:.2} of xdp-filter's cost, and {before:.2} on record"))
+    });
+    dearer.collect()
+}
+
+fn path() -> PathBuf {
+    root().join("xtask/instructions.json")
+}
+
+fn read() -> Result<Records> {
+    let path = path();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text)
+            .with_context(|| format!("{} is not what `--record` writes", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Records::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(instructions: u64, ratio: f64) -> Record {
+        Record {
+            instructions: BTreeMap::from([("a".to_owned(), instructions)]),
+            ratios: BTreeMap::from([("a".to_owned(), ratio)]),
+        }
+    }
+
+    #[test]
+    fn within_bounds_nobody_complains() {
+        let before = record(1000, 0.40);
+        for now in [record(1100, 0.40), record(10, 0.5), record(1000, 0.1)] {
+            assert_eq!(complaints(&before, &now), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn growth_of_either_is_noticed() {
+        let before = record(1000, 0.40);
+        let [more] = &complaints(&before, &record(1101, 0.40))[..] else {
+            unreachable!("one figure grew")
+        };
+        assert!(more.contains("1101"), "{more}");
+        let [dearer] = &complaints(&before, &record(1000, 0.51))[..] else {
+            unreachable!("one figure grew")
+        };
+        assert!(dearer.contains("0.51"), "{dearer}");
+    }
+
+    #[test]
+    fn what_is_not_on_record_is_not_judged() {
+        assert!(complaints(&Record::default(), &record(9999, 9.0)).is_empty());
+    }
+}
