@@ -28,7 +28,7 @@ enum Task {
     BuildEbpf(build_ebpf::Args),
     /// Run every test; the last line is the sum: N passed, N failed, N skipped.
     Test(test::Args),
-    /// Measure what the kernel program costs a packet, beside an empty one and xdp-filter.
+    /// Measure what imblock costs, beside an empty program and its peers.
     Bench(bench::Args),
     /// Count the instructions that a packet takes, by class of frame.
     Count(bench::count::Args),

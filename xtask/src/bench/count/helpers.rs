@@ -30,16 +30,16 @@ pub(super) fn call(machine: &mut Machine, name: &str) -> Result<u64> {
         }
         "trie_lookup_elem" | "htab_map_lookup_elem" => {
             let value = value(machine)?;
-            Ok(value.map_or(0, |value| machine.memory.keep(value)))
+            value.map_or(Ok(0), |value| machine.memory.keep_value(value))
         }
         // Its inlined form returns the element and not the value in it.
         "__htab_map_lookup_elem" => {
             let value = value(machine)?;
-            Ok(value.map_or(0, |value| machine.memory.keep_entry(value)))
+            value.map_or(Ok(0), |value| machine.memory.keep_entry(value))
         }
         "bpf_ringbuf_reserve" => {
             let size = usize::try_from(machine.get(2)?)?;
-            Ok(machine.memory.keep(vec![0; size]))
+            machine.memory.keep_record(size)
         }
         "bpf_ringbuf_submit" | "bpf_ringbuf_discard" => Ok(0),
         _ => bail!("this function is not interpreted"),

@@ -57,6 +57,7 @@ struct Place {
 }
 
 const WHICH: u32 = 36;
+const WHICH_MAX: usize = 1 << 12;
 const AREA: u32 = 48;
 
 fn address(area: Area, number: usize, at: u64) -> u64 {
@@ -69,9 +70,16 @@ fn place(address: u64) -> Option<Place> {
         .find(|area| *area as u64 == address >> AREA)?;
     Some(Place {
         area,
-        number: usize::try_from(address >> WHICH & 0xfff).ok()?,
+        number: usize::try_from(address >> WHICH & (WHICH_MAX as u64 - 1)).ok()?,
         at: usize::try_from(address & ((1 << WHICH) - 1)).ok()?,
     })
+}
+
+/// Bytes that a function of the kernel has handed out.
+struct Buffer {
+    bytes: Vec<u8>,
+    /// Not if it is the value of a hash or a trie: what is written there is not read again here.
+    writable: bool,
 }
 
 /// Everything that can be addressed.
@@ -81,7 +89,7 @@ pub(super) struct Memory {
     start: usize,
     end: usize,
     maps: Vec<Map>,
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Buffer>,
     cpu: usize,
 }
 
@@ -168,16 +176,26 @@ impl Memory {
         }
     }
 
-    /// Keeps a value; its address.
-    pub(super) fn keep(&mut self, value: Vec<u8>) -> u64 {
-        self.buffers.push(value);
-        address(Area::Buffer, self.buffers.len() - 1, 0)
+    /// Keeps the value of a hash or a trie; its address.
+    pub(super) fn keep_value(&mut self, value: Vec<u8>) -> Result<u64> {
+        self.keep(Area::Buffer, value, false)
     }
 
     /// The same for the element of a hash, to which the program adds where the value is.
-    pub(super) fn keep_entry(&mut self, value: Vec<u8>) -> u64 {
-        self.buffers.push(value);
-        address(Area::Entry, self.buffers.len() - 1, 0)
+    pub(super) fn keep_entry(&mut self, value: Vec<u8>) -> Result<u64> {
+        self.keep(Area::Entry, value, false)
+    }
+
+    /// Makes an empty record of a ring; its address.
+    pub(super) fn keep_record(&mut self, size: usize) -> Result<u64> {
+        self.keep(Area::Buffer, vec![0; size], true)
+    }
+
+    fn keep(&mut self, area: Area, bytes: Vec<u8>, writable: bool) -> Result<u64> {
+        let number = self.buffers.len();
+        ensure!(number < WHICH_MAX, "too many values are looked up");
+        self.buffers.push(Buffer { bytes, writable });
+        Ok(address(area, number, 0))
     }
 
     pub(super) fn read(&mut self, address: u64, size: usize) -> Result<u64> {
@@ -245,8 +263,12 @@ impl Memory {
             Area::Stack => self.stack.get_mut(at..end),
             Area::Frame if at >= self.start && end <= self.end => self.buffer.get_mut(at..end),
             Area::Buffer => {
-                let buffer = self.buffers.get_mut(number);
-                buffer.and_then(|buffer| buffer.get_mut(at..end))
+                let buffer = self.buffers.get_mut(number).context("an unknown value")?;
+                ensure!(
+                    buffer.writable || !writing,
+                    "a value is written to that was looked up"
+                );
+                buffer.bytes.get_mut(at..end)
             }
             Area::Values | Area::PerCpu => {
                 let map = self.maps.get_mut(number).context("an unknown map")?;

@@ -66,9 +66,9 @@ impl Samples {
             "{}: {handed_over} frames were handed to the controller, not {expected}",
             class.name
         );
-        let empty = timer::median(&empty);
+        let empty = timer::middle_mean(&empty);
         self.empty.push(empty);
-        self.ours.push(timer::median(&ours) - empty);
+        self.ours.push(timer::middle_mean(&ours) - empty);
         Ok(())
     }
 
