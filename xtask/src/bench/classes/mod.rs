@@ -62,8 +62,8 @@ impl Front {
             Self::Hosts(hosts) => u32::from(hosts),
             Self::Flows { ports, hosts } => u32::from(ports) * u32::from(hosts),
         };
-        // More than the flow table holds need not be known.
-        (choices * 16).min(1_600_000)
+        // All but one in 400 of them, at random; more than the flow table holds need not be known.
+        (choices * 6).min(600_000)
     }
 }
 
