@@ -63,10 +63,9 @@ impl HostKey {
         }
     }
 
-    /// The first bucket to look into, and the way from one to the next: odd, so that it leads to
-    /// another bucket each time. The seed keeps an outsider from choosing addresses that meet.
+    /// The seed keeps an outsider from choosing addresses that meet.
     #[inline(always)]
-    const fn buckets(&self, seed: u32) -> [u32; 2] {
+    const fn hash(&self, seed: u32) -> u64 {
         // Multiply and fold; the constants are large odd numbers without a pattern (the golden
         // ratio and two of Steele and Vigna's multipliers).
         let [a, b, c, d] = self.address;
@@ -79,8 +78,7 @@ impl HostKey {
         }
         // Neighbours differ in the last byte of the address, which lies at the top: twice down.
         hash = (hash ^ (hash >> 32)).wrapping_mul(0xaf25_1af3_b0f0_25b5);
-        hash = (hash ^ (hash >> 28)).wrapping_mul(0xd134_2543_de82_ef95);
-        [(hash >> 40) as u32, ((hash >> 16) & 0xff_ffff) as u32 | 1]
+        (hash ^ (hash >> 28)).wrapping_mul(0xd134_2543_de82_ef95)
     }
 }
 
@@ -208,7 +206,8 @@ pub trait Slots: Copy {
 #[inline(always)]
 pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) -> bool {
     let mask = shape.slots.wrapping_sub(1);
-    let [mut bucket, step] = key.buckets(shape.seed);
+    let hash = key.hash(shape.seed);
+    let mut bucket = (hash >> 40) as u32;
     let mut place = 0;
     while place < BUCKETS * BUCKET {
         let number = (bucket.wrapping_mul(BUCKET) | (place & (BUCKET - 1))) & mask;
@@ -227,7 +226,8 @@ pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) 
         }
         place += 1;
         if place & (BUCKET - 1) == 0 {
-            bucket = bucket.wrapping_add(step);
+            // An odd step leads to another bucket each time.
+            bucket = bucket.wrapping_add(((hash >> 16) & 0xff_ffff) as u32 | 1);
         }
     }
     false

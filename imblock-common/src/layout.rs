@@ -27,7 +27,7 @@ pub use rejections::Rejections;
 pub use stun::StunAttributes;
 
 use crate::flows;
-use crate::{Action, Addr, Direction, Family, Transport};
+use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
 pub const ABI: u32 = 7;
@@ -784,12 +784,21 @@ pub struct ServiceTotals {
 }
 
 impl ServiceTotals {
-    /// Counts traffic under the slots of its [`crate::Evidence`] and its [`crate::Verdict`]. Numbers and
-    /// not the enums, of which the compiler knows that they fit and would say nothing to the verifier.
+    /// Cells in all: a power of two.
+    pub const CELLS: usize = VERDICT_SLOTS * EVIDENCE_SLOTS;
+
+    /// Where traffic is counted, of all cells in a row: below [`Self::CELLS`].
     #[inline(always)]
-    pub fn add(&mut self, evidence: usize, verdict: usize, traffic: Counts) {
-        let row = self.cells.get_mut(evidence & (EVIDENCE_SLOTS - 1));
-        if let Some(cell) = row.and_then(|row| row.get_mut(verdict & (VERDICT_SLOTS - 1))) {
+    pub const fn cell(evidence: Evidence, verdict: Verdict) -> usize {
+        evidence as usize * VERDICT_SLOTS + verdict as usize
+    }
+
+    /// Counts traffic in a cell. Its number, which the program looks up in a way of its own, and not the
+    /// enums, of which the compiler knows that they fit and would say nothing to the verifier.
+    #[inline(always)]
+    pub fn add(&mut self, cell: usize, traffic: Counts) {
+        let cells = self.cells.as_flattened_mut();
+        if let Some(cell) = cells.get_mut(cell & (Self::CELLS - 1)) {
             cell.add(traffic);
         }
     }

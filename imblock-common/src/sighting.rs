@@ -75,9 +75,8 @@ impl Sighting {
         // Forgotten, so that the verifier walks what follows once, and not once for each kind of packet.
         // Side and direction are the same for all that a program sees.
         let packets = packet.forget_word(begins | resets | part) & Self::OF_PACKETS;
-        let key = FlowKey::new(ends, segment.transport);
         Self {
-            key: key.with_about(packet.forget_word(key.about())),
+            key: FlowKey::new(ends, segment.transport, |word| packet.forget_word(word)),
             payload_at: body.at as u32,
             payload_end: segment.end as u32,
             sequence: body.sequence,

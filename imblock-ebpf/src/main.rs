@@ -22,7 +22,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::Answer;
 use imblock_common::identify::{at_once, in_depth};
 use imblock_common::layout::Stage;
-use imblock_common::{Judgement, Verdict, View, decide, parse, record, sight};
+use imblock_common::{Judgement, View, parse, record, sight, unidentified};
 
 use hook::{AtTc, AtXdp, Hook};
 use maps::KernelMaps;
@@ -97,28 +97,33 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
         return true;
     };
     let packet = Frame::new(hook);
-    let segment = match parse::frame(packet) {
-        Ok(segment) => segment,
-        Err(unparsed) => {
-            let judgement = Judgement::unjudged(unparsed.into());
-            record::record(&judgement, packet, view, maps);
-            return true;
+    let outcome = match parse::frame(packet) {
+        Ok(segment) => {
+            let about = sight(packet, &segment, view, maps);
+            let told = at_once(&about, maps);
+            if told.is(Answer::Look) {
+                maps::hand_on(&about);
+                hook.go_on(Stage::Depth);
+                // There is no such program, which the controller never lets happen. Then nothing is
+                // told.
+            }
+            if told.needs_verdict() {
+                return match steps::conclude(packet, &about, told, maps) {
+                    steps::PASS => true,
+                    steps::REJECT => {
+                        maps::hand_on(&about);
+                        hook.go_on(Stage::Reject);
+                        false
+                    }
+                    _ => false,
+                };
+            }
+            unidentified(&about, told)
         }
+        Err(unparsed) => unparsed.into(),
     };
-    let about = sight(packet, &segment, view, maps);
-    let told = at_once(&about, maps);
-    if told.is(Answer::Look) {
-        maps::hand_on(&about);
-        hook.go_on(Stage::Depth);
-        // There is no such program, which the controller never lets happen. Then nothing is told.
-    }
-    let judgement = decide(packet, &about, told, maps);
-    record::record(&judgement, packet, view, maps);
-    if judgement.verdict == Verdict::Rejected {
-        maps::hand_on(&about);
-        hook.go_on(Stage::Reject);
-    }
-    judgement.passes()
+    record::record(&Judgement::unjudged(outcome), packet, view, maps);
+    true
 }
 
 /// The same, of a frame that the attached program could not tell all of.

@@ -589,10 +589,9 @@ impl Counters for KernelMaps {
     #[inline(always)]
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
         if let Some(totals) = TOTALS.get_ptr_mut(u32::from(service)) {
+            let cell = forget_word(ServiceTotals::cell(evidence, verdict) as u32) as usize;
             // SAFETY: as in `frame`.
-            let evidence = crate::reader::forget(evidence as u64) as usize;
-            let verdict = crate::reader::forget(verdict as u64) as usize;
-            unsafe { &mut *totals }.add(evidence, verdict, traffic);
+            unsafe { &mut *totals }.add(cell, traffic);
         }
     }
 

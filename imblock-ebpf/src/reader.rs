@@ -4,8 +4,6 @@
 //! verifier learns the bounds, single bytes at variable offsets included. Integer arithmetic on the
 //! addresses is not.
 
-use core::arch::asm;
-
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
@@ -50,14 +48,14 @@ impl Linear {
 /// computed.)
 #[inline(always)]
 pub fn forget_word(number: u32) -> u32 {
-    let mut word = u64::from(number);
-    let mut slot = core::mem::MaybeUninit::<u64>::uninit();
-    // SAFETY: the word is written to the slot and half of it read back.
+    let mut slot = u64::from(number) << 32;
+    let slot = &raw mut slot;
+    // SAFETY: the slot is a local of this function, and half of it is read. Volatile, or the compiler
+    // would know what is read.
     unsafe {
-        asm!("{0} <<= 32", "*(u64 *)({1} + 0) = {0}", "{0} = *(u32 *)({1} + 4)",
-            inout(reg) word, in(reg) slot.as_mut_ptr(), options(nostack));
+        slot.write_volatile(slot.read());
+        slot.cast::<u32>().add(1).read_volatile()
     }
-    word as u32
 }
 
 /// See [`Bytes::forget`].

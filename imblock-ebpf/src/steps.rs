@@ -153,11 +153,13 @@ steps_at_both_hooks! {
     } else PASS
 }
 
+/// The same, where it is no function of its own.
 #[inline(always)]
-fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, maps: KernelMaps) -> u32 {
+pub fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, maps: KernelMaps) -> u32 {
     let mut judgement = decide(packet, about, told, maps);
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
-    judgement.verdict = Verdict::from_slot(packet.forget(judgement.verdict as u64));
+    let verdict = packet.forget_word(judgement.verdict as u32);
+    judgement.verdict = Verdict::from_slot(verdict.into());
     record::record(&judgement, packet, about.view(), maps);
     match judgement.verdict {
         Verdict::Rejected => REJECT,

@@ -20,9 +20,9 @@ impl FlowKey {
     const IS_V6: u32 = 1;
     const IS_UDP: u32 = 2;
 
-    /// The key of a packet's flow.
+    /// The key of a packet's flow. `forget` is [`crate::Bytes::forget_word`].
     #[inline(always)]
-    pub const fn new(ends: &Ends, transport: Transport) -> Self {
+    pub(crate) fn new(ends: &Ends, transport: Transport, forget: impl Fn(u32) -> u32) -> Self {
         let family = match ends.local.family() {
             Family::V4 => 0,
             Family::V6 => Self::IS_V6,
@@ -34,21 +34,9 @@ impl FlowKey {
         Self {
             local: ends.local.words(),
             remote: ends.remote.words(),
-            ports: (ends.local_port as u32) << 16 | ends.remote_port as u32,
-            about: family | transport,
+            ports: u32::from(ends.local_port) << 16 | u32::from(ends.remote_port),
+            about: forget(family | transport),
         }
-    }
-
-    /// Family and transport, in one word.
-    #[inline(always)]
-    pub(crate) const fn about(&self) -> u32 {
-        self.about
-    }
-
-    /// The same key, from the word that says the same.
-    #[inline(always)]
-    pub(crate) const fn with_about(self, about: u32) -> Self {
-        Self { about, ..self }
     }
 
     /// The remote end's address.

@@ -46,7 +46,7 @@ impl Counters for &MemoryTables {
 
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts) {
         if let Some(totals) = self.totals.borrow_mut().get_mut(usize::from(service)) {
-            totals.add(evidence as usize, verdict as usize, traffic);
+            totals.add(ServiceTotals::cell(evidence, verdict), traffic);
         }
     }
 
