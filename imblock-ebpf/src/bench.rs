@@ -1,11 +1,12 @@
-//! Programs for `cargo xtask bench` alone: the floor that costs are counted from, and fronts that make
-//! a repeated frame come from many hosts or be of many flows. Not part of what is shipped.
+//! Programs for `cargo xtask bench` alone: the floors that costs are counted from, fronts that make a
+//! repeated frame come from many hosts or be of many flows, and a generator of frames. Not part of what
+//! is shipped.
 #![no_std]
 #![no_main]
 
 use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::btf_maps::ProgramArray;
-use aya_ebpf::helpers::bpf_get_prandom_u32;
+use aya_ebpf::btf_maps::{Array, ProgramArray};
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_redirect};
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
 
@@ -24,10 +25,91 @@ const FEW_HOSTS_AT: usize = 22;
 /// The lower half of the IPv4 source address.
 const HOST_AT: usize = 28;
 
+/// What the generator rewrites in each frame, that of the smallest: so many words, and half a one.
+const HEAD_WORDS: usize = 7;
+/// The same in bytes.
+const HEAD: usize = 8 * HEAD_WORDS + 4;
+
+/// What the generator is to send.
+#[repr(C)]
+struct Orders {
+    head: [u64; HEAD_WORDS],
+    head_end: u32,
+    /// The number of the interface that the frames leave by.
+    out: u32,
+    /// From how many hosts, chosen at random; 0 for the one of the head.
+    hosts: u32,
+    /// From how many ports, likewise.
+    ports: u32,
+}
+
+/// The one order that holds.
+#[btf_map]
+static ORDERS: Array<Orders, 1> = Array::new();
+
 /// What every XDP program costs before it does anything.
 #[xdp(frags)]
 fn empty(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
+}
+
+/// The cheapest filter there is.
+#[xdp(frags)]
+fn discard(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// Sends the frame out of an interface. Pages come back as whoever got them left them, with other
+/// addresses and a smaller time to live, so the head is written anew in each.
+#[xdp]
+fn generate(ctx: XdpContext) -> u32 {
+    let Some(orders) = ORDERS.get(0) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    let start = ctx.data() as *mut u8;
+    if start.wrapping_add(HEAD) as usize > ctx.data_end() {
+        return xdp_action::XDP_ABORTED;
+    }
+    // Word by word: of so many bytes the compiler makes a loop.
+    let words = start.cast::<u64>();
+    for (at, word) in orders.head.into_iter().enumerate() {
+        // SAFETY: the frame is at least `HEAD` bytes long.
+        unsafe { words.wrapping_add(at).write_unaligned(word) };
+    }
+    let end = words.wrapping_add(HEAD_WORDS).cast::<u32>();
+    // SAFETY: as above.
+    unsafe { end.write_unaligned(orders.head_end) };
+    if orders.hosts | orders.ports != 0 {
+        // SAFETY: the helper takes nothing.
+        let random = unsafe { bpf_get_prandom_u32() };
+        if orders.hosts != 0 {
+            let host = ((random & 0xffff) * orders.hosts) >> 16;
+            // SAFETY: as above.
+            unsafe {
+                // What the address adds to the header's checksum the identification takes off.
+                start
+                    .wrapping_add(HOSTS_AT)
+                    .cast::<[u8; 2]>()
+                    .write((!host as u16).to_be_bytes());
+                start
+                    .wrapping_add(HOST_AT)
+                    .cast::<[u8; 2]>()
+                    .write((host as u16).to_be_bytes());
+            }
+        }
+        if orders.ports != 0 {
+            let port = ((random >> 16) * orders.ports) >> 16;
+            // SAFETY: as above.
+            unsafe {
+                start
+                    .wrapping_add(HEADERS)
+                    .cast::<[u8; 2]>()
+                    .write((0x8000 | port as u16).to_be_bytes())
+            };
+        }
+    }
+    // SAFETY: the helper takes numbers.
+    unsafe { bpf_redirect(orders.out, 0) as u32 }
 }
 
 /// Writes a random host into the source address, then goes on with `NEXT`.

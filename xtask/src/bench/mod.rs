@@ -12,6 +12,7 @@ mod policy;
 mod programs;
 mod sheet;
 mod timer;
+mod veth;
 
 use std::path::{Path, PathBuf};
 
@@ -51,12 +52,15 @@ pub(crate) struct Args {
 enum Part {
     /// One frame over and over, by class: nanoseconds and instructions.
     Packets,
+    /// Filters on a cable: dropping, forwarding, payloads, many hosts, queues, latency.
+    Veth,
 }
 
 impl Part {
     fn run(self, args: &Args) -> Result<Vec<Sheet>> {
         match self {
             Self::Packets => packets::run(args),
+            Self::Veth => veth::run(args),
         }
     }
 }
