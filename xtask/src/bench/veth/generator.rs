@@ -27,7 +27,7 @@ type Orders = [u32; HEAD / 4 + 3];
 
 pub(super) struct Generator {
     object: Ebpf,
-    helpers: HashMap<usize, PathBuf>,
+    soft_irqs: HashMap<usize, PathBuf>,
 }
 
 impl Generator {
@@ -36,7 +36,7 @@ impl Generator {
         kernel_object::load(&mut object, PROGRAM)?;
         Ok(Self {
             object,
-            helpers: helpers(),
+            soft_irqs: soft_irqs(),
         })
     }
 
@@ -55,19 +55,19 @@ impl Generator {
         options.data_in = Some(&frame.bytes);
         options.repeat = count;
         options.attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
-        let before = (clock_gettime(ClockId::ThreadCPUTime), self.helped());
+        let before = (clock_gettime(ClockId::ThreadCPUTime), self.soft_irq_time());
         program
             .test_run(options)
             .context("cannot generate frames (live frames need Linux 5.18)")?;
-        let after = (clock_gettime(ClockId::ThreadCPUTime), self.helped());
+        let after = (clock_gettime(ClockId::ThreadCPUTime), self.soft_irq_time());
         let own = std::time::Duration::try_from(after.0 - before.0)?;
         Ok(own.as_secs_f64() * 1e9 + (after.1 - before.1))
     }
 
-    /// The CPU time, in nanoseconds, of the thread that helps on this CPU; nothing where it can't be
+    /// The CPU time, in nanoseconds, of that thread of the kernel on this CPU; nothing where it can't be
     /// seen.
-    fn helped(&self) -> f64 {
-        let path = self.helpers.get(&sched_getcpu());
+    fn soft_irq_time(&self) -> f64 {
+        let path = self.soft_irqs.get(&sched_getcpu());
         let text = path.and_then(|path| fs::read_to_string(path).ok());
         let time = text.and_then(|text| text.split_whitespace().next()?.parse().ok());
         time.unwrap_or(0.0)
@@ -76,14 +76,14 @@ impl Generator {
 
 /// The kernel's threads that go on with packets when there are too many at once, by CPU: where their
 /// CPU time can be read.
-fn helpers() -> HashMap<usize, PathBuf> {
+fn soft_irqs() -> HashMap<usize, PathBuf> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let helpers = processes.filter_map(|process| {
+    let threads = processes.filter_map(|process| {
         let comm = fs::read_to_string(process.path().join("comm")).ok()?;
         let cpu = comm.trim_end().strip_prefix("ksoftirqd/")?.parse().ok()?;
         Some((cpu, process.path().join("schedstat")))
     });
-    helpers.collect()
+    threads.collect()
 }
 
 /// The benchmark's own programs, none of them loaded.

@@ -39,6 +39,13 @@ const fn with(markers: Markers) -> Filter {
 
 const LENGTHS: [usize; 2] = [300, 1_400];
 
+const NOTES: [&str; 3] = [
+    "UDP, forwarded; added: over no filter",
+    "one flow: imblock looks into its first payloads alone, iptables into every one; new flows: every \
+     packet begins one, so both look into every one",
+    "iptables is told --from and --to, and searches a packet that is in one piece to its end all the same",
+];
+
 pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> Result<Sheet> {
     let field = Field::build(&CANDIDATES, 1, tool)?;
     let mut sheet = Sheet {
@@ -49,11 +56,7 @@ pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> R
         promises: Vec::new(),
         notes: field.notes.clone(),
     };
-    sheet.notes.push(
-        "UDP, forwarded; added: over no filter. One flow: imblock looks into its first payloads alone, \
-         iptables into every one. New flows: every packet begins one, so both look into every one"
-            .to_owned(),
-    );
+    sheet.notes.extend(NOTES.map(str::to_owned));
     for length in LENGTHS {
         let one = Frame::udp(OTHER_PORT, length);
         let new = one.clone().of_new_flows();
