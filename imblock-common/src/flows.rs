@@ -193,7 +193,13 @@ pub trait Slots: Copy {
         claim(self, hash, shape, why)
     }
 
-    /// See [`crate::Bytes::settle`]; for any number.
+    /// See [`crate::Bytes::forget_word`].
+    #[inline(always)]
+    fn forget_word(self, number: u32) -> u32 {
+        number
+    }
+
+    /// See [`crate::Bytes::forget`].
     #[inline(always)]
     fn forget(self, number: u64) -> u64 {
         number
@@ -220,10 +226,9 @@ impl Place {
 
     /// The place itself; see [`Slots::forget`].
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "it was one before")]
     pub(crate) fn forgotten<S: Slots>(self, slots: S) -> Self {
         Self {
-            number: slots.forget(u64::from(self.number)) as u32,
+            number: slots.forget_word(self.number),
             cell: Cell(slots.forget(self.cell.0)),
         }
     }

@@ -640,6 +640,11 @@ impl flows::Slots for KernelFlows {
     }
 
     #[inline(always)]
+    fn forget_word(self, number: u32) -> u32 {
+        forget_word(number)
+    }
+
+    #[inline(always)]
     fn forget(self, number: u64) -> u64 {
         crate::reader::forget(number)
     }

@@ -2,7 +2,7 @@
 //! that is to be said of a packet.
 //!
 //! That is so for most packets there are. They cost a look at a cache line or two, and nothing is
-//! written down, for nothing that is known of their flow changes.
+//! written down but that the flow of nobody goes on.
 
 use super::port;
 use crate::content::Reply;
@@ -10,8 +10,8 @@ use crate::flows::{self, EARLY, FlowState, Initiator, Slots as _};
 use crate::layout::Control;
 use crate::{Sighting, Tables, Transport};
 
-/// What [`super::in_depth`] would tell of the packet, if it would leave everything as it is; else
-/// [`Reply::UNASKED`].
+/// What [`super::in_depth`] would tell of the packet, if it would learn nothing; else
+/// [`Reply::UNASKED`], and then nothing has been touched.
 #[inline(always)]
 pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     let speaks = about.speaks();
@@ -23,18 +23,23 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     let cell = place.cell;
     let is_young = cell.payloads(about.direction()) < EARLY;
     let is_settling = cell.is_gathering() || is_young && speaks;
-    if place.is_nowhere() || !cell.is_fresh(shape) || is_settling {
+    let remote_port = about.remote_port();
+    let by_port = port::finding(remote_port);
+    // The first packet in a while of a flow that was told is news to others: who talks to whom.
+    let is_nobodys = !cell.is_held() && !by_port.names_service();
+    let goes_on = cell.is_fresh(shape) || is_nobodys && !cell.is_stale(shape);
+    if place.is_nowhere() || !goes_on || is_settling {
         return Reply::UNASKED;
     }
-    let remote_port = about.remote_port();
     if is_young && remote_port.is_contested() {
         return Reply::UNASKED;
     }
+    // Forgotten, so that the verifier walks the rest once and not once for each cell of the bucket.
+    let number = tables.flows().forget_word(place.number);
     let policy = about.policy();
-    let by_port = port::finding(remote_port);
     let told = if cell.is_held() {
-        let state = flows::state(tables.flows(), place.number, &about.key);
-        // Forgotten, so that the verifier walks the rest once and not once for each cell.
+        let state = flows::state(tables.flows(), number, &about.key);
+        // As above.
         let state = FlowState(tables.flows().forget(state.0));
         let service = state.service();
         if state.is_other() {
@@ -57,6 +62,9 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     } else {
         Reply::NOTHING
     };
+    if !cell.is_fresh(shape) {
+        flows::store(tables.flows(), number, cell.seen_at(shape.now));
+    }
     let nobody_saw = cell.initiator() == Initiator::Unknown;
     if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
         told.midstream()
