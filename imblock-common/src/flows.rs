@@ -69,6 +69,15 @@ pub const fn cells_for(flows: u32) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
 pub struct Bucket(pub [u64; WAYS as usize]);
 
+impl Bucket {
+    /// The cell of a way, of which the lowest bits count.
+    #[inline(always)]
+    fn at(&self, way: u32) -> u64 {
+        let cell = self.0.get((way & (WAYS - 1)) as usize);
+        cell.copied().unwrap_or(Cell::NOBODYS.0)
+    }
+}
+
 /// What is known of a flow that was told, or is being watched. One word, so that it is read and
 /// written whole, by user space too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -224,15 +233,6 @@ impl Place {
         cell: Cell::NOBODYS,
     };
 
-    /// The place itself; see [`Slots::forget`].
-    #[inline(always)]
-    pub(crate) fn forgotten<S: Slots>(self, slots: S) -> Self {
-        Self {
-            number: slots.forget_word(self.number),
-            cell: Cell(slots.forget(self.cell.0)),
-        }
-    }
-
     /// Whether the flow has no cell.
     #[inline(always)]
     pub const fn is_nowhere(&self) -> bool {
@@ -252,16 +252,21 @@ const fn bucket_of(hash: u64, shape: Shape) -> u32 {
 pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
     let first = bucket_of(hash, shape);
     let found = slots.bucket(first / WAYS, |bucket| {
-        let mut found = Place::NOWHERE;
-        for (way, cell) in (0..).zip(bucket.0) {
-            if Cell(cell).is_of(hash) {
-                found = Place {
-                    number: first | way,
-                    cell: Cell(cell),
-                };
+        let mut found = WAYS;
+        for way in 0..WAYS {
+            if Cell(bucket.at(way)).is_of(hash) {
+                found = way;
             }
         }
-        found
+        // Forgotten, lest the verifier walk all that follows once for each way.
+        let way = slots.forget_word(found);
+        if way >= WAYS {
+            return Place::NOWHERE;
+        }
+        Place {
+            number: first | way,
+            cell: Cell(bucket.at(way)),
+        }
     });
     found.unwrap_or(Place::NOWHERE)
 }

@@ -23,7 +23,6 @@ pub enum Initiator {
 pub struct Cell(pub u64);
 
 impl Cell {
-    const TAG: u64 = 0xffff_ffff;
     const SEEN_SHIFT: u32 = 32;
     const SENT_SHIFT: u32 = 48;
     const RECEIVED_SHIFT: u32 = 52;
@@ -54,8 +53,9 @@ impl Cell {
 
     /// Whether this is the cell of a flow, as far as its hash tells.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the tag is the lower half")]
     pub(super) const fn is_of(self, hash: u64) -> bool {
-        self.0 & Self::TAG == Self::tag(hash)
+        self.0 as u32 == Self::tag(hash) as u32
     }
 
     /// How many payloads an end has sent, up to [`EARLY`].

@@ -278,8 +278,7 @@ impl Track {
     /// Finds the flow, or begins it.
     #[inline(always)]
     fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
-        // Forgotten, lest the verifier walk all that follows once for each cell of the bucket.
-        let found = flows::find(tables.flows(), hash, shape).forgotten(tables.flows());
+        let found = flows::find(tables.flows(), hash, shape);
         if found.number == NOWHERE || about.begins() || found.cell.is_stale(shape) {
             return Self::fresh(about, found.number, hash, shape);
         }

@@ -34,12 +34,10 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     if is_young && remote_port.is_contested() {
         return Reply::UNASKED;
     }
-    // Forgotten, so that the verifier walks the rest once and not once for each cell of the bucket.
-    let number = tables.flows().forget_word(place.number);
     let policy = about.policy();
     let told = if cell.is_held() {
-        let state = flows::state(tables.flows(), number, &about.key);
-        // As above.
+        let state = flows::state(tables.flows(), place.number, &about.key);
+        // Forgotten, so that the verifier walks the rest once.
         let state = FlowState(tables.flows().forget(state.0));
         let service = state.service();
         if state.is_other() {
@@ -63,7 +61,7 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
         Reply::NOTHING
     };
     if !cell.is_fresh(shape) {
-        flows::store(tables.flows(), number, cell.seen_at(shape.now));
+        flows::store(tables.flows(), place.number, cell.seen_at(shape.now));
     }
     let nobody_saw = cell.initiator() == Initiator::Unknown;
     if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
