@@ -54,13 +54,14 @@ const LONG_FILES: [(&str, &str); 10] = [
 ];
 
 /// Where memory is touched by hand, or threads are moved between namespaces: the kernel boundary.
-const UNSAFE_FILES: [&str; 16] = [
+const UNSAFE_FILES: [&str; 17] = [
     "imblock-ebpf/src/bench.rs", // writes an address into a packet
     "imblock-ebpf/src/hook.rs",  // contexts, and what the kernel offers there
     "imblock-ebpf/src/main.rs",  // the licence's section
     "imblock-ebpf/src/maps.rs",
     "imblock-ebpf/src/reader.rs",
     "imblock-ebpf/src/reject.rs",       // frames that are rewritten
+    "imblock/src/kernel/batch.rs",      // bpf(2) itself
     "imblock/src/kernel/handshakes.rs", // a promise about a descriptor
     "imblock/src/kernel/mapped.rs",     // memory shared with the kernel
     "imblock-ebpf/src/steps.rs",        // exported names, and pointers of the caller's

@@ -5,6 +5,8 @@
 //! its own, so that enforcement and counters go on without a controller.
 
 mod attach;
+#[expect(unsafe_code, reason = "a system call that nobody wraps")]
+mod batch;
 mod commit;
 mod counters;
 mod error;

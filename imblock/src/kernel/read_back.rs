@@ -12,6 +12,7 @@ use imblock_common::{Action, Addr, Family, Transport};
 use ipnet::IpNet;
 
 use super::KernelError;
+use super::batch::Batches;
 use super::maps::Maps;
 use crate::policy::plan::{
     MacPlan, MarkerPlan, MarkerPlans, NameKind, NamePlan, PrefixPlan, QuicMode, RemotePlan,
@@ -130,14 +131,12 @@ impl Maps {
     fn read_prefixes(&self, half: Half) -> Result<Vec<PrefixPlan>, KernelError> {
         let listed = KernelError::map(maps::HOST_PREFIXES, "list the entries");
         let mut prefixes = Vec::new();
-        for entry in self.host_prefixes.iter() {
-            let (key, entry) = entry.map_err(&listed)?;
-            let net = net_of(half, key.prefix_len(), &key.data().0);
-            prefixes.extend(net.map(|net| PrefixPlan {
-                net,
-                entry: entry.0,
-            }));
-        }
+        Batches::of(&self.host_prefixes)
+            .read(|key, entry| {
+                let net = net_of(half, key.bits, &{ key.data });
+                prefixes.extend(net.map(|net| PrefixPlan { net, entry }));
+            })
+            .map_err(listed)?;
         prefixes.sort_by_key(|prefix| prefix.net);
         Ok(prefixes)
     }
@@ -162,14 +161,15 @@ impl Maps {
     fn read_remotes(&self, half: Half) -> Result<Vec<RemotePlan>, KernelError> {
         let listed = KernelError::map(maps::REMOTES, "list the entries");
         let mut remotes = Vec::new();
-        for entry in self.remotes.iter() {
-            let (key, service) = entry.map_err(&listed)?;
-            let net = net_of(half, key.prefix_len(), &key.data().0);
-            remotes.extend(net.map(|net| RemotePlan {
-                net,
-                service: number(service.0),
-            }));
-        }
+        Batches::of(&self.remotes)
+            .read(|key, service| {
+                let net = net_of(half, key.bits, &{ key.data });
+                remotes.extend(net.map(|net| RemotePlan {
+                    net,
+                    service: number(service),
+                }));
+            })
+            .map_err(listed)?;
         remotes.sort_by_key(|remote| remote.net);
         Ok(remotes)
     }
@@ -177,15 +177,16 @@ impl Maps {
     fn read_names(&self, half: Half) -> Result<Vec<NamePlan>, KernelError> {
         let listed = KernelError::map(maps::NAMES, "list the entries");
         let mut names = Vec::new();
-        for entry in self.names.iter() {
-            let (key, service) = entry.map_err(&listed)?;
-            let name = name_of(half, key.prefix_len(), &key.data().0);
-            names.extend(name.map(|(kind, suffix)| NamePlan {
-                kind,
-                suffix,
-                service: number(service.0),
-            }));
-        }
+        Batches::of(&self.names)
+            .read(|key, service| {
+                let name = name_of(half, key.bits, &{ key.data });
+                names.extend(name.map(|(kind, suffix)| NamePlan {
+                    kind,
+                    suffix,
+                    service: number(service),
+                }));
+            })
+            .map_err(listed)?;
         names.sort_by(|a, b| (a.kind, &a.suffix).cmp(&(b.kind, &b.suffix)));
         Ok(names)
     }

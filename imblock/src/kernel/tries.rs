@@ -3,25 +3,45 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::resume_unwind;
+use std::thread;
 
-use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, MapData, MapError};
 use bytemuck::{Pod, Zeroable as _};
 use imblock_common::layout::{Half, HostPrefix, NameKey, RemoteGate, maps};
 use imblock_common::{Addr, Family};
 use ipnet::IpNet;
+use rustix::io::Errno;
 
 use super::KernelError;
+use super::batch::{Batches, TrieKey};
 use super::maps::Maps;
 use super::wire::Wire;
 use crate::policy::Plan;
 
-/// The contents of one half of a trie: prefix length in bits and key, to value.
-type Contents<K, V> = HashMap<(u32, K), V>;
+/// The contents of one half of a trie.
+type Contents<K, V> = HashMap<TrieKey<K>, V>;
 
 impl Maps {
     /// Brings one half of every trie to what the plan says.
     pub(super) fn write_tries(&mut self, half: Half, plan: &Plan) -> Result<(), KernelError> {
+        self.remote_gates
+            .set(half.index(), Wire(gate(plan)), 0)
+            .map_err(KernelError::map(
+                maps::REMOTE_GATES,
+                "write which addresses to look up",
+            ))?;
+        let maps = &*self;
+        // The two that can be long, at the same time.
+        thread::scope(|scope| {
+            let names = scope.spawn(|| maps.write_names(half, plan));
+            let addresses = maps.write_addresses(half, plan);
+            let names = names.join().unwrap_or_else(|panic| resume_unwind(panic));
+            addresses.and(names)
+        })
+    }
+
+    fn write_addresses(&self, half: Half, plan: &Plan) -> Result<(), KernelError> {
         let room = self.room_for_prefixes;
         let of_half = move |key: &HostPrefix| u32::from(key.half) == half.index();
         let hosts = plan
@@ -30,7 +50,7 @@ impl Maps {
             .map(|host| (address_key(half, &host.net), host.entry));
         bring(
             maps::HOST_PREFIXES,
-            &mut self.host_prefixes,
+            &self.host_prefixes,
             of_half,
             hosts.collect(),
             room,
@@ -41,64 +61,67 @@ impl Maps {
             .map(|remote| (address_key(half, &remote.net), u32::from(remote.service)));
         bring(
             maps::REMOTES,
-            &mut self.remotes,
+            &self.remotes,
             of_half,
             remotes.collect(),
             room,
-        )?;
-        self.remote_gates
-            .set(half.index(), Wire(gate(plan)), 0)
-            .map_err(KernelError::map(
-                maps::REMOTE_GATES,
-                "write which addresses to look up",
-            ))?;
+        )
+    }
+
+    fn write_names(&self, half: Half, plan: &Plan) -> Result<(), KernelError> {
         let of_half = move |key: &NameKey| u32::from(key.half) == half.index();
         let names = plan.names.iter().filter_map(|name| {
-            let key = name.key(half)?;
-            Some((key, u32::from(name.service)))
+            let (bits, data) = name.key(half)?;
+            Some((TrieKey { bits, data }, u32::from(name.service)))
         });
-        bring(maps::NAMES, &mut self.names, of_half, names.collect(), room)
+        bring(
+            maps::NAMES,
+            &self.names,
+            of_half,
+            names.collect(),
+            self.room_for_prefixes,
+        )
     }
 }
 
 /// Brings one half of a trie to the contents that are wanted, touching only what differs.
 fn bring<K: Pod + Eq + Hash, V: Pod + PartialEq>(
     name: &'static str,
-    trie: &mut LpmTrie<MapData, Wire<K>, Wire<V>>,
+    trie: &LpmTrie<MapData, Wire<K>, Wire<V>>,
     of_half: impl Fn(&K) -> bool,
     mut wanted: Contents<K, V>,
     room: u32,
 ) -> Result<(), KernelError> {
+    let trie = Batches::of(trie);
     let mut stale = Vec::new();
-    for entry in trie.iter() {
-        let (key, value) = entry.map_err(KernelError::map(name, "list the entries"))?;
-        let found = (key.prefix_len(), key.data().0);
-        if !of_half(&found.1) {
-            continue;
+    let compare = |key: TrieKey<K>, value: V| {
+        let data = key.data;
+        if !of_half(&data) {
+            return;
         }
-        match wanted.get(&found) {
-            Some(wanted_value) if *wanted_value == value.0 => {
-                wanted.remove(&found);
+        match wanted.get(&key) {
+            Some(wanted_value) if *wanted_value == value => {
+                wanted.remove(&key);
             }
             Some(_) => {}
-            None => stale.push(found),
+            None => stale.push(key),
         }
-    }
-    for (bits, key) in stale {
-        trie.remove(&Key::new(bits, Wire(key)))
-            .map_err(KernelError::map(name, "remove an entry"))?;
-    }
-    for ((bits, key), value) in wanted {
-        trie.insert(&Key::new(bits, Wire(key)), Wire(value), 0)
-            .map_err(|error| insert_error(name, error, room))?;
-    }
-    Ok(())
+    };
+    trie.read(compare)
+        .map_err(KernelError::map(name, "list the entries"))?;
+    trie.remove(&stale)
+        .map_err(KernelError::map(name, "remove entries"))?;
+    let new: Vec<_> = wanted.into_iter().collect();
+    trie.write(&new)
+        .map_err(|error| write_error(name, error, room))
 }
 
-fn address_key(half: Half, net: &IpNet) -> (u32, HostPrefix) {
+fn address_key(half: Half, net: &IpNet) -> TrieKey<HostPrefix> {
     let network = Addr::from(net.network());
-    let bits = HostPrefix::FIXED_BITS + u32::from(net.prefix_len());
-    (bits, HostPrefix::new(half, &network))
+    TrieKey {
+        bits: HostPrefix::FIXED_BITS + u32::from(net.prefix_len()),
+        data: HostPrefix::new(half, &network),
+    }
 }
 
 /// Whatever an address of the plan's remotes may begin with.
@@ -139,14 +162,14 @@ fn beginnings(net: &IpNet) -> Box<dyn Iterator<Item = Addr>> {
     }
 }
 
-fn insert_error(name: &'static str, error: MapError, room: u32) -> KernelError {
+fn write_error(name: &'static str, error: MapError, room: u32) -> KernelError {
     match &error {
         MapError::SyscallError(call)
-            if call.io_error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
+            if call.io_error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) =>
         {
             KernelError::TooManyPrefixes { map: name, room }
         }
-        _ => KernelError::map(name, "write an entry")(error),
+        _ => KernelError::map(name, "write entries")(error),
     }
 }
 

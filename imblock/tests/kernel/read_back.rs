@@ -1,8 +1,8 @@
 //! What was written to the maps can be read back: the plan that is live is the plan that was applied.
 
 use imblock::catalogue;
-use imblock::kernel::Loaded;
-use imblock::policy::plan::{Limits, stun_table};
+use imblock::kernel::{KernelError, Loaded};
+use imblock::policy::plan::{Limits, NameKind, NamePlan, RemotePlan, stun_table};
 use imblock::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use imblock::testing::kernel_or_skip;
 
@@ -73,6 +73,74 @@ fn the_live_plan_is_the_one_that_was_applied() {
     // The tables are bigger than the stack of a test without optimisation likes.
     let roomy = std::thread::Builder::new().stack_size(64 << 20);
     roomy.spawn(apply_and_read).unwrap().join().unwrap();
+}
+
+/// As many names and addresses, each in its place in the order of reading.
+fn with_lists(mut plan: Plan, count: u32, service: u16) -> Plan {
+    plan.remotes = (0..count)
+        .map(|number| RemotePlan {
+            net: format!("{}/32", std::net::Ipv4Addr::from(0x1400_0000 + number))
+                .parse()
+                .unwrap(),
+            // Of each two lists one in three entries differs.
+            service: service + u16::from(number % 3 == 0),
+        })
+        .collect();
+    plan.names = (0..count)
+        .map(|number| NamePlan {
+            kind: NameKind::Host,
+            suffix: format!("n{number:06}.example"),
+            service: service + u16::from(number % 3 == 0),
+        })
+        .collect();
+    plan
+}
+
+#[test]
+fn lists_of_any_length_are_written_and_read_whole() {
+    if !kernel_or_skip("lists_of_any_length_are_written_and_read_whole") {
+        return;
+    }
+    let roomy = std::thread::Builder::new().stack_size(64 << 20);
+    roomy.spawn(apply_lists).unwrap().join().unwrap();
+}
+
+fn apply_lists() {
+    /// Entries that the kernel is asked for at a time.
+    const BATCH: u32 = 4096;
+    let base = compile(
+        &PolicySource::parse("audit"),
+        &mut ServiceNumbers::default(),
+    );
+    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS).unwrap();
+    // Longer and shorter than before, into either half; a list as long as a batch, and none.
+    let counts = [
+        9_000,
+        BATCH,
+        5_000,
+        7_000,
+        2 * BATCH,
+        BATCH + 1,
+        0,
+        1,
+        BATCH - 1,
+    ];
+    for (service, count) in (1..).zip(counts) {
+        let plan = with_lists(base.clone(), count, service);
+        maps.apply(&plan).unwrap();
+        let (read, _) = maps.plan().unwrap();
+        assert!(read.names == plan.names, "names, {count}");
+        assert!(read.remotes == plan.remotes, "addresses, {count}");
+    }
+    // What does not fit is refused, and the policy before it stays.
+    let before = maps.plan().unwrap().0;
+    let plan = with_lists(base, LIMITS.prefixes, 1);
+    let refused = maps.apply(&plan);
+    assert!(
+        matches!(refused, Err(KernelError::TooManyPrefixes { .. })),
+        "{refused:?}"
+    );
+    assert!(maps.plan().unwrap().0 == before);
 }
 
 fn apply_and_read() {
