@@ -133,37 +133,51 @@ fn worst_cases(plan: &Plan) -> Vec<MemoryTables> {
         .into_iter()
         .filter(|action| !matches!(action, Action::Allow | Action::Count));
     let cases = refusing.flat_map(|action| [false, true].map(|claimed| (action, claimed)));
-    let tables = cases.map(|(action, claimed)| {
-        let mut plan = plan.clone();
+    let service = plan.services.first().map_or(1, |service| service.number);
+    let mut worst = plan.clone();
+    worst.quic = QuicMode::Block;
+    worst.hops = HopRule {
+        action: Action::Drop as u32,
+        after: 1,
+        ..plan.hops
+    };
+    // What the tables hold is not what is tried, and they need not be large.
+    worst.limits = Limits {
+        hosts: 64,
+        flows: 1024,
+        ..plan.limits
+    };
+    let mut tables: Vec<MemoryTables> = Vec::new();
+    for (action, claimed) in cases {
         let cell = ActionCell::of_policy(action).0;
-        plan.actions.fill(ActionRow([cell; SERVICES_MAX]));
-        plan.quic = QuicMode::Block;
-        plan.hops = HopRule {
-            action: Action::Drop as u32,
-            after: 1,
-            ..plan.hops
-        };
-        // What the tables hold is not what is tried, and they need not be large.
-        plan.limits = Limits {
-            hosts: 64,
-            flows: 1024,
-            ..plan.limits
-        };
-        let service = plan.services.first().map_or(1, |service| service.number);
-        for port in plan.ports.0.iter_mut().filter(|_| claimed) {
-            let entry = PortEntry(*port);
-            let mut worst = PortEntry::of(service).as_final();
-            if entry.is_protected() {
-                worst = worst.protected();
-            }
-            if entry.is_management() {
-                worst = worst.management();
-            }
-            *port = worst.0;
+        worst.actions.fill(ActionRow([cell; SERVICES_MAX]));
+        worst.ports.clone_from(&plan.ports);
+        if claimed {
+            worst
+                .ports
+                .0
+                .iter_mut()
+                .for_each(|port| claim(port, service));
         }
-        MemoryTables::new(&plan)
-    });
-    tables.collect()
+        tables.push(match tables.first() {
+            None => MemoryTables::new(&worst),
+            Some(first) => first.of_variant(&worst),
+        });
+    }
+    tables
+}
+
+/// Makes a port a service's, protected as it was.
+fn claim(port: &mut u16, service: u16) {
+    let before = PortEntry(*port);
+    let mut claimed = PortEntry::of(service).as_final();
+    if before.is_protected() {
+        claimed = claimed.protected();
+    }
+    if before.is_management() {
+        claimed = claimed.management();
+    }
+    *port = claimed.0;
 }
 
 /// Whether a frame passes, also for a host that was just refused.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use imblock_common::flows::{self, Bucket, FlowEntry, WAYS, cells_for};
@@ -46,10 +47,7 @@ pub struct MemoryTables {
     ports: Box<PortTable>,
     /// One [`ActionCell`] a group and service, [`SERVICES_MAX`] a row.
     actions: Box<[Cell<u8>]>,
-    host_prefixes: Prefixes<HostEntry>,
-    macs: HashMap<[u8; 6], u16>,
-    remotes: Prefixes<u16>,
-    names: Names,
+    lists: Arc<Lists>,
     /// By transport.
     markers: [(Box<MarkerSets>, Vec<Marker>); 2],
     frames: Box<[Cell<u64>]>,
@@ -78,6 +76,15 @@ pub struct MemoryTables {
     rate_rows: Vec<ActionRow>,
 }
 
+/// What a plan lists: it is never written to, and there can be much of it.
+#[derive(Debug)]
+struct Lists {
+    host_prefixes: Prefixes<HostEntry>,
+    macs: HashMap<[u8; 6], u16>,
+    remotes: Prefixes<u16>,
+    names: Names,
+}
+
 /// Nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 /// The finest that `Control::ticks_per_second` allows without the tick wrapping within a day.
@@ -86,9 +93,37 @@ const TICKS_PER_SECOND: u32 = 1_000;
 /// The half that a first policy goes to. There is no second one in memory.
 const HALF: Half = Half::of_generation(1);
 
+impl Lists {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            host_prefixes: Prefixes::of(plan.prefixes.iter().map(|host| (host.net, host.entry))),
+            macs: plan
+                .macs
+                .iter()
+                .map(|plan| (plan.mac.octets(), plan.group))
+                .collect(),
+            remotes: Prefixes::of(
+                plan.remotes
+                    .iter()
+                    .map(|remote| (remote.net, remote.service)),
+            ),
+            names: Names::of(&plan.names),
+        }
+    }
+}
+
 impl MemoryTables {
     /// The tables of a plan, nothing counted yet, the clock at 0, no control flags.
     pub fn new(plan: &Plan) -> Self {
+        Self::with(plan, Arc::new(Lists::of(plan)))
+    }
+
+    /// The tables of another plan with the same hosts, addresses and names, which they share.
+    pub fn of_variant(&self, plan: &Plan) -> Self {
+        Self::with(plan, Arc::clone(&self.lists))
+    }
+
+    fn with(plan: &Plan, lists: Arc<Lists>) -> Self {
         let mut actions = vec![Cell::new(0); GROUPS_MAX * SERVICES_MAX].into_boxed_slice();
         for (row, planned) in actions.chunks_mut(SERVICES_MAX).zip(&plan.actions) {
             for (cell, planned) in row.iter_mut().zip(planned.0) {
@@ -106,18 +141,7 @@ impl MemoryTables {
             now: Cell::new(0),
             ports: plan.ports.clone(),
             actions,
-            host_prefixes: Prefixes::of(plan.prefixes.iter().map(|host| (host.net, host.entry))),
-            macs: plan
-                .macs
-                .iter()
-                .map(|plan| (plan.mac.octets(), plan.group))
-                .collect(),
-            remotes: Prefixes::of(
-                plan.remotes
-                    .iter()
-                    .map(|remote| (remote.net, remote.service)),
-            ),
-            names: Names::of(&plan.names),
+            lists,
             markers: [Transport::Tcp, Transport::Udp].map(|transport| {
                 let plans = plan.markers.of(transport);
                 let records = plans.iter().map(|plan| plan.record).collect();
@@ -222,7 +246,7 @@ impl Tables for &MemoryTables {
     }
 
     fn host(self, _half: Half, addr: &Addr) -> HostEntry {
-        self.host_prefixes.longest(addr)
+        self.lists.host_prefixes.longest(addr)
     }
 
     fn may_be_remote(self, half: Half, addr: &Addr) -> bool {
@@ -230,15 +254,15 @@ impl Tables for &MemoryTables {
     }
 
     fn mac(self, _half: Half, address: [u8; 6]) -> u16 {
-        self.macs.get(&address).copied().unwrap_or(0)
+        self.lists.macs.get(&address).copied().unwrap_or(0)
     }
 
     fn remote(self, _half: Half, addr: &Addr) -> u16 {
-        self.remotes.longest(addr)
+        self.lists.remotes.longest(addr)
     }
 
     fn name(self, key: &NameKey) -> u16 {
-        self.names.longest(key)
+        self.lists.names.longest(key)
     }
 
     fn marker_sets<R>(
