@@ -30,15 +30,19 @@ impl<'a, T: Serialize> Document<'a, T> {
 
     /// Writes it over several lines, for a document that stands alone.
     pub fn write_pretty(&self, to: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *to, self)?;
-        writeln!(to)
+        whole(serde_json::to_vec_pretty(self)?, to)
     }
 
     /// Writes it as one line, for a document that is one of a stream.
     pub fn write_line(&self, to: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *to, self)?;
-        writeln!(to)
+        whole(serde_json::to_vec(self)?, to)
     }
+}
+
+/// In one piece: standard output writes line by line, and a document can have a million lines.
+fn whole(mut text: Vec<u8>, to: &mut dyn Write) -> io::Result<()> {
+    text.push(b'\n');
+    to.write_all(&text)
 }
 
 /// Packets and bytes.

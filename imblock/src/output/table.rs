@@ -151,17 +151,19 @@ impl Table {
     /// Writes the titles and the rows, without trailing blanks.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         let widths = self.widths();
-        self.write_groups(&widths, to)?;
+        // In one piece: standard output writes line by line, and there can be 100,000.
+        let mut text = Vec::new();
+        self.write_groups(&widths, &mut text)?;
         let titles: Vec<Cell> = self
             .columns
             .iter()
             .map(|column| Cell::text(&column.title).style(BOLD))
             .collect();
-        self.write_row(&titles, &widths, to)?;
+        self.write_row(&titles, &widths, &mut text)?;
         for row in &self.rows {
-            self.write_row(row, &widths, to)?;
+            self.write_row(row, &widths, &mut text)?;
         }
-        Ok(())
+        to.write_all(&text)
     }
 
     fn widths(&self) -> Vec<usize> {
