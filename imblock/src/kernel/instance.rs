@@ -1,7 +1,7 @@
 //! An instance: what `up` makes, what every other command opens, what `down` removes.
 
 use imblock_common::layout::Control;
-use imblock_common::{Hook, Side};
+use imblock_common::{Hook, Side, View};
 
 use super::attach::{detach, interface_status, resolve};
 use super::maps::Maps;
@@ -56,6 +56,7 @@ impl Instance {
         let mut fresh = Vec::new();
         let mut before = None;
         let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
+            loaded.verify(&views(&interfaces))?;
             let earlier = maps.generation()?;
             maps.apply(plan)?;
             before = Some(earlier);
@@ -115,6 +116,16 @@ impl Instance {
             }
         }
         Ok(())
+/// The views that the interfaces need.
+fn views(interfaces: &[(InterfacePlan, Interface)]) -> Vec<View> {
+    let needed = |view: &View| {
+        interfaces.iter().any(|(interface, _)| {
+            interface.side == view.side && (view.hook == Hook::Ingress || interface.egress)
+        })
+    };
+    View::ALL.into_iter().filter(needed).collect()
+}
+
     }
 }
 

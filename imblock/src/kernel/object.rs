@@ -1,13 +1,15 @@
 //! Loading the kernel object: maps made or adopted, programs verified.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::panic::resume_unwind;
+use std::thread;
 
 use aya::maps::{Map, MapData};
-use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for, flow_clock_shift};
 use imblock_common::hosts::slots_for;
-use imblock_common::layout::{ABI, Control, maps, programs};
+use imblock_common::layout::{ABI, Control, Stage, maps, programs};
 use imblock_common::{Hook, Side, View};
 
 use rustix::time::{ClockId, clock_getres};
@@ -63,10 +65,7 @@ impl Loaded {
     /// Makes maps that die with this value, and verifies every program. For tests and benchmarks.
     pub fn unpinned(limits: &Limits) -> Result<(Self, Maps), KernelError> {
         let (mut loaded, maps) = Self::load(limits, None, &[])?;
-        for side in [Side::Lan, Side::Wan] {
-            loaded.xdp(side)?;
-            loaded.classifier(side)?;
-        }
+        loaded.verify(&View::ALL)?;
         Ok((loaded, maps))
     }
 
@@ -133,6 +132,33 @@ impl Loaded {
             sightings,
         };
         Ok((loaded, maps))
+    }
+
+    /// Has the kernel verify the programs of some views and those behind them, all at the same time:
+    /// it takes most of a start, and no program waits for another.
+    pub(super) fn verify(&mut self, views: &[View]) -> Result<(), KernelError> {
+        let behind = |view: &View| {
+            let hook = view.hook;
+            Stage::ALL.map(|stage| stages::name(hook, stage))
+        };
+        let attached = views.iter().map(|view| program_name(*view));
+        let names: Vec<&'static str> = attached.chain(views.iter().flat_map(behind)).collect();
+        let wanted = |name: &str| names.iter().copied().find(|wanted| *wanted == name);
+        thread::scope(|scope| {
+            let programs = self.ebpf.programs_mut();
+            let verifying: Vec<_> = programs
+                .filter_map(|(name, program)| Some((wanted(name)?, program)))
+                .map(|(name, program)| scope.spawn(move || load(name, program)))
+                .collect();
+            verifying
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })?;
+        let hooks = [Hook::Ingress, Hook::Egress];
+        let mut needed = hooks
+            .into_iter()
+            .filter(|hook| views.iter().any(|view| view.hook == *hook));
+        needed.try_for_each(|hook| self.stages.fill(&mut self.ebpf, hook))
     }
 
     pub(super) fn xdp(&mut self, side: Side) -> Result<&mut Xdp, KernelError> {
@@ -299,6 +325,15 @@ fn ticks_per_second() -> u32 {
     const SECOND: i64 = 1_000_000_000;
     let tick = clock_getres(ClockId::MonotonicCoarse).tv_nsec.max(1);
     u32::try_from(SECOND / tick).unwrap_or(1).max(1)
+}
+
+fn load(name: &'static str, program: &mut Program) -> Result<(), KernelError> {
+    let loaded = match program {
+        Program::Xdp(xdp) => xdp.load(),
+        Program::SchedClassifier(classifier) => classifier.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    load_once(loaded).map_err(refused(name))
 }
 
 pub(super) fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {

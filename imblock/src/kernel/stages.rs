@@ -66,7 +66,7 @@ impl Stages {
 }
 
 /// The name of the program of a stage.
-const fn name(hook: Hook, stage: Stage) -> &'static str {
+pub(super) const fn name(hook: Hook, stage: Stage) -> &'static str {
     match (hook, stage) {
         (Hook::Ingress, Stage::Depth) => programs::XDP_DEPTH,
         (Hook::Ingress, Stage::Reject) => programs::XDP_REJECT,
