@@ -218,40 +218,66 @@ fn attach_xdp(program: &mut Xdp, plan: &InterfacePlan, index: u32) -> Result<FdL
 
 /// Removes one link; the program is gone from the hook when this returns.
 pub(super) fn detach(pins: &Pins, interface: &str, hook: Hook) -> Result<(), KernelError> {
-    let program = pinned_program(pins, interface, hook)?;
-    Pins::remove(&pins.link(interface, hook))?;
-    match program {
-        Some(program) => await_detached(interface, hook, program),
-        None => Ok(()),
-    }
+    detach_all(pins, vec![(interface.to_owned(), hook)])
 }
 
-/// Waits until a program whose link was let go is off its hook. The kernel frees the link of a
+/// Removes links; their programs are gone from the hooks when this returns. All are let go first: the
+/// kernel takes its time, for many hardly more than for one.
+pub(super) fn detach_all(pins: &Pins, links: Vec<(String, Hook)>) -> Result<(), KernelError> {
+    let mut waiting = Vec::new();
+    for (interface, hook) in links {
+        let program = pinned_program(pins, &interface, hook)?;
+        Pins::remove(&pins.link(&interface, hook))?;
+        waiting.extend(program.map(|program| Waiting {
+            interface,
+            hook,
+            program,
+        }));
+    }
+    await_detached(waiting)
+}
+
+/// A program whose link was let go.
+struct Waiting {
+    interface: String,
+    hook: Hook,
+    program: u32,
+}
+
+/// Waits until programs whose links were let go are off their hooks. The kernel frees the link of a
 /// removed pin in its own time, some milliseconds later, and meanwhile the program still drops.
-fn await_detached(interface: &str, hook: Hook, program: u32) -> Result<(), KernelError> {
+fn await_detached(mut waiting: Vec<Waiting>) -> Result<(), KernelError> {
     const PAUSE: Duration = Duration::from_millis(2);
     const PATIENCE: Duration = Duration::from_secs(5);
     let begin = Instant::now();
-    while is_attached(interface, hook, program)? {
-        if begin.elapsed() > PATIENCE {
-            return Err(KernelError::StillAttached {
-                interface: interface.to_owned(),
-                program,
-            });
+    while !waiting.is_empty() {
+        let present = interfaces()?;
+        waiting.retain(|link| link.is_attached(&present));
+        match waiting.first() {
+            Some(stuck) if begin.elapsed() > PATIENCE => {
+                return Err(KernelError::StillAttached {
+                    interface: stuck.interface.clone(),
+                    program: stuck.program,
+                });
+            }
+            Some(_) => std::thread::sleep(PAUSE),
+            None => {}
         }
-        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
 
-fn is_attached(interface: &str, hook: Hook, program: u32) -> Result<bool, KernelError> {
-    match hook {
-        Hook::Ingress => Ok(interfaces()?.iter().any(|found| {
-            found.name == interface && found.xdp.is_some_and(|xdp| xdp.program == program)
-        })),
-        // An interface that is gone has no programs.
-        Hook::Egress => Ok(SchedClassifier::query_tcx(interface, TcAttachType::Egress)
-            .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == program))),
+impl Waiting {
+    fn is_attached(&self, present: &[Interface]) -> bool {
+        match self.hook {
+            Hook::Ingress => present.iter().any(|found| {
+                found.name == self.interface
+                    && found.xdp.is_some_and(|xdp| xdp.program == self.program)
+            }),
+            // An interface that is gone has no programs.
+            Hook::Egress => SchedClassifier::query_tcx(&self.interface, TcAttachType::Egress)
+                .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == self.program)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use imblock_common::layout::Control;
 use imblock_common::{Hook, Side, View};
 
-use super::attach::{detach, interface_status, resolve};
+use super::attach::{detach, detach_all, interface_status, resolve};
 use super::maps::Maps;
 use super::netlink::Interface;
 use super::object::Loaded;
@@ -110,12 +110,12 @@ impl Instance {
 
     /// Detaches from interfaces that are not wanted any more.
     fn let_go(&self, wanted: &[(InterfacePlan, Interface)]) -> Result<(), KernelError> {
-        for (interface, hook) in self.pins.links()? {
-            if !wanted.iter().any(|(plan, _)| plan.name == interface) {
-                detach(&self.pins, &interface, hook)?;
-            }
-        }
-        Ok(())
+        let mut links = self.pins.links()?;
+        links.retain(|(interface, _)| !wanted.iter().any(|(plan, _)| plan.name == *interface));
+        detach_all(&self.pins, links)
+    }
+}
+
 /// The views that the interfaces need.
 fn views(interfaces: &[(InterfacePlan, Interface)]) -> Vec<View> {
     let needed = |view: &View| {
@@ -126,14 +126,9 @@ fn views(interfaces: &[(InterfacePlan, Interface)]) -> Vec<View> {
     View::ALL.into_iter().filter(needed).collect()
 }
 
-    }
-}
-
 /// Detaches first, so that nothing is judged by maps on their way out.
 fn take_down(pins: &Pins) -> Result<(), KernelError> {
-    for (interface, hook) in pins.links()? {
-        detach(pins, &interface, hook)?;
-    }
+    detach_all(pins, pins.links()?)?;
     pins.remove_all()
 }
 
