@@ -5,12 +5,14 @@
 //! count. On a noisy machine a ratio means more than nanoseconds.
 
 mod classes;
+mod control;
 pub(crate) mod count;
 pub(crate) mod guard;
 mod packets;
 mod policy;
 mod programs;
 mod sheet;
+mod site;
 mod timer;
 mod veth;
 
@@ -54,6 +56,8 @@ enum Part {
     Packets,
     /// Filters on a cable: dropping, forwarding, payloads, many hosts, queues, latency.
     Veth,
+    /// Commands and the controller: milliseconds and memory.
+    Control,
 }
 
 impl Part {
@@ -61,6 +65,7 @@ impl Part {
         match self {
             Self::Packets => packets::run(args),
             Self::Veth => veth::run(args),
+            Self::Control => control::run(args),
         }
     }
 }

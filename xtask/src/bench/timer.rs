@@ -19,6 +19,13 @@ pub(super) fn bind_to_one_cpu() -> Result<usize> {
     Ok(cpu)
 }
 
+/// Lets this thread, and what it starts, run where the machine lets it.
+pub(super) fn use_every_cpu() -> Result<()> {
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
+    sched_setaffinity(None, &all).context("cannot leave one CPU")
+}
+
 /// What a program costs a frame, the kernel's loop included. The cost of the call itself is taken
 /// off: that of a call of two frames, which prepares the same things.
 pub(super) fn nanoseconds(program: &Xdp, frame: &[u8], repeat: u32) -> Result<f64> {
