@@ -11,6 +11,7 @@ pub(crate) mod guard;
 mod packets;
 mod policy;
 mod programs;
+mod scale;
 mod sheet;
 mod site;
 mod timer;
@@ -58,6 +59,8 @@ enum Part {
     Veth,
     /// Commands and the controller: milliseconds and memory.
     Control,
+    /// Small and large policies and tables: nanoseconds and memory.
+    Scale,
 }
 
 impl Part {
@@ -66,6 +69,7 @@ impl Part {
             Self::Packets => packets::run(args),
             Self::Veth => veth::run(args),
             Self::Control => control::run(args),
+            Self::Scale => scale::run(args),
         }
     }
 }

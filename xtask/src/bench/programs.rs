@@ -167,7 +167,7 @@ pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<(u32, Dura
     Ok((result.return_value, result.duration))
 }
 
-fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
+pub(super) fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
     let program = object
         .program(name)
         .with_context(|| format!("no program {name}"))?;
@@ -183,7 +183,7 @@ pub(super) fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
     Ok((ours, maps))
 }
 
-fn bench() -> Result<Ebpf> {
+pub(super) fn bench() -> Result<Ebpf> {
     let bytes = std::fs::read(root().join(BENCH_OBJECT)).with_context(|| {
         format!("cannot read {BENCH_OBJECT}; `cargo xtask build-ebpf` makes it")
     })?;
@@ -191,12 +191,12 @@ fn bench() -> Result<Ebpf> {
 }
 
 /// Chooses a host for each frame.
-const VARY_SOURCE: &str = "vary_source";
+pub(super) const VARY_SOURCE: &str = "vary_source";
 /// Chooses a port for each frame, and one of a few hosts.
-const VARY_FLOW: &str = "vary_flow";
+pub(super) const VARY_FLOW: &str = "vary_flow";
 
 /// One of them in front of a program.
-fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
+pub(super) fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
     let mut front = bench()?;
     kernel_object::load(&mut front, name)?;
     let map = front.map_mut("NEXT").context("no map NEXT")?;
