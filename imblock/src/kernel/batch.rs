@@ -20,7 +20,7 @@ const CHUNK: usize = 4096;
 /// A key as the kernel has it: how many bits of the data count, then the data.
 #[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
-pub(super) struct TrieKey<K: Pod> {
+pub(super) struct TrieKey<K> {
     pub(super) bits: u32,
     pub(super) data: K,
 }
