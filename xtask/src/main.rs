@@ -10,6 +10,7 @@ mod ci;
 mod drill;
 mod fuzz;
 mod kernel_object;
+mod matrix;
 mod test;
 mod tidy;
 mod verify;
@@ -42,6 +43,8 @@ enum Task {
     Drill(drill::Args),
     /// Feed the reader of policies what nobody would write, under a bound of memory and time.
     Fuzz(fuzz::Args),
+    /// Try older kernels of the distribution in virtual machines, with the real binaries inside.
+    Matrix(matrix::Args),
     /// Check the house rules that no compiler knows.
     Tidy,
     /// Run every check that a change must pass.
@@ -66,6 +69,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Verify(args) => verify::run(args)?,
         Task::Drill(args) => drill::run(args)?,
         Task::Fuzz(args) => fuzz::run(args)?,
+        Task::Matrix(args) => return matrix::run(args),
         Task::Tidy => tidy::run()?,
         Task::Ci => return ci::run(),
     }

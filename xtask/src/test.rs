@@ -62,6 +62,18 @@ pub(crate) fn run_tests(args: &[String]) -> Result<Summary> {
 }
 
 impl Summary {
+    /// Of what one test binary printed, with its notes about skipped tests; none if it did not come
+    /// to its end.
+    pub(crate) fn of_binary(text: &str) -> Option<Self> {
+        let result = text
+            .lines()
+            .find(|line| line.starts_with("test result: "))?;
+        let mut summary = Self::default();
+        summary.add_result_line(result);
+        summary.take_skips(text);
+        Some(summary)
+    }
+
     /// Adds what a test binary says at its end: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     fn add_result_line(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
