@@ -44,8 +44,9 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Builds the binaries. `only` is a part of the names of the kernel tests that are wanted.
-    pub(super) fn build(work: &Path, only: Option<&str>) -> Result<Self> {
+    /// Builds the binaries. `load` leaves out all but the verifier; `only` is a part of the names of
+    /// the kernel tests that are wanted.
+    pub(super) fn build(work: &Path, load: bool, only: Option<&str>) -> Result<Self> {
         call(
             Command::new("cargo")
                 .current_dir(root())
@@ -66,12 +67,19 @@ impl Guest {
             "{} needs libraries: `apt-get install busybox-static`",
             busybox.display()
         );
+        let mut steps = steps(&xtask, &imblock, &kernel, &netns, only.unwrap_or_default());
+        steps.retain(|step| !load || step.name == "load");
         Ok(Self {
             work: work.to_owned(),
-            steps: steps(&xtask, &imblock, &kernel, &netns, only.unwrap_or_default()),
+            steps,
             binaries: vec![xtask, imblock, kernel, netns],
             busybox,
         })
+    }
+
+    /// The steps that are taken.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.steps.iter().map(|step| step.name).collect()
     }
 
     /// How long a guest may live.
