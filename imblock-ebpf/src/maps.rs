@@ -28,7 +28,7 @@ use imblock_common::{
     hops, parts, recent,
 };
 
-use crate::reader::forget_word;
+use crate::reader::{forget_word, masked};
 use crate::steps;
 
 /// Entries of the host table and the prefix trie when the loader says nothing else.
@@ -246,9 +246,10 @@ impl Tables for KernelMaps {
         let Some(table) = PORTS.get(half.index()) else {
             return PortEntry::default();
         };
-        // SAFETY: `PortTable::index` is below `PortTable::LEN`; the verifier checks it again. A
-        // checked index would leave a comparison that the verifier can't make use of.
-        PortEntry(unsafe { *table.0.get_unchecked(PortTable::index(transport, port)) })
+        let place = masked::<{ PortTable::LEN - 1 }>(PortTable::index(transport, port));
+        // SAFETY: below `PortTable::LEN` by the mask; the verifier checks it again. A checked index
+        // would leave a comparison that the verifier can't make use of.
+        PortEntry(unsafe { *table.0.get_unchecked(place) })
     }
 
     #[inline(always)]
@@ -273,9 +274,9 @@ impl Tables for KernelMaps {
         let Some(gate) = REMOTE_GATES.get(half.index()) else {
             return false;
         };
-        // SAFETY: `RemoteGate::place` is below `RemoteGate::WORDS`, which the mask repeats for the
-        // verifier; the length is a power of two.
-        unsafe { *gate.0.get_unchecked(word & (RemoteGate::WORDS - 1)) & bit != 0 }
+        let word = masked::<{ RemoteGate::WORDS - 1 }>(word);
+        // SAFETY: below `RemoteGate::WORDS` by the mask.
+        unsafe { *gate.0.get_unchecked(word) & bit != 0 }
     }
 
     #[inline(always)]
@@ -425,6 +426,7 @@ impl Tables for KernelMaps {
 
     #[inline(always)]
     fn stun_attribute(self, half: Half, attribute: u16) -> (u16, bool) {
+        let attribute = masked::<{ u16::MAX as usize }>(usize::from(attribute)) as u16;
         STUN.get(half.index())
             .map_or((0, false), |known| known.service(attribute))
     }

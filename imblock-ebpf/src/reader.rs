@@ -65,6 +65,32 @@ pub fn forget(number: u64) -> u64 {
     u64::from(forget_word(high)) << 32 | u64::from(forget_word(low))
 }
 
+/// The lowest bits of a number, by an instruction that the compiler can't take for superfluous: it knows
+/// of a 16-bit word what it can be, but the verifier does not once the word's bytes were swapped (Linux
+/// 6.18 does, 6.12 does not). `MASK` is a power of two less one, below 2^31.
+#[inline(always)]
+pub fn masked<const MASK: usize>(number: usize) -> usize {
+    const { assert!((MASK + 1).is_power_of_two() && MASK <= i32::MAX as usize) };
+    let mut masked = number as u64;
+    // SAFETY: one instruction, on a register alone.
+    unsafe {
+        asm!("{0} &= {1}", inout(reg) masked, const MASK, options(pure, nomem, nostack));
+    }
+    masked as usize
+}
+
+/// The same number, of which the compiler knows nothing. It would leave out a comparison that follows
+/// from one of another number, as of the end of a field; older verifiers (6.1) don't see that one does.
+#[inline(always)]
+fn unrelated(number: usize) -> usize {
+    let mut same = number as u64;
+    // SAFETY: no instruction at all.
+    unsafe {
+        asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack));
+    }
+    same as usize
+}
+
 /// The bytes of a stream's head.
 #[derive(Clone, Copy)]
 pub struct HeadBytes {
@@ -83,6 +109,7 @@ impl HeadBytes {
 impl Bytes for HeadBytes {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        let at = unrelated(at);
         if at > HEAD_MAX - N {
             return None;
         }

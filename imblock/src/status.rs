@@ -78,6 +78,8 @@ pub struct InterfaceStatus {
     pub xdp: &'static str,
     /// Whether the egress program is attached.
     pub egress: bool,
+    /// By what: `tcx`, or `clsact` where the kernel has no TCX; none if it is not attached.
+    pub egress_by: Option<&'static str>,
 }
 
 /// A toggle.

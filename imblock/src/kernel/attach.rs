@@ -10,10 +10,10 @@ use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp,
 use aya::sys::SyscallError;
 use imblock_common::{Hook, Side, View};
 
-use super::KernelError;
 use super::netlink::{Interface, interfaces};
 use super::object::{Loaded, view_of_program};
 use super::pins::Pins;
+use super::{KernelError, clsact};
 use crate::policy::plan::{InterfacePlan, XdpAttachMode};
 use crate::status::InterfaceStatus;
 
@@ -91,7 +91,7 @@ fn refuse_foreign(interface: &Interface, pins: &Pins) -> Result<(), KernelError>
     let Some(attached) = interface.xdp else {
         return Ok(());
     };
-    let ours = pinned_program(pins, &interface.name, Hook::Ingress)?;
+    let ours = linked_program(pins, &interface.name, Hook::Ingress)?;
     if ours == Some(attached.program) {
         return Ok(());
     }
@@ -160,8 +160,11 @@ impl Loaded {
 
     /// `true` if there was no link to take over.
     fn attach_egress(&mut self, plan: &InterfacePlan, pins: &Pins) -> Result<bool, KernelError> {
-        let pin = pins.link(&plan.name, Hook::Egress);
         let program: &mut SchedClassifier = self.classifier(plan.side)?;
+        if clsact::is_needed(&plan.name) {
+            return clsact::attach(program, &plan.name, pins);
+        }
+        let pin = pins.link(&plan.name, Hook::Egress);
         if let Some(old) = open_link(&pin)? {
             let link = FdLink::from(old)
                 .try_into()
@@ -226,7 +229,10 @@ pub(super) fn detach(pins: &Pins, interface: &str, hook: Hook) -> Result<(), Ker
 pub(super) fn detach_all(pins: &Pins, links: Vec<(String, Hook)>) -> Result<(), KernelError> {
     let mut waiting = Vec::new();
     for (interface, hook) in links {
-        let program = pinned_program(pins, &interface, hook)?;
+        if hook == Hook::Egress {
+            clsact::detach(pins, &interface)?;
+        }
+        let program = linked_program(pins, &interface, hook)?;
         Pins::remove(&pins.link(&interface, hook))?;
         waiting.extend(program.map(|program| Waiting {
             interface,
@@ -281,11 +287,15 @@ impl Waiting {
     }
 }
 
-/// Every link of an instance that can be opened.
+/// Every link of an instance that can be opened, and every filter that is still there.
 pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
     let mut attachments = Vec::new();
     for (interface, hook) in pins.links()? {
-        let Some(program) = pinned_program(pins, &interface, hook)? else {
+        let program = match linked_program(pins, &interface, hook)? {
+            None if hook == Hook::Egress => clsact::attached(pins, &interface)?,
+            program => program,
+        };
+        let Some(program) = program else {
             continue;
         };
         let view = program_name_of(program).and_then(|name| view_of_program(&name));
@@ -335,13 +345,17 @@ pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, Kern
                 },
                 xdp: attached.map_or("none", |xdp| xdp.mode),
                 egress,
+                egress_by: egress.then(|| {
+                    let linked = pins.link(&attachment.interface, Hook::Egress).exists();
+                    if linked { "tcx" } else { "clsact" }
+                }),
             }
         })
         .collect())
 }
 
 /// The id of the program that a pinned link carries.
-fn pinned_program(pins: &Pins, interface: &str, hook: Hook) -> Result<Option<u32>, KernelError> {
+fn linked_program(pins: &Pins, interface: &str, hook: Hook) -> Result<Option<u32>, KernelError> {
     let pin = pins.link(interface, hook);
     let Some(link) = open_link(&pin)? else {
         return Ok(None);

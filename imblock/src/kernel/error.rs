@@ -159,8 +159,16 @@ pub enum KernelError {
         /// What the kernel said.
         source: Box<LinkError>,
     },
-    /// A link could not be pinned.
-    #[error("could not pin the link of {path}")]
+    /// A pinned program could not be opened.
+    #[error("could not open the pinned program {path}")]
+    OpenProgram {
+        /// The pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Box<ProgramError>,
+    },
+    /// A link or a program could not be pinned.
+    #[error("could not make the pin {path}")]
     PinLink {
         /// The pin.
         path: PathBuf,
@@ -259,6 +267,7 @@ impl KernelError {
             | Self::OpenMap { .. }
             | Self::MapMemory { .. }
             | Self::OpenLink { .. }
+            | Self::OpenProgram { .. }
             | Self::PinLink { .. }
             | Self::Pins { .. }
             | Self::StillAttached { .. }

@@ -7,6 +7,7 @@
 mod attach;
 #[expect(unsafe_code, reason = "a system call that nobody wraps")]
 mod batch;
+mod clsact;
 mod commit;
 mod counters;
 mod error;

@@ -7,6 +7,7 @@ use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{
     InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
 };
+use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption};
 use rtnetlink::Handle;
 
 use super::KernelError;
@@ -69,6 +70,69 @@ pub fn own_addresses() -> Result<Vec<IpAddr>, KernelError> {
         addresses.sort_unstable();
         addresses.dedup();
         Ok(addresses)
+    })
+}
+
+/// A BPF program in a filter of an interface's clsact qdisc.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter {
+    /// Its id in the kernel.
+    pub(super) program: u32,
+    /// Lower ones are asked first.
+    pub(super) priority: u16,
+    /// Which of the filters of that priority it is.
+    pub(super) handle: u32,
+}
+
+/// The BPF filters of what leaves by an interface; none where it has no clsact qdisc.
+pub(super) fn egress_filters(index: u32) -> Result<Vec<Filter>, KernelError> {
+    Ok(filters(index, true)?.iter().filter_map(filter).collect())
+}
+
+/// Whether there is any filter, of whatever kind, in the clsact qdisc of an interface.
+pub(super) fn has_filters(index: u32) -> Result<bool, KernelError> {
+    Ok(!filters(index, true)?.is_empty() || !filters(index, false)?.is_empty())
+}
+
+fn filters(index: u32, egress: bool) -> Result<Vec<TcMessage>, KernelError> {
+    let index = index.cast_signed();
+    ask("the filters of an interface", async |handle| {
+        let request = handle.traffic_filter(index).get();
+        let request = if egress {
+            request.egress()
+        } else {
+            request.ingress()
+        };
+        request.execute().try_collect().await
+    })
+}
+
+/// Removes the clsact qdisc of an interface, with all that is in it.
+pub(super) fn remove_clsact(index: u32) -> Result<(), KernelError> {
+    let index = index.cast_signed();
+    ask("its clsact qdisc to be removed", async |handle| {
+        let mut request = handle.qdisc().del(index);
+        request.message_mut().header.parent = TcHandle::CLSACT;
+        request.execute().await
+    })
+}
+
+fn filter(message: &TcMessage) -> Option<Filter> {
+    let program = message.attributes.iter().find_map(|attribute| {
+        let TcAttribute::Options(options) = attribute else {
+            return None;
+        };
+        options.iter().find_map(|option| match option {
+            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
+            _ => None,
+        })
+    })?;
+    // The number of the network protocol is the lower half of the word.
+    let priority = u16::try_from(message.header.info >> 16).ok()?;
+    Some(Filter {
+        program,
+        priority,
+        handle: message.header.handle.into(),
     })
 }
 

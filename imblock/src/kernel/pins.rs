@@ -47,7 +47,8 @@ impl fmt::Display for InstanceName {
     }
 }
 
-/// The pin directory of an instance: `maps/NAME` and `links/INTERFACE-HOOK`.
+/// The pin directory of an instance: `maps/NAME`, `links/INTERFACE-HOOK`, and `filters/INTERFACE/…`
+/// where egress has no link.
 #[derive(Clone, Debug)]
 pub struct Pins {
     root: PathBuf,
@@ -79,19 +80,15 @@ impl Pins {
             .join(format!("{interface}-{}", hook_name(hook)))
     }
 
-    /// The interfaces and hooks that have a link.
+    /// The folder of an interface's egress filter, see `clsact`.
+    pub(super) fn filter(&self, interface: &str) -> PathBuf {
+        self.home.join("filters").join(interface.replace('.', ":"))
+    }
+
+    /// The interfaces and hooks that have a link, or a filter in the place of one.
     pub(super) fn links(&self) -> Result<Vec<(String, Hook)>, KernelError> {
-        let dir = self.home.join("links");
         let mut links = Vec::new();
-        let entries = match std::fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(links),
-            Err(source) => return Err(pins_error(dir, "could not be listed", source)),
-        };
-        for entry in entries {
-            let entry =
-                entry.map_err(|source| pins_error(dir.clone(), "could not be listed", source))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for name in names_in(&self.home.join("links"))? {
             let Some((interface, hook)) = name.rsplit_once('-') else {
                 continue;
             };
@@ -100,7 +97,11 @@ impl Pins {
             };
             links.push((interface.replace(':', "."), hook));
         }
+        for name in names_in(&self.home.join("filters"))? {
+            links.push((name.replace(':', "."), Hook::Egress));
+        }
         links.sort_by(|a, b| (&a.0, hook_name(a.1)).cmp(&(&b.0, hook_name(b.1))));
+        links.dedup();
         Ok(links)
     }
 
@@ -127,6 +128,8 @@ impl Pins {
 
     /// Removes every file and directory of the instance.
     pub(super) fn remove_all(&self) -> Result<(), KernelError> {
+        // Each filter took its folder along.
+        let _ = std::fs::remove_dir(self.home.join("filters"));
         for dir in ["links", "maps"] {
             let dir = self.home.join(dir);
             let entries = match std::fs::read_dir(&dir) {
@@ -156,6 +159,24 @@ impl Pins {
         }
         Ok(())
     }
+}
+
+/// The names in a directory; none if it is not there.
+fn names_in(dir: &Path) -> Result<Vec<String>, KernelError> {
+    let error = |source| pins_error(dir.to_owned(), "could not be listed", source);
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(error(source)),
+    };
+    let name = |entry: io::Result<std::fs::DirEntry>| {
+        Ok(entry
+            .map_err(error)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned())
+    };
+    entries.map(name).collect()
 }
 
 fn pins_error(path: PathBuf, what: &'static str, source: io::Error) -> KernelError {

@@ -133,6 +133,7 @@ pub(crate) fn status() -> Status {
         },
         xdp,
         egress,
+        egress_by: egress.then_some("tcx"),
     };
     let service = |number, id: &str, actions: [Action; 2], policy: [Action; 2]| ServiceStatus {
         number,

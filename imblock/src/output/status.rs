@@ -69,6 +69,8 @@ struct Interface<'a> {
     xdp: &'static str,
     /// Whether the egress program is attached.
     egress: bool,
+    /// By what: `tcx`, `clsact`.
+    egress_by: Option<&'static str>,
     #[serde(skip)]
     egress_wanted: bool,
 }
@@ -378,6 +380,7 @@ impl<'a> Interface<'a> {
             mode: interface.plan.mode,
             xdp: interface.xdp,
             egress: interface.egress,
+            egress_by: interface.egress_by,
             egress_wanted: interface.plan.egress,
         }
     }

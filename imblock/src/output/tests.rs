@@ -298,8 +298,8 @@ fn status_as_json() {
                 "next_change": "2025-06-15T16:00:00Z",
             },
             "interfaces": [
-                {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false},
-                {"name": "eth0", "side": "wan", "mode": "auto", "xdp": "generic", "egress": false},
+                {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false, "egress_by": null},
+                {"name": "eth0", "side": "wan", "mode": "auto", "xdp": "generic", "egress": false, "egress_by": null},
             ],
             "overrides": [
                 {"service": "irc", "group": "everyone", "action": "drop", "by": "root",
