@@ -7,7 +7,7 @@ use super::say::{say, warn_of};
 use super::target::Target;
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError};
+use crate::kernel::{Instance, KernelError, fallbacks};
 use crate::policy::Plan;
 use crate::policy::plan::InterfacePlan;
 use crate::state::Override;
@@ -54,6 +54,7 @@ pub(super) fn enforce(
     warn_of(&plan.warnings);
     warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
     let instance = Instance::up(&target.name, &plan)?;
+    warn_of(&fallbacks(&instance.interfaces()?));
     let limits = instance.maps.limits()?;
     if limits != plan.limits {
         say(format_args!(

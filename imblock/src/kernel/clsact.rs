@@ -238,3 +238,186 @@ fn trouble(path: &Path, what: &'static str, source: io::Error) -> KernelError {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use imblock_common::Side;
+
+    use super::super::object::Loaded;
+    use super::*;
+    use crate::lab::{Lab, LabError, Wiring};
+    use crate::policy::plan::Limits;
+    use crate::testing;
+
+    const LIMITS: Limits = Limits {
+        hosts: 64,
+        prefixes: 64,
+        flows: 64,
+    };
+
+    /// A router, and the pins of an instance that go with it.
+    struct Rig {
+        lab: Lab,
+        pins: Pins,
+    }
+
+    impl Rig {
+        fn new(test: &str) -> Option<Self> {
+            if !testing::kernel_or_skip(test) {
+                return None;
+            }
+            let lab = match Lab::new(Wiring::Plain) {
+                Ok(lab) => lab,
+                Err(error @ LabError::NoPermission { .. }) => {
+                    testing::skip_for_kernel(test, error);
+                    return None;
+                }
+                Err(error) => panic!("{error}: {error:?}"),
+            };
+            let name = format!("clsact-{}-{}", std::process::id(), test.len());
+            let pins = Pins::of(&name.parse().unwrap());
+            pins.create().unwrap();
+            Some(Self { lab, pins })
+        }
+
+        /// Does something as if at the router.
+        fn run(&self, work: impl FnOnce(&Pins) + Send) {
+            self.lab.router.namespace.run(|| work(&self.pins)).unwrap();
+        }
+    }
+
+    impl Drop for Rig {
+        fn drop(&mut self) {
+            let _ = self.lab.router.namespace.run(|| {
+                for interface in [Lab::LAN, Lab::WAN] {
+                    let _ = detach(&self.pins, interface);
+                }
+            });
+            let _ = self.pins.remove_all();
+        }
+    }
+
+    fn program(pins: &Pins) -> Loaded {
+        // A program names its maps by descriptor: they must be open until it is loaded.
+        let (mut loaded, _maps) = Loaded::beside(&LIMITS, pins, &[]).unwrap();
+        loaded.classifier(Side::Lan).unwrap();
+        loaded
+    }
+
+    /// What somebody else's loader does.
+    fn attach_as_stranger(loaded: &mut Loaded, interface: &str) -> u32 {
+        let stranger = loaded.classifier(Side::Lan).unwrap();
+        let options = TcAttachOptions::Netlink(NlOptions::default());
+        let link = stranger.attach_with_options(interface, TcAttachType::Egress, options);
+        std::mem::forget(stranger.take_link(link.unwrap()).unwrap());
+        stranger.info().unwrap().id()
+    }
+
+    fn attach_ours(loaded: &mut Loaded, interface: &str, pins: &Pins) -> (bool, u32) {
+        let ours = loaded.classifier(Side::Lan).unwrap();
+        let fresh = attach(ours, interface, pins).unwrap();
+        (fresh, ours.info().unwrap().id())
+    }
+
+    fn filters_on(interface: &str) -> Vec<Filter> {
+        egress_filters(index_of(interface).unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn our_filter_is_first_is_replaced_in_place_and_leaves_others_alone() {
+        let Some(rig) =
+            Rig::new("our_filter_is_first_is_replaced_in_place_and_leaves_others_alone")
+        else {
+            return;
+        };
+        rig.run(|pins| {
+            let (mut foreign, mut old, mut new) = (program(pins), program(pins), program(pins));
+            qdisc_add_clsact(Lab::LAN).unwrap();
+            let stranger = attach_as_stranger(&mut foreign, Lab::LAN);
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+
+            let (fresh, first) = attach_ours(&mut old, Lab::LAN, pins);
+            assert!(fresh);
+            drop(old);
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(first));
+            let of = |program| {
+                let filters = filters_on(Lab::LAN);
+                assert_eq!(filters.len(), 2);
+                *filters
+                    .iter()
+                    .find(|filter| filter.program == program)
+                    .unwrap()
+            };
+            let before = of(first);
+            assert!(before.priority < of(stranger).priority);
+
+            let (fresh, second) = attach_ours(&mut new, Lab::LAN, pins);
+            assert!(!fresh);
+            let after = of(second);
+            assert_eq!(
+                (after.priority, after.handle),
+                (before.priority, before.handle)
+            );
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(second));
+
+            detach(pins, Lab::LAN).unwrap();
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+            let left: Vec<u32> = filters_on(Lab::LAN)
+                .iter()
+                .map(|left| left.program)
+                .collect();
+            assert_eq!(left, [stranger]);
+            assert!(pins.links().unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn our_qdisc_goes_with_us_unless_somebody_uses_it() {
+        let Some(rig) = Rig::new("our_qdisc_goes_with_us_unless_somebody_uses_it") else {
+            return;
+        };
+        rig.run(|pins| {
+            let (mut ours, mut foreign) = (program(pins), program(pins));
+            attach_ours(&mut ours, Lab::LAN, pins);
+            detach(pins, Lab::LAN).unwrap();
+            // It can be made again: it was gone.
+            qdisc_add_clsact(Lab::LAN).unwrap();
+
+            attach_ours(&mut ours, Lab::WAN, pins);
+            let stranger = attach_as_stranger(&mut foreign, Lab::WAN);
+            detach(pins, Lab::WAN).unwrap();
+            let left: Vec<u32> = filters_on(Lab::WAN)
+                .iter()
+                .map(|left| left.program)
+                .collect();
+            assert_eq!(left, [stranger]);
+        });
+    }
+
+    #[test]
+    fn who_died_between_two_steps_left_nothing_unknown() {
+        let Some(rig) = Rig::new("who_died_between_two_steps_left_nothing_unknown") else {
+            return;
+        };
+        rig.run(|pins| {
+            let (mut old, mut new) = (program(pins), program(pins));
+            let (_, program) = attach_ours(&mut old, Lab::LAN, pins);
+            // As if it had died before the last step.
+            let folder = Folder::of(pins, Lab::LAN);
+            std::fs::rename(folder.program(), folder.next()).unwrap();
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(program));
+            let (fresh, program) = attach_ours(&mut new, Lab::LAN, pins);
+            assert!(!fresh);
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(program));
+            assert_eq!(filters_on(Lab::LAN).len(), 1);
+        });
+        rig.lab.router.namespace.remove(Lab::LAN).unwrap();
+        rig.run(|pins| {
+            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+            detach(pins, Lab::LAN).unwrap();
+            assert!(pins.links().unwrap().is_empty());
+        });
+    }
+}

@@ -1,8 +1,11 @@
 //! What this process may do and what this kernel can, asked before anything is loaded.
 
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported};
 use caps::{CapSet, Capability};
 
 use super::KernelError;
+use crate::status::InterfaceStatus;
 
 /// Whether this process may use BPF.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,4 +50,36 @@ pub fn require_right() -> Result<(), KernelError> {
                 .join(", "),
         }),
     }
+}
+
+/// Refuses a kernel that lacks what the programs can't do without, before its verifier does so in
+/// words that nobody understands.
+pub(super) fn require_kernel() -> Result<(), KernelError> {
+    // Whoever can't be asked is left to the verifier.
+    let answer = is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_load_bytes);
+    if matches!(answer, Ok(false)) {
+        return Err(KernelError::Lacks {
+            what: "frames in several buffers at XDP (bpf_xdp_load_bytes)",
+            hint: "they came with Linux 5.18, and functions that are verified one by one \
+                   with pointers as arguments, which the programs are made of, with 5.12; use \
+                   Linux 6.1 or later",
+        });
+    }
+    Ok(())
+}
+
+/// What this kernel makes imblock do in another way than newer ones, in words.
+pub fn fallbacks(interfaces: &[InterfaceStatus]) -> Vec<String> {
+    let filtered: Vec<&str> = interfaces
+        .iter()
+        .filter(|interface| interface.egress_by == Some("clsact"))
+        .map(|interface| interface.plan.name.as_str())
+        .collect();
+    if filtered.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "kernel: no TCX (Linux 6.6 has it): what leaves by {} is seen by a filter of its clsact qdisc",
+        filtered.join(", ")
+    )]
 }

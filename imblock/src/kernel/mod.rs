@@ -38,7 +38,7 @@ mod wire;
 pub use attach::Attachment;
 pub use commit::Unconfirmed;
 pub use error::KernelError;
-pub use features::{BpfRight, bpf_right, require_right};
+pub use features::{BpfRight, bpf_right, fallbacks, require_right};
 pub use handshakes::Handshakes;
 pub use instance::Instance;
 pub use leases::lease_end;

@@ -103,6 +103,7 @@ impl Loaded {
         pinned: &[&'static str],
     ) -> Result<(Self, Maps), KernelError> {
         features::require_right()?;
+        features::require_kernel()?;
         let mut loader = EbpfLoader::new();
         for (map, entries) in table_sizes(limits)? {
             loader.map_max_entries(map, entries);
