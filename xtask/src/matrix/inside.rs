@@ -6,15 +6,15 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::kernel_object;
-use crate::workspace::PROGRAMS;
 
 /// Prints a line of JSON a program: `{"program", "steps"}` with `null` steps where the kernel does not
 /// tell them (before 5.16), or `{"program", "error"}`.
 pub(super) fn run() -> Result<ExitCode> {
     let mut object = kernel_object::open()?;
+    let programs: Vec<String> = object.programs().map(|(name, _)| name.to_owned()).collect();
     let mut refused = false;
-    for program in PROGRAMS {
-        let line = match kernel_object::load(&mut object, program) {
+    for program in programs {
+        let line = match kernel_object::load(&mut object, &program) {
             Ok(info) => json!({"program": program, "steps": info.verified_instruction_count()}),
             Err(error) => {
                 refused = true;
