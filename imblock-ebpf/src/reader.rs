@@ -4,8 +4,12 @@
 //! verifier learns the bounds, single bytes at variable offsets included. Integer arithmetic on the
 //! addresses is not.
 
+use core::arch::asm;
+use core::intrinsics::is_val_statically_known;
+
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
+use imblock_common::packet::MAX_OFFSET;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
@@ -31,6 +35,16 @@ impl Linear {
 
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
+        // The walks through hellos read byte by byte at offsets that are below others.
+        let at = if N == 1 && !is_val_statically_known(at) {
+            let at = unrelated(at);
+            if at > MAX_OFFSET {
+                return None;
+            }
+            at
+        } else {
+            at
+        };
         let field = self.start.wrapping_add(at);
         if field.wrapping_add(N) > self.end {
             return None;

@@ -62,7 +62,7 @@ pub(super) fn require_kernel() -> Result<(), KernelError> {
             what: "frames in several buffers at XDP (bpf_xdp_load_bytes)",
             hint: "they came with Linux 5.18, and functions that are verified one by one \
                    with pointers as arguments, which the programs are made of, with 5.12; use \
-                   Linux 6.1 or later",
+                   Linux 6.12 or later",
         });
     }
     Ok(())

@@ -151,7 +151,7 @@ fn steps(xtask: &Path, imblock: &Path, kernel: &Path, netns: &Path, only: &str) 
     vec![
         step(
             "load",
-            300,
+            900,
             format!("CARGO_MANIFEST_DIR={manifest} {xtask} matrix --inside"),
         ),
         step("up", 120, up.clone()),
@@ -164,12 +164,12 @@ fn steps(xtask: &Path, imblock: &Path, kernel: &Path, netns: &Path, only: &str) 
         step("demo", 600, format!("{imblock} demo")),
         step(
             "attach tests",
-            900,
+            1200,
             format!("{netns} attach:: --test-threads 2"),
         ),
         step(
             "kernel tests",
-            2700,
+            3600,
             format!("{kernel} {only} --test-threads 2"),
         ),
     ]

@@ -27,7 +27,7 @@ pub(super) const SERIES: [Series; 3] = [
     Series {
         number: "6.1",
         suite: "bookworm",
-        supported: true,
+        supported: false,
     },
     Series {
         number: "6.12",

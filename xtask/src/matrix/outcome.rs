@@ -10,6 +10,9 @@ use crate::test::Summary;
 /// Lines of a failed step that are shown.
 const TAIL: usize = 14;
 
+/// How a shell tells that a program was killed (128 + SIGKILL): its time was over.
+const KILLED: i32 = 137;
+
 /// A line of the table.
 pub(super) struct Row {
     pub(super) series: &'static Series,
@@ -146,6 +149,11 @@ fn load(section: &Section) -> Check {
                 Some(format!("{program}: {error}"))
             })
             .collect();
+        // Out of time, it was killed on the way: what it did not come to is not known.
+        if section.status == Some(KILLED) {
+            let why = format!("did not end in time\n{}", errors.join("\n"));
+            return Check::bad("did not end", why);
+        }
         let why = if errors.is_empty() {
             section.tail(TAIL)
         } else {
@@ -299,6 +307,12 @@ test result: ok. 29 passed; 0 failed; 0 ignored; 0 measured
                 "{\"program\":\"lan_egress\",\"error\":\"too many steps\"}\n@end 1",
                 "load",
                 "lan_egress: too many steps",
+            ),
+            (
+                "\"steps\":700}\n@end 0",
+                "\"steps\":700}\n@end 137",
+                "load",
+                "in time",
             ),
             (
                 "\"xdp\":\"native\"",
