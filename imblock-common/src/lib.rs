@@ -112,7 +112,7 @@ pub fn decide<P: Packet, T: Tables>(
     }
     if told.names_service() {
         if !verdict.passes() && about.begins() {
-            tables.refused_step(about, told);
+            identify::context::refused(about, told, tables);
         }
         // The others of its datagram fare as the first one does, the guard's hand included.
         if about.is_first_part() && verdict != Verdict::Guarded {

@@ -78,11 +78,6 @@ pub trait Tables: Memory {
     fn later_part_step(self, about: &Sighting) -> Reply {
         context::later_part(about, self)
     }
-    /// See [`context::refused`]. A function of its own in the kernel.
-    #[inline(always)]
-    fn refused_step(self, about: &Sighting, told: Reply) {
-        context::refused(about, told, self);
-    }
     /// See [`context::first_part`]. A function of its own in the kernel.
     #[inline(always)]
     fn first_part_step(self, about: &Sighting, told: Reply) {

@@ -9,7 +9,10 @@
 #![no_main]
 #![feature(asm_experimental_arch)] // instructions for the verifier, see `reader`
 #![feature(core_intrinsics)] // whether an offset is a constant
-#![expect(internal_features, reason = "nothing else tells a constant from a variable")]
+#![expect(
+    internal_features,
+    reason = "nothing else tells a constant from a variable"
+)]
 
 mod hook;
 mod maps;

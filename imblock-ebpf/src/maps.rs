@@ -343,15 +343,8 @@ impl Tables for KernelMaps {
     }
 
     #[inline(always)]
-    fn refused_step(self, about: &Sighting, told: Reply) {
-        // A copy, or the compiler would keep the original in memory on every way, not only on this one.
-        let about = *about;
-        steps::refused_step(&about, told.0);
-    }
-
-    #[inline(always)]
     fn first_part_step(self, about: &Sighting, told: Reply) {
-        // As above.
+        // A copy, or the compiler would keep the original in memory on every way, not only on this one.
         let about = *about;
         steps::first_part_step(&about, told.0);
     }
@@ -512,9 +505,12 @@ impl Memory for KernelMaps {
 
     #[inline(always)]
     fn seconds(self) -> u32 {
-        // SAFETY: the helper takes nothing and reads the clock.
-        let now = unsafe { bpf_ktime_get_coarse_ns() };
-        (now / 1_000_000_000) as u32
+        // SAFETY: the helper takes nothing and reads a word.
+        let ticks = unsafe { bpf_jiffies64() };
+        // Never 0 once there is an instance; and dividing by 0 gives 0 in BPF, where the language would
+        // panic.
+        let ticks_per_second = u64::from(self.control.ticks_per_second.max(1));
+        (ticks / ticks_per_second) as u32
     }
 }
 

@@ -224,12 +224,6 @@ steps! {
         0
     } else 0
 
-    /// See [`context::refused`].
-    fn refused_step(about, maps, told: u64) {
-        context::refused(about, Reply(told), maps);
-        0
-    } else 0
-
     /// See [`context::first_part`].
     fn first_part_step(about, maps, told: u64) {
         context::first_part(about, Reply(told), maps);

@@ -199,7 +199,6 @@ fn json(kernel: &str, rows: &[Row]) -> Value {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
