@@ -8,11 +8,6 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)] // instructions for the verifier, see `reader`
-#![feature(core_intrinsics)] // whether an offset is a constant
-#![expect(
-    internal_features,
-    reason = "nothing else tells a constant from a variable"
-)]
 
 mod hook;
 mod maps;

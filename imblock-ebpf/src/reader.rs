@@ -5,11 +5,9 @@
 //! addresses is not.
 
 use core::arch::asm;
-use core::intrinsics::is_val_statically_known;
 
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
-use imblock_common::packet::MAX_OFFSET;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
@@ -35,16 +33,6 @@ impl Linear {
 
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        // The walks through hellos read byte by byte at offsets that are below others.
-        let at = if N == 1 && !is_val_statically_known(at) {
-            let at = unrelated(at);
-            if at > MAX_OFFSET {
-                return None;
-            }
-            at
-        } else {
-            at
-        };
         let field = self.start.wrapping_add(at);
         if field.wrapping_add(N) > self.end {
             return None;
@@ -93,20 +81,6 @@ pub fn masked<const MASK: usize>(number: usize) -> usize {
     masked as usize
 }
 
-/// The same number, of which the compiler knows nothing. It would leave out a comparison that follows
-/// from one of another number, as of the end of a field; older verifiers (6.1) don't see that one does.
-/// There has to be an instruction, for without one two lines of the source would begin at the same place,
-/// which the kernel refuses.
-#[inline(always)]
-fn unrelated(number: usize) -> usize {
-    let mut same = number as u64;
-    // SAFETY: one instruction, which changes nothing.
-    unsafe {
-        asm!("{0} = {0}", inout(reg) same, options(pure, nomem, nostack));
-    }
-    same as usize
-}
-
 /// The bytes of a stream's head.
 #[derive(Clone, Copy)]
 pub struct HeadBytes {
@@ -125,7 +99,6 @@ impl HeadBytes {
 impl Bytes for HeadBytes {
     #[inline(always)]
     fn copy<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        let at = unrelated(at);
         if at > HEAD_MAX - N {
             return None;
         }

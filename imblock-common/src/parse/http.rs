@@ -8,7 +8,7 @@ use crate::content::Payload;
 
 /// How many bytes behind its method a request is searched for its `Host` field. Clients send it first or second;
 /// only a long target comes before it.
-pub const HTTP_SEARCHED: usize = 512;
+pub const HTTP_SEARCHED: usize = 384;
 
 /// The longest host that is read, in bytes. Of a longer one not even the suffix is known.
 pub const HTTP_HOST_MAX: usize = 64;

@@ -1,7 +1,6 @@
 //! Attaching to interfaces by links that outlive the process, and knowing ours from others'.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use aya::programs::links::{FdLink, LinkError, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
@@ -10,6 +9,7 @@ use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp,
 use aya::sys::SyscallError;
 use imblock_common::{Hook, Side, View};
 
+use super::detach::detach;
 use super::netlink::{Interface, interfaces};
 use super::object::{Loaded, view_of_program};
 use super::pins::Pins;
@@ -219,74 +219,6 @@ fn attach_xdp(program: &mut Xdp, plan: &InterfacePlan, index: u32) -> Result<FdL
     })
 }
 
-/// Removes one link; the program is gone from the hook when this returns.
-pub(super) fn detach(pins: &Pins, interface: &str, hook: Hook) -> Result<(), KernelError> {
-    detach_all(pins, vec![(interface.to_owned(), hook)])
-}
-
-/// Removes links; their programs are gone from the hooks when this returns. All are let go first: the
-/// kernel takes its time, for many hardly more than for one.
-pub(super) fn detach_all(pins: &Pins, links: Vec<(String, Hook)>) -> Result<(), KernelError> {
-    let mut waiting = Vec::new();
-    for (interface, hook) in links {
-        if hook == Hook::Egress {
-            clsact::detach(pins, &interface)?;
-        }
-        let program = linked_program(pins, &interface, hook)?;
-        Pins::remove(&pins.link(&interface, hook))?;
-        waiting.extend(program.map(|program| Waiting {
-            interface,
-            hook,
-            program,
-        }));
-    }
-    await_detached(waiting)
-}
-
-/// A program whose link was let go.
-struct Waiting {
-    interface: String,
-    hook: Hook,
-    program: u32,
-}
-
-/// Waits until programs whose links were let go are off their hooks. The kernel frees the link of a
-/// removed pin in its own time, some milliseconds later, and meanwhile the program still drops.
-fn await_detached(mut waiting: Vec<Waiting>) -> Result<(), KernelError> {
-    const PAUSE: Duration = Duration::from_millis(2);
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let begin = Instant::now();
-    while !waiting.is_empty() {
-        let present = interfaces()?;
-        waiting.retain(|link| link.is_attached(&present));
-        match waiting.first() {
-            Some(stuck) if begin.elapsed() > PATIENCE => {
-                return Err(KernelError::StillAttached {
-                    interface: stuck.interface.clone(),
-                    program: stuck.program,
-                });
-            }
-            Some(_) => std::thread::sleep(PAUSE),
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-impl Waiting {
-    fn is_attached(&self, present: &[Interface]) -> bool {
-        match self.hook {
-            Hook::Ingress => present.iter().any(|found| {
-                found.name == self.interface
-                    && found.xdp.is_some_and(|xdp| xdp.program == self.program)
-            }),
-            // An interface that is gone has no programs.
-            Hook::Egress => SchedClassifier::query_tcx(&self.interface, TcAttachType::Egress)
-                .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == self.program)),
-        }
-    }
-}
-
 /// Every link of an instance that can be opened, and every filter that is still there.
 pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
     let mut attachments = Vec::new();
@@ -355,7 +287,11 @@ pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, Kern
 }
 
 /// The id of the program that a pinned link carries.
-fn linked_program(pins: &Pins, interface: &str, hook: Hook) -> Result<Option<u32>, KernelError> {
+pub(super) fn linked_program(
+    pins: &Pins,
+    interface: &str,
+    hook: Hook,
+) -> Result<Option<u32>, KernelError> {
     let pin = pins.link(interface, hook);
     let Some(link) = open_link(&pin)? else {
         return Ok(None);

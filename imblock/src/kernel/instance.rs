@@ -3,7 +3,8 @@
 use imblock_common::layout::Control;
 use imblock_common::{Hook, Side, View};
 
-use super::attach::{detach, detach_all, interface_status, resolve};
+use super::attach::{interface_status, resolve};
+use super::detach::{detach, detach_all};
 use super::maps::Maps;
 use super::netlink::Interface;
 use super::object::Loaded;

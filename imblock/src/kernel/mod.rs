@@ -10,6 +10,7 @@ mod batch;
 mod clsact;
 mod commit;
 mod counters;
+mod detach;
 mod error;
 mod features;
 mod handshakes;
