@@ -1,6 +1,6 @@
 //! An instance: what `up` makes, what every other command opens, what `down` removes.
 
-use imblock_common::layout::Control;
+use imblock_common::layout::{Control, Stage};
 use imblock_common::{Hook, Side, View};
 
 use super::attach::{interface_status, resolve};
@@ -57,7 +57,11 @@ impl Instance {
         let mut fresh = Vec::new();
         let mut before = None;
         let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
-            loaded.verify(&views(&interfaces))?;
+            let views = views(&interfaces);
+            // What was attached before goes on in programs that are there; what is attached for the
+            // first time need not wait for those that take longest.
+            let ahead: &[Stage] = if new { &[Stage::Reject] } else { &Stage::ALL };
+            loaded.verify(&views, ahead)?;
             let earlier = maps.generation()?;
             maps.apply(plan)?;
             before = Some(earlier);
@@ -66,6 +70,7 @@ impl Instance {
                 let hooks = loaded.attach(wanted, interface, &pins)?;
                 fresh.extend(hooks.into_iter().map(|hook| (wanted.name.clone(), hook)));
             }
+            loaded.verify(&views, &Stage::ALL)?;
             Ok(maps)
         });
         match result {

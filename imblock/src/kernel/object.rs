@@ -65,7 +65,7 @@ impl Loaded {
     /// Makes maps that die with this value, and verifies every program. For tests and benchmarks.
     pub fn unpinned(limits: &Limits) -> Result<(Self, Maps), KernelError> {
         let (mut loaded, maps) = Self::load(limits, None, &[])?;
-        loaded.verify(&View::ALL)?;
+        loaded.verify(&View::ALL, &Stage::ALL)?;
         Ok((loaded, maps))
     }
 
@@ -76,7 +76,7 @@ impl Loaded {
         let limits = Maps::pinned(&pins)?.limits()?;
         // A program names its maps by descriptor: they must be open until it is loaded.
         let (mut loaded, _maps) = Self::pinned(&limits, &pins)?;
-        loaded.xdp(Side::Lan)?;
+        loaded.verify(&[View::LAN_INGRESS], &Stage::ALL)?;
         Ok(loaded)
     }
 
@@ -135,12 +135,12 @@ impl Loaded {
         Ok((loaded, maps))
     }
 
-    /// Has the kernel verify the programs of some views and those behind them, all at the same time:
-    /// it takes most of a start, and no program waits for another.
-    pub(super) fn verify(&mut self, views: &[View]) -> Result<(), KernelError> {
+    /// Has the kernel verify the programs of some views and those of some stages behind them, all at the
+    /// same time: it takes most of a start, and no program waits for another.
+    pub(super) fn verify(&mut self, views: &[View], stages: &[Stage]) -> Result<(), KernelError> {
         let behind = |view: &View| {
             let hook = view.hook;
-            Stage::ALL.map(|stage| stages::name(hook, stage))
+            stages.iter().map(move |stage| stages::name(hook, *stage))
         };
         let attached = views.iter().map(|view| program_name(*view));
         let names: Vec<&'static str> = attached.chain(views.iter().flat_map(behind)).collect();
@@ -159,11 +159,10 @@ impl Loaded {
         let mut needed = hooks
             .into_iter()
             .filter(|hook| views.iter().any(|view| view.hook == *hook));
-        needed.try_for_each(|hook| self.stages.fill(&mut self.ebpf, hook))
+        needed.try_for_each(|hook| self.stages.fill(&mut self.ebpf, hook, stages))
     }
 
     pub(super) fn xdp(&mut self, side: Side) -> Result<&mut Xdp, KernelError> {
-        self.stages.fill(&mut self.ebpf, Hook::Ingress)?;
         let name = program_name(View {
             side,
             hook: Hook::Ingress,
@@ -178,7 +177,6 @@ impl Loaded {
     }
 
     pub(super) fn classifier(&mut self, side: Side) -> Result<&mut SchedClassifier, KernelError> {
-        self.stages.fill(&mut self.ebpf, Hook::Egress)?;
         let name = program_name(View {
             side,
             hook: Hook::Egress,
@@ -194,6 +192,7 @@ impl Loaded {
 
     /// The tags of a view's program and of those behind it. They are verified if that has not happened.
     pub(super) fn tags(&mut self, view: View) -> Result<Tags, KernelError> {
+        self.verify(&[view], &Stage::ALL)?;
         let name = program_name(view);
         let info = match view.hook {
             Hook::Ingress => self.xdp(view.side)?.info(),

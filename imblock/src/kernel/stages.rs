@@ -1,7 +1,9 @@
 //! The programs behind the attached ones: which they are, and how the attached ones find them.
 //!
-//! Invariant: whoever gets an attached program from [`super::Loaded`] may attach it, for every program
-//! that it goes on in is in its place before.
+//! A packet that finds no program behind the attached one passes, and nothing is told of it. So where
+//! programs are replaced, those behind them come first. At a first start it is the other way round: the
+//! attached programs are verified in a fraction of the time, and until the others are, ports are enforced
+//! where else nothing would be.
 
 use aya::Ebpf;
 use aya::maps::{MapData, ProgramArray};
@@ -35,14 +37,19 @@ impl Stages {
         })
     }
 
-    /// Verifies the programs of a hook and puts them where the attached ones look.
-    pub(super) fn fill(&mut self, ebpf: &mut Ebpf, hook: Hook) -> Result<(), KernelError> {
+    /// Verifies the programs of a hook's stages and puts them where the attached ones look.
+    pub(super) fn fill(
+        &mut self,
+        ebpf: &mut Ebpf,
+        hook: Hook,
+        stages: &[Stage],
+    ) -> Result<(), KernelError> {
         let (table, table_name) = match hook {
             Hook::Ingress => (&mut self.xdp, maps::XDP_STAGES),
             Hook::Egress => (&mut self.skb, maps::SKB_STAGES),
         };
-        for stage in Stage::ALL {
-            let name = name(hook, stage);
+        for stage in stages {
+            let name = name(hook, *stage);
             let program = ebpf.program_mut(name).ok_or(KernelError::Missing(name))?;
             let fd = match hook {
                 Hook::Ingress => {
@@ -58,7 +65,7 @@ impl Stages {
                 }
             };
             table
-                .set(stage as u32, fd.map_err(refused(name))?, 0)
+                .set(*stage as u32, fd.map_err(refused(name))?, 0)
                 .map_err(KernelError::map(table_name, "put a program into it"))?;
         }
         Ok(())
