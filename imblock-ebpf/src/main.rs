@@ -104,8 +104,8 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
             if told.is(Answer::Look) {
                 maps::hand_on(&about);
                 hook.go_on(Stage::Depth);
-                // There is no such program, which the controller never lets happen. Then nothing is
-                // told.
+                // There is no such program yet: a first start is still having it verified. Then
+                // nothing is told.
             }
             if told.needs_verdict() {
                 return match steps::conclude(packet, &about, told, maps) {
