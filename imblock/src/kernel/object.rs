@@ -167,13 +167,8 @@ impl Loaded {
             side,
             hook: Hook::Ingress,
         });
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .ok_or(KernelError::Missing(name))?;
-        let program: &mut Xdp = program.try_into().map_err(refused(name))?;
-        load_once(program.load()).map_err(refused(name))?;
-        Ok(program)
+        let program = verified(&mut self.ebpf, name)?;
+        program.try_into().map_err(refused(name))
     }
 
     pub(super) fn classifier(&mut self, side: Side) -> Result<&mut SchedClassifier, KernelError> {
@@ -181,27 +176,20 @@ impl Loaded {
             side,
             hook: Hook::Egress,
         });
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .ok_or(KernelError::Missing(name))?;
-        let program: &mut SchedClassifier = program.try_into().map_err(refused(name))?;
-        load_once(program.load()).map_err(refused(name))?;
-        Ok(program)
+        let program = verified(&mut self.ebpf, name)?;
+        program.try_into().map_err(refused(name))
     }
 
     /// The tags of a view's program and of those behind it. They are verified if that has not happened.
     pub(super) fn tags(&mut self, view: View) -> Result<Tags, KernelError> {
         self.verify(&[view], &Stage::ALL)?;
         let name = program_name(view);
-        let info = match view.hook {
-            Hook::Ingress => self.xdp(view.side)?.info(),
-            Hook::Egress => self.classifier(view.side)?.info(),
-        };
+        let info = verified(&mut self.ebpf, name)?.info();
         let attached = info.map_err(refused(name))?.tag();
         let sightings = self.sightings.info();
         let sightings = sightings.map_err(KernelError::map(maps::SIGHTINGS, "read its id"))?;
-        Ok(stages::tags(attached, view.hook, sightings.id()))
+        let [depth, reject] = stages::tags(view.hook, sightings.id());
+        Ok([attached, depth, reject])
     }
 
     /// The program of a side's ingress. For benchmarks, which run it over and over.
@@ -327,19 +315,25 @@ fn ticks_per_second() -> u32 {
     u32::try_from(SECOND / tick).unwrap_or(1).max(1)
 }
 
+/// A program, verified if that has not happened.
+pub(super) fn verified<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut Program, KernelError> {
+    let program = ebpf.program_mut(name).ok_or(KernelError::Missing(name))?;
+    load(name, program)?;
+    Ok(program)
+}
+
 fn load(name: &'static str, program: &mut Program) -> Result<(), KernelError> {
     let loaded = match program {
         Program::Xdp(xdp) => xdp.load(),
         Program::SchedClassifier(classifier) => classifier.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
     };
-    load_once(loaded).map_err(refused(name))
-}
-
-pub(super) fn load_once(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
-    match result {
+    match loaded {
         Err(ProgramError::AlreadyLoaded) => Ok(()),
-        other => other,
+        other => other.map_err(refused(name)),
     }
 }
 

@@ -9,8 +9,8 @@
 use std::time::{Duration, Instant};
 
 use aya::programs::loaded_programs;
-use imblock_common::View;
 use imblock_common::layout::{ActionRow, Control, maps};
+use imblock_common::{Hook, View};
 
 use super::attach::{Attachment, attachments};
 use super::handshakes::Handshakes;
@@ -106,18 +106,24 @@ impl Instance {
     pub fn attached(&self) -> Result<Vec<AttachedProgram>, KernelError> {
         let programs = attachments(self.pins())?;
         let sightings = Maps::id(self.pins(), maps::SIGHTINGS)?;
+        let behind_ingress = stages::tags(Hook::Ingress, sightings);
+        let behind_egress = stages::tags(Hook::Egress, sightings);
         let attached = programs.iter().map(|attachment: &Attachment| {
             let tag = loaded_programs()
                 .filter_map(Result::ok)
                 .find(|program| program.id() == attachment.program)
                 .map(|program| program.tag());
+            let [depth, reject] = match attachment.hook {
+                Hook::Ingress => behind_ingress,
+                Hook::Egress => behind_egress,
+            };
             AttachedProgram {
                 interface: attachment.interface.clone(),
                 view: View {
                     side: attachment.side,
                     hook: attachment.hook,
                 },
-                tags: stages::tags(tag.unwrap_or_default(), attachment.hook, sightings),
+                tags: [tag.unwrap_or_default(), depth, reject],
             }
         });
         Ok(attached.collect())

@@ -7,12 +7,12 @@
 
 use aya::Ebpf;
 use aya::maps::{MapData, ProgramArray};
-use aya::programs::{ProgramInfo, SchedClassifier, Xdp, loaded_programs};
+use aya::programs::{ProgramInfo, loaded_programs};
 use imblock_common::Hook;
 use imblock_common::layout::{Stage, maps, programs};
 
 use super::KernelError;
-use super::object::{load_once, refused};
+use super::object::{refused, verified};
 
 /// What the kernel makes of the instructions of an attached program, and of those of the programs behind
 /// it: equal for equal programs, whatever maps they have. 0 for one that is not there.
@@ -50,20 +50,7 @@ impl Stages {
         };
         for stage in stages {
             let name = name(hook, *stage);
-            let program = ebpf.program_mut(name).ok_or(KernelError::Missing(name))?;
-            let fd = match hook {
-                Hook::Ingress => {
-                    let program: &mut Xdp = program.try_into().map_err(refused(name))?;
-                    load_once(program.load()).map_err(refused(name))?;
-                    program.fd()
-                }
-                Hook::Egress => {
-                    let program: &mut SchedClassifier =
-                        program.try_into().map_err(refused(name))?;
-                    load_once(program.load()).map_err(refused(name))?;
-                    program.fd()
-                }
-            };
+            let fd = verified(ebpf, name)?.fd();
             table
                 .set(*stage as u32, fd.map_err(refused(name))?, 0)
                 .map_err(KernelError::map(table_name, "put a program into it"))?;
@@ -82,19 +69,17 @@ pub(super) const fn name(hook: Hook, stage: Stage) -> &'static str {
     }
 }
 
-/// The tags of an attached program, and of those behind it at its hook: of all programs that are
-/// loaded, those that read what it leaves to them in the map with this id.
-pub(super) fn tags(attached: u64, hook: Hook, sightings: u32) -> Tags {
+/// The tags of the programs behind the attached ones of a hook: of all programs that are loaded, those
+/// that read what is left to them in the map with this id.
+pub(super) fn tags(hook: Hook, sightings: u32) -> [u64; Stage::ALL.len()] {
     let shares = |program: &ProgramInfo| {
         let maps = program.map_ids().ok().flatten();
         maps.is_some_and(|maps| maps.contains(&sightings))
     };
-    let tag = |stage| {
+    Stage::ALL.map(|stage| {
         loaded_programs()
             .filter_map(Result::ok)
             .find(|program| program.name_as_str() == Some(name(hook, stage)) && shares(program))
             .map_or(0, |program| program.tag())
-    };
-    let [depth, reject] = Stage::ALL;
-    [attached, tag(depth), tag(reject)]
+    })
 }
