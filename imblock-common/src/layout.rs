@@ -20,7 +20,8 @@ pub use hops::HopRule;
 pub use mac::MacKey;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
-    MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE, WINDOW_MAX,
+    MarkerSets, Masked, NEEDLE_MAX, NEEDLE_START, NeedleGate, PATTERN_MAX, PortSpan, SEARCH_SLICE,
+    WINDOW_MAX,
 };
 pub use rate::Rate;
 pub use rejections::Rejections;
@@ -30,7 +31,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 7;
+pub const ABI: u32 = 8;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;

@@ -293,6 +293,46 @@ fn needles() {
 }
 
 #[test]
+fn a_needle_of_any_length_is_found_at_every_place_of_its_window() {
+    let longest = "abcdefghijklmnopqrstuvwxyzABCDEF";
+    for length in [1, 2, 3, 4, 5, 8, 32] {
+        let (needle, _) = longest.split_at(length);
+        let marker = format!(
+            "{{ transport: tcp, text: '--', find: {{ text: '{needle}', from: 2, within: 70 }} }}"
+        );
+        let plan = plan(&[&marker]).unwrap();
+        let tables = MemoryTables::new(&plan);
+        for at in 2..72 {
+            for behind in [0, 1, 9] {
+                let payload = [&vec![b'-'; at], needle.as_bytes(), &vec![b'.'; behind]].concat();
+                let found = told_in(&plan, &tables, &tcp(&payload)).is_some();
+                assert_eq!(found, at < 70, "{length} bytes at {at}, {behind} behind");
+            }
+        }
+    }
+}
+
+#[test]
+fn needles_that_share_their_place_in_the_gate_are_all_found() {
+    let mut text =
+        "version: 1\nname: test\nservices:\n- id: own-a\n  name: a\n  category: im\n  markers:\n"
+            .to_owned();
+    for number in 0..32 {
+        let _ = writeln!(
+            text,
+            "  - {{ transport: tcp, find: {{ bytes: '2a 2b 2c {number:02x}', within: 20 }} }}"
+        );
+    }
+    let plan = compile(text).unwrap();
+    let tables = MemoryTables::new(&plan);
+    for number in 0..=255 {
+        let payload = [&[0; 19][..], &[0x2a, 0x2b, 0x2c, number]].concat();
+        let found = told_in(&plan, &tables, &tcp(&payload)).is_some();
+        assert_eq!(found, number < 32, "{number}");
+    }
+}
+
+#[test]
 fn ports() {
     let only = "{ transport: tcp, bytes: '2a', ports: ['1863', 6660-6669] }";
     let not = "{ transport: tcp, bytes: '2a', not_ports: ['1863', 6660-6669] }";

@@ -1,10 +1,11 @@
 //! Bytes by which a payload tells its service: the markers of the policy.
 //!
 //! The sets leave the few markers that may fit, the most specific first; each is then held against
-//! the packet. A needle is searched for in slices, and a step is one marker and one slice, so that
+//! the packet. A needle that a look at the payload for all needles together ([`super::needle`]) has left is searched for in slices, and a step is one marker and one slice, so that
 //! there is one loop whose cost has a limit: the verifier's as well as the packet's. A policy whose
 //! markers might need more steps does not compile, so the limit is never seen.
 
+use super::needle::{self, GLANCES_MAX, Glance};
 use crate::content::{Answer, Finding, Payload, Reply, Scene};
 use crate::layout::{
     MARKER_HEAD, MARKER_STEPS_MAX, Marker, MarkerSet, MarkerSets, NEEDLE_MAX, SEARCH_SLICE,
@@ -28,17 +29,24 @@ fn packed<P: Packet, T: Tables>(packet: P, scene: &Scene, tables: T) -> Option<u
     let (half, transport) = (scene.half, scene.transport);
     let mut left = tables.marker_sets(half, transport, |sets| candidates(packet, look, sets))??;
     let mut searched = 0;
+    let mut glance = Glance::NONE;
     let mut step = 0;
-    while step < MARKER_STEPS_MAX {
+    while step < MARKER_STEPS_MAX + GLANCES_MAX {
         // The verifier is not to tell apart what led to a step.
         searched = packet.settle(searched)?;
         let number = packet.settle(forgotten(packet, left).lowest()?)?;
-        match packet.judge_marker(scene, number, searched, tables) {
+        let hunt = Hunt {
+            number,
+            searched,
+            glance,
+        };
+        match packet.judge_marker(scene, hunt, tables) {
             MORE => searched += SEARCH_SLICE,
             NO => {
                 left = forgotten(packet, left).without_lowest();
                 searched = 0;
             }
+            needed @ ..=NEEDED => glance = packet.glance(scene, needle::reach(needed), tables),
             found => return Some(found),
         }
         step += 1;
@@ -48,7 +56,7 @@ fn packed<P: Packet, T: Tables>(packet: P, scene: &Scene, tables: T) -> Option<u
 
 /// A payload that is not empty.
 #[derive(Clone, Copy)]
-struct Look<'a> {
+pub(super) struct Look<'a> {
     /// Its first byte.
     at: u32,
     /// Behind its last byte.
@@ -61,7 +69,7 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     /// `None` for an empty payload.
     #[inline(always)]
-    fn new<B: Bytes>(bytes: B, scene: &'a Scene) -> Option<Self> {
+    pub(super) fn new<B: Bytes>(bytes: B, scene: &'a Scene) -> Option<Self> {
         let Payload { at, end } = scene.payload;
         let at = bytes.settle(at)?;
         if at >= end {
@@ -75,10 +83,16 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// The payload's length, forgotten as in [`Look::place`].
+    #[inline(always)]
+    pub(super) fn length<B: Bytes>(self, bytes: B) -> usize {
+        bytes.forget_word(self.length) as usize
+    }
+
     /// The payload's first byte, behind its last, and its length. Forgotten, so that what one question
     /// finds out about them is nothing that the next one begins with.
     #[inline(always)]
-    fn place<B: Bytes>(self, bytes: B) -> (usize, usize, usize) {
+    pub(super) fn place<B: Bytes>(self, bytes: B) -> (usize, usize, usize) {
         let number = |number| bytes.forget_word(number) as usize;
         (number(self.at), number(self.end), number(self.length))
     }
@@ -96,64 +110,97 @@ fn forgotten<B: Bytes>(bytes: B, set: MarkerSet) -> MarkerSet {
 const NO: u64 = 0;
 /// The marker may be there: its needle was not found yet. Not a packed finding.
 const MORE: u64 = 1;
+/// Up to here, and not one of the above: how many bytes are to be looked at for all needles. Not a packed
+/// finding, either, for these begin with an [`Answer`].
+const NEEDED: u64 = u16::MAX as u64;
+
+/// A step of the search for markers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hunt {
+    /// The marker's number.
+    pub number: usize,
+    /// Places at which its needle was looked for.
+    pub searched: usize,
+    /// What is known of all needles.
+    pub glance: Glance,
+}
+
+impl Hunt {
+    /// As one word.
+    #[inline(always)]
+    pub const fn pack(self) -> u64 {
+        let glance = (self.glance.reach & 0xffff) << 32 | (self.glance.there as u64) << 48;
+        self.number as u64 & 0xff | (self.searched as u64 & 0xffff) << 16 | glance
+    }
+
+    /// From a word of [`Hunt::pack`].
+    #[inline(always)]
+    pub const fn unpack(word: u64) -> Self {
+        Self {
+            number: (word & 0xff) as usize,
+            searched: (word >> 16 & 0xffff) as usize,
+            glance: Glance {
+                reach: word >> 32 & 0xffff,
+                there: (word >> 48) as u16,
+            },
+        }
+    }
+}
 
 /// The markers that fit the payload's first bytes, its length and its place in the flow.
 #[inline(always)]
 fn candidates<B: Bytes>(bytes: B, look: &Look<'_>, sets: &MarkerSets) -> Option<MarkerSet> {
     let scene = look.scene;
     let place = MarkerSets::place(scene.sender as u8, scene.first, scene.within != 0);
-    let (_, _, length) = look.place(bytes);
-    let length = MarkerSets::length(length);
-    let [first, rest @ ..] = word(bytes, look, 0)?.to_le_bytes();
+    let length = MarkerSets::length(look.length(bytes));
+    let [first, second, rest @ ..] = word(bytes, look, 0)?.to_le_bytes();
     let [place, ..] = bytes.forget_word(place.into()).to_le_bytes();
     let [length, ..] = bytes.forget_word(length.into()).to_le_bytes();
     let mut left = sets
         .get(0, first)
+        .and(sets.get(1, second))
         .and(sets.get(MarkerSets::PLACE, place))
         .and(sets.get(MarkerSets::LENGTH, length));
     if left.is_empty() {
         return None;
     }
-    for (position, byte) in (1..).zip(rest) {
+    for (position, byte) in (2..).zip(rest) {
         left = left.and(sets.get(position, byte));
     }
     Some(left)
 }
 
 /// Holds one marker against a packet that the sets found fit for it; of its needle's places one
-/// slice, behind the first `searched`. [`NO`], [`MORE`] or a packed finding.
+/// slice, if it may be there at all. [`NO`], [`MORE`], how many bytes are to be looked at for all needles
+/// first, or a packed finding.
 ///
 /// In the kernel a function of its own: the verifier walks it once, not once a step.
 #[inline(always)]
-pub fn judge<B: Bytes, T: Tables>(
-    bytes: B,
-    scene: &Scene,
-    number: usize,
-    searched: usize,
-    tables: T,
-) -> u64 {
+pub fn judge<B: Bytes, T: Tables>(bytes: B, scene: &Scene, hunt: Hunt, tables: T) -> u64 {
     let Some(look) = &Look::new(bytes, scene) else {
         return NO;
     };
     let (half, transport) = (scene.half, scene.transport);
-    let [number, ..] = number.to_le_bytes();
+    let [number, ..] = hunt.number.to_le_bytes();
     let judged = tables.marker(half, transport, number, |marker| {
         if fits(bytes, look, marker).is_none() {
             return NO;
         }
-        match search(bytes, look, marker, searched) {
-            Search::Found => finding(marker),
+        match search(bytes, look, marker, hunt) {
+            Search::Found => finding(bytes, marker),
             Search::Nothing => NO,
             Search::More => MORE,
+            Search::First(needed) => needed,
         }
     });
     judged.unwrap_or(NO)
 }
 
-/// What a marker that was found tells.
+/// What a marker that was found tells. Forgotten, or the verifier would search for needles inside a known
+/// flow and elsewhere each by itself, since it matters here.
 #[inline(always)]
-const fn finding(marker: &Marker) -> u64 {
-    let answer = if marker.within == 0 {
+fn finding<B: Bytes>(bytes: B, marker: &Marker) -> u64 {
+    let answer = if bytes.forget_word(marker.within.into()) == 0 {
         Answer::Flow
     } else {
         Answer::Packet
@@ -225,9 +272,7 @@ fn length_fits<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker) -> Option<(
         read.swap_bytes() >> unused
     };
     let said = field.wrapping_add(i64::from(marker.length_plus).cast_unsigned());
-    let missing = (look.place(bytes).2 as u64)
-        .wrapping_sub(said)
-        .cast_signed();
+    let missing = (look.length(bytes) as u64).wrapping_sub(said).cast_signed();
     must(missing == 0 || (marker.has(Marker::LENGTH_FITS) && missing > 0))
 }
 
@@ -237,19 +282,27 @@ enum Search {
     Nothing,
     /// There are places left.
     More,
+    /// So many bytes are to be looked at for all needles before.
+    First(u64),
 }
 
-/// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind the first
-/// `searched`. A marker without one is found.
+/// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind those where it was
+/// looked for. A marker without one is found.
 #[inline(always)]
-fn search<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker, searched: usize) -> Search {
+fn search<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker, hunt: Hunt) -> Search {
     let needle = usize::from(marker.find_length);
     if needle == 0 {
         return Search::Found;
     }
-    match slice(bytes, look, marker, needle, searched) {
-        Some((window, places)) => search_slice(bytes, marker, window, places),
-        None => Search::Nothing,
+    let Some((window, places)) = slice(bytes, look, marker, needle, hunt.searched) else {
+        return Search::Nothing;
+    };
+    if let Some(needed) = hunt.glance.lacks(marker) {
+        Search::First(needed)
+    } else if hunt.glance.shows(hunt.number) {
+        search_slice(bytes, marker, window, places)
+    } else {
+        Search::Nothing
     }
 }
 
@@ -313,7 +366,7 @@ fn search_slice<B: Bytes>(bytes: B, marker: &Marker, window: usize, places: usiz
 /// Eight bytes of the payload at an offset in it, the first one lowest; zeros behind its end.
 /// `None` if they can't be read.
 #[inline(always)]
-fn word<B: Bytes>(bytes: B, look: &Look<'_>, offset: usize) -> Option<u64> {
+pub(super) fn word<B: Bytes>(bytes: B, look: &Look<'_>, offset: usize) -> Option<u64> {
     let (at, end, _) = look.place(bytes);
     let at = at + offset;
     if at >= end {

@@ -5,6 +5,7 @@ pub mod flow;
 pub mod gate;
 pub mod marker;
 pub(crate) mod name;
+pub mod needle;
 mod port;
 mod prefix;
 mod question;

@@ -72,20 +72,17 @@ impl MarkerSet {
         }
     }
 
-    /// The same without its lowest number.
+    /// The same without its lowest number. One less takes it away, and what is below it, where nothing
+    /// is; arithmetic, for each branch is a way for the verifier to walk.
     #[inline(always)]
     #[must_use]
     pub const fn without_lowest(self) -> Self {
         let [a, b, c, d] = self.0;
-        Self(if a != 0 {
-            [a & (a - 1), b, c, d]
-        } else if b != 0 {
-            [a, b & (b - 1), c, d]
-        } else if c != 0 {
-            [a, b, c & (c - 1), d]
-        } else {
-            [a, b, c, d & d.wrapping_sub(1)]
-        })
+        let from_a = a.wrapping_sub(1);
+        let from_b = b.wrapping_sub(borrowed(a, from_a));
+        let from_c = c.wrapping_sub(borrowed(b, from_b));
+        let from_d = d.wrapping_sub(borrowed(c, from_c));
+        Self([a & from_a, b & from_b, c & from_c, d & from_d])
     }
 
     /// Puts a marker in.
@@ -100,6 +97,12 @@ impl MarkerSet {
         let word = self.0.get(usize::from(number) / 64);
         word.is_some_and(|word| word >> (number & 63) & 1 == 1)
     }
+}
+
+/// What a word has to borrow from the next one, if so much is left of it when 1 or 0 is taken away.
+#[inline(always)]
+const fn borrowed(word: u64, left: u64) -> u64 {
+    (!word & left) >> 63
 }
 
 /// Where the lowest bit of a word is. BPF has no instruction for it, and what the compiler puts in
@@ -122,7 +125,12 @@ const fn lowest_bit(word: u64) -> usize {
 /// and transport, at [`MarkerSets::index`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct MarkerSets(pub [[MarkerSet; 256]; MarkerSets::ROWS]);
+pub struct MarkerSets {
+    /// The questions, and for each answer what it leaves.
+    pub rows: [[MarkerSet; 256]; MarkerSets::ROWS],
+    /// Which needles may be there.
+    pub needles: NeedleGate,
+}
 
 impl MarkerSets {
     /// The row of the payload's length; below it one for each byte of [`MARKER_HEAD`].
@@ -143,7 +151,7 @@ impl MarkerSets {
     /// What an answer leaves.
     #[inline(always)]
     pub fn get(&self, row: usize, answer: u8) -> &MarkerSet {
-        let row = self.0.get(row);
+        let row = self.rows.get(row);
         // No row, nothing left out. Every row there is has all answers.
         row.and_then(|row| row.get(usize::from(answer)))
             .unwrap_or(&MarkerSet::ALL)
@@ -161,6 +169,59 @@ impl MarkerSets {
     #[inline(always)]
     pub const fn place(sender: u8, first: bool, known: bool) -> u8 {
         sender & 3 | (first as u8) << 2 | (known as u8) << 3
+    }
+}
+
+/// By how many of its first bytes a needle is looked for, together with all others, before it is looked
+/// for by itself.
+pub const NEEDLE_START: usize = 4;
+
+/// Which needles may lie in a payload, by one look at each of its bytes: Shift-Or over the beginnings
+/// of all needles at once (Baeza-Yates and Gonnet, "A New Approach to Text Searching", 1992).
+///
+/// Marker `m` has bit `m % 16`: of those that share one, all are kept if any may be there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct NeedleGate {
+    /// For each byte, from the lowest 16 bits on, a 0 for the needles whose first byte it may be, whose
+    /// second, and so on. A needle that is shorter may have any bytes in front.
+    pub bytes: [u64; 256],
+}
+
+impl NeedleGate {
+    /// Of no markers.
+    pub const EMPTY: Self = Self {
+        bytes: [u64::MAX; 256],
+    };
+    /// Bits of a byte's place in a beginning.
+    pub const LANE: u32 = 16;
+
+    /// Puts a marker's needle in, if it has one.
+    pub fn insert(&mut self, number: u8, marker: &Marker) {
+        let length = usize::from(marker.find_length);
+        if length == 0 {
+            return;
+        }
+        // The needle's last byte is its record's last; of one that is shorter than its start, it is the
+        // start's last.
+        let start = NEEDLE_MAX - length.clamp(NEEDLE_START, NEEDLE_MAX);
+        for (byte, needles) in (0_u64..).zip(&mut self.bytes) {
+            let lanes = (0..u64::BITS).step_by(Self::LANE as usize);
+            for (lane, place) in lanes.zip(start..) {
+                let cell = marker.needle.get(place / 8).copied().unwrap_or_default();
+                let shift = 8 * (place % 8);
+                if cell.difference(byte << shift) >> shift & 0xff == 0 {
+                    *needles &= !(1 << (lane + u32::from(number) % Self::LANE));
+                }
+            }
+        }
+    }
+
+    /// The needles that a byte can't be a part of, as their first byte, their second, and so on.
+    #[inline(always)]
+    pub fn not_of(&self, byte: u8) -> u64 {
+        // Every byte has an entry.
+        self.bytes.get(usize::from(byte)).copied().unwrap_or(0)
     }
 }
 
@@ -272,7 +333,9 @@ impl Marker {
 }
 
 const _: () = {
-    assert!(size_of::<MarkerSets>() == 10 * 256 * 32);
+    assert!(size_of::<NeedleGate>() == 256 * 8);
+    assert!(NeedleGate::LANE as usize * NEEDLE_START == u64::BITS as usize);
+    assert!(size_of::<MarkerSets>() == 10 * 256 * 32 + size_of::<NeedleGate>());
     assert!(size_of::<Marker>() == 208);
     assert!(WINDOW_MAX / SEARCH_SLICE <= MARKER_STEPS_MAX);
 };

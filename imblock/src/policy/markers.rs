@@ -10,7 +10,7 @@ use imblock_common::Transport;
 use imblock_common::content::Sender;
 use imblock_common::layout::{
     MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker as Record, MarkerSet,
-    MarkerSets, Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE,
+    MarkerSets, Masked, NEEDLE_MAX, NeedleGate, PATTERN_MAX, PortSpan, SEARCH_SLICE,
 };
 
 use super::compile::Numbered;
@@ -308,7 +308,7 @@ fn too_many_at_once(plans: &[MarkerPlan]) -> Option<MarkerSet> {
         })
         .filter(heavy)
         .collect();
-    for row in MarkerPlans::sets(plans).0 {
+    for row in MarkerPlans::sets(plans).rows {
         let different: BTreeSet<Members> = row.iter().map(|set| set.0).collect();
         left = left
             .into_iter()
@@ -350,9 +350,13 @@ impl MarkerPlans {
     /// What the tables say of markers by their first bytes, the payload's length and its place in
     /// the flow.
     pub fn sets(plans: &[MarkerPlan]) -> Box<MarkerSets> {
-        let mut sets = Box::new(MarkerSets([[MarkerSet::default(); 256]; MarkerSets::ROWS]));
+        let mut sets = Box::new(MarkerSets {
+            rows: [[MarkerSet::default(); 256]; MarkerSets::ROWS],
+            needles: NeedleGate::EMPTY,
+        });
         for (number, plan) in (0..=u8::MAX).zip(plans) {
-            for (row_number, row) in sets.0.iter_mut().enumerate() {
+            sets.needles.insert(number, &plan.record);
+            for (row_number, row) in sets.rows.iter_mut().enumerate() {
                 for (answer, set) in (0..=u8::MAX).zip(row) {
                     if plan.admits(row_number, answer) {
                         set.insert(number);
