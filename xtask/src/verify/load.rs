@@ -14,7 +14,8 @@ use aya_obj::{EbpfSectionKind, Function, Object, ProgramSection};
 use imblock::kernel::table_sizes;
 use imblock::policy::plan::Limits;
 
-use crate::workspace::{OBJECT, root};
+use crate::kernel_object;
+use crate::workspace::OBJECT;
 
 /// The object, with maps of its own and every address in its place. Its programs can be loaded.
 pub(super) struct Relocated {
@@ -34,9 +35,7 @@ pub(super) struct Accepted {
 impl Relocated {
     /// Makes the maps with room for so much.
     pub(super) fn with(limits: &Limits) -> Result<Self> {
-        let bytes = std::fs::read(root().join(OBJECT))
-            .with_context(|| format!("cannot read {OBJECT}; `cargo xtask build-ebpf` makes it"))?;
-        let mut object = Object::parse(&bytes)?;
+        let mut object = Object::parse(&kernel_object::read(OBJECT)?)?;
         let features = aya::features().btf().context("this kernel has no BTF")?;
         let types = object
             .fixup_and_sanitize_btf(features)?

@@ -23,7 +23,7 @@ use imblock::policy::plan::Limits;
 use serde_json::{Value, json};
 
 use crate::kernel_object;
-use crate::workspace::PROGRAMS;
+use crate::workspace::{OBJECT, PROGRAMS};
 use calls::Grain;
 use load::Relocated;
 pub(crate) use record::kernel_release;
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn rows() -> Result<Vec<Row>> {
     let (small, large) = (Relocated::with(&SMALL)?, Relocated::with(&LARGE)?);
-    let mut object = kernel_object::open()?;
+    let mut object = kernel_object::open(OBJECT)?;
     let programs = PROGRAMS.into_iter();
     programs
         .map(|program| {
