@@ -2,19 +2,19 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use aya::maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray};
+use anyhow::{Context as _, Result, ensure};
+use aya::Ebpf;
+use aya::maps::{MapData, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use aya::{Ebpf, EbpfLoader};
 use imblock::kernel::{Handshakes, Loaded, Maps};
 use imblock::policy::plan::Plan;
 use imblock_common::Side;
 
 use super::classes::{Class, DROPPED_PORT, ENDED_PORT, Front, How};
 use super::policy;
+use super::xdp_filter::{self, Features};
 use crate::kernel_object;
 use crate::workspace::BENCH_OBJECT;
 
@@ -76,7 +76,7 @@ impl Programs {
             hosts,
             flows_empty,
             flows_ours,
-            xdp_filter: xdp_filter(),
+            xdp_filter: xdp_filter::load(Features::All, [DROPPED_PORT, ENDED_PORT]),
         })
     }
 
@@ -110,7 +110,7 @@ impl Programs {
     pub(super) fn xdp_filter(&self, class: &Class) -> Option<&Xdp> {
         let object = self.xdp_filter.as_ref().ok()?;
         let comparable = matches!(class.front, Front::None) && class.by_port;
-        comparable.then(|| kernel_object::xdp(object, XDP_FILTER).ok())?
+        comparable.then(|| kernel_object::xdp(object, Features::All.program()).ok())?
     }
 
     pub(super) fn why_no_xdp_filter(&self) -> Option<String> {
@@ -196,68 +196,4 @@ pub(super) fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
     let mut slots: ProgramArray<&mut MapData> = map.try_into()?;
     slots.set(0, next.fd()?, 0)?;
     Ok(front)
-}
-
-/// The variant that looks at everything and passes what is not listed: what `xdp-filter load` loads.
-const XDP_FILTER: &str = "xdpfilt_alw_all";
-
-/// xdp-filter's program with the same ports listed.
-fn xdp_filter() -> Result<Ebpf> {
-    /// `MAP_FLAG_DST | MAP_FLAG_TCP | MAP_FLAG_UDP` of xdp-filter's `common_kern_user.h`.
-    const LISTED: u64 = 0b1110;
-
-    let path = xdp_filter_path()?;
-    // Its maps ask to be pinned by name.
-    let pins = BpffsFolder::create()?;
-    let mut object = EbpfLoader::new()
-        .default_map_pin_directory(&pins.0)
-        .load_file(&path)
-        .with_context(|| format!("cannot load {}", path.display()))?;
-    kernel_object::load(&mut object, XDP_FILTER)?;
-    let map = object
-        .map_mut("filter_ports")
-        .context("no map filter_ports")?;
-    let mut ports: PerCpuArray<&mut MapData, u64> = map.try_into()?;
-    let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("{what}: {error}"))?;
-    for port in [DROPPED_PORT, ENDED_PORT] {
-        let listed = PerCpuValues::try_from(vec![LISTED; cpus])?;
-        ports.set(u32::from(port.to_be()), listed, 0)?;
-    }
-    Ok(object)
-}
-
-fn xdp_filter_path() -> Result<PathBuf> {
-    for folder in std::fs::read_dir("/usr/lib")? {
-        let path = folder?
-            .path()
-            .join("bpf")
-            .join(XDP_FILTER)
-            .with_extension("o");
-        if path.is_file() {
-            return Ok(path);
-        }
-    }
-    bail!("xdp-tools is not installed (apt-get install xdp-tools)")
-}
-
-/// A folder for pins that nobody needs; it goes with this value.
-struct BpffsFolder(PathBuf);
-
-impl BpffsFolder {
-    fn create() -> Result<Self> {
-        let folder = PathBuf::from(format!("/sys/fs/bpf/imblock-bench-{}", std::process::id()));
-        std::fs::create_dir(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for BpffsFolder {
-    fn drop(&mut self) {
-        let pins = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
-        for pin in pins {
-            let _ = std::fs::remove_file(pin.path());
-        }
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }

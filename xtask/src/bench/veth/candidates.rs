@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
+use super::super::xdp_filter::Features;
 use super::counters::Fate;
 use super::filter::Filter;
 use super::imblock::Tool;
 use super::peers::{self, Nft};
 use super::policy::Policy;
 use super::rig::Rig;
-use super::xdp_filter::Features;
 
 pub(super) const FLOOR: &str = "XDP_DROP";
 pub(super) const NOTHING: &str = "no filter";

@@ -9,11 +9,11 @@ use aya::programs::xdp::XdpMode;
 use imblock::lab::Namespace;
 
 use super::super::programs::{self, EMPTY};
+use super::super::xdp_filter::{self, Features};
 use super::imblock::{Instance, Tool};
 use super::peers::{self, Nft, Step};
 use super::policy::Policy;
 use super::rig::{self, ENTRANCE};
-use super::xdp_filter::{self, Features};
 
 /// The benchmark's own program that drops everything.
 const DISCARD: &str = "discard";
@@ -74,7 +74,7 @@ impl Filter {
             Self::Pass => attach(namespace, programs::bench(EMPTY)?, EMPTY),
             Self::Imblock(policy) => Ok(Installed::Imblock(tool.up(namespace, &policy)?)),
             Self::OfXdpTools(features) => {
-                let object = xdp_filter::load(features, tool.pins())?;
+                let object = xdp_filter::load(features, peers::ports())?;
                 attach(namespace, object, features.program())
             }
             Self::Nft(place) => commands(peers::nft(place)),

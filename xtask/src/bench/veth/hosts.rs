@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::sheet::{Bound, Line, Promise, Sheet};
 use super::super::timer::median;
+use super::super::xdp_filter::Features;
 use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, PASS, XDP_FILTER};
 use super::counters::Fate;
 use super::filter::Filter;
@@ -13,7 +14,6 @@ use super::imblock::Tool;
 use super::peers::LISTED_PORT;
 use super::policy::Policy;
 use super::series::{Effort, Series, find, middle, take_turns};
-use super::xdp_filter::Features;
 
 pub(super) const TITLE: &str = "veth: many hosts, ns a packet";
 

@@ -84,11 +84,6 @@ impl Tool {
         );
         Ok(instance)
     }
-
-    /// A folder for pins, for somebody else; empty.
-    pub(super) fn pins(&self) -> &PathBuf {
-        &self.pins
-    }
 }
 
 impl Drop for Tool {

@@ -26,7 +26,6 @@ mod policy;
 mod queues;
 mod rig;
 mod series;
-mod xdp_filter;
 
 use anyhow::{Result, bail};
 

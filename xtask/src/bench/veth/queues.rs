@@ -5,6 +5,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::super::sheet::{Line, Sheet};
 use super::super::timer::{median, quartiles};
+use super::super::xdp_filter::Features;
 use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, NOTHING, XDP_FILTER};
 use super::counters::Fate;
 use super::filter::Filter;
@@ -15,7 +16,6 @@ use super::peers::LISTED_PORT;
 use super::policy::Policy;
 use super::rig::Rig;
 use super::series::Effort;
-use super::xdp_filter::Features;
 
 pub(super) const TITLE: &str = "veth: one queue and two, ns of CPU time a packet";
 
