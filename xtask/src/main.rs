@@ -8,6 +8,7 @@ mod bench;
 mod build_ebpf;
 mod ci;
 mod drill;
+mod executable;
 mod fuzz;
 mod kernel_object;
 mod matrix;

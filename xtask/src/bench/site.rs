@@ -12,8 +12,6 @@ use imblock::kernel::{BPFFS_VARIABLE, InstanceName};
 use imblock::lab::{Namespace, cable};
 use tempfile::TempDir;
 
-use crate::workspace::{call, root};
-
 /// How long anything may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -178,28 +176,6 @@ fn children(stat: &str) -> Option<Duration> {
 /// The near end of a cable.
 pub(super) fn interface(number: u32) -> String {
     format!("lan{number}")
-}
-
-/// Builds the executable as users get it, and says where it is.
-pub(super) fn executable() -> Result<PathBuf> {
-    println!("building the executable");
-    call(Command::new("cargo").current_dir(root()).args([
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "-p",
-        "imblock",
-    ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root().join("target"), PathBuf::from);
-    let executable = target.join("release/imblock");
-    ensure!(
-        executable.is_file(),
-        "cargo left no {}",
-        executable.display()
-    );
-    Ok(executable)
 }
 
 #[cfg(test)]

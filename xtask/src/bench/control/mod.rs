@@ -22,6 +22,7 @@ use super::Args;
 use super::sheet::{Bound, Line, Promise, Sheet};
 use super::site::{self, Site};
 use super::timer;
+use crate::executable;
 use files::Size;
 
 /// More rounds than this would tell nothing more of what takes a second.
@@ -52,7 +53,7 @@ const START: f64 = 300.0;
 pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
     // Commands inherit where they may run.
     timer::use_every_cpu()?;
-    let executable = site::executable()?;
+    let executable = executable::release()?;
     let rounds = args.rounds.min(ROUNDS_MAX);
     let mut times = Times::default();
     let small = Site::new(&executable, "small", 1)?;
