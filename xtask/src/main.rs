@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod bench;
+mod bpf;
 mod build_ebpf;
 mod ci;
 mod drill;

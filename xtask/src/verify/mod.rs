@@ -9,7 +9,6 @@
 //! large site; the figures are of the large ones, and it is an error if the steps differ.
 
 mod calls;
-#[expect(unsafe_code, reason = "a system call that nobody wraps")]
 mod load;
 mod log;
 mod record;

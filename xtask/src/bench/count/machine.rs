@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::loaded_programs;
 
 use super::clock::Clock;
 use super::instruction::{self, Instruction, class, target};
 use super::memory::{FRAME, Memory};
 use super::symbols::Symbols;
-use super::{arithmetic, bpf, helpers};
+use super::{arithmetic, helpers};
+use crate::bpf;
 
 /// More than the verifier lets a packet take.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
@@ -112,7 +114,11 @@ impl Machine {
         if let Some(known) = self.programs.get(&id) {
             return Ok(known.clone());
         }
-        let bytes = bpf::instructions(bpf::program(id)?)?;
+        let mut loaded = loaded_programs().filter_map(Result::ok);
+        let info = loaded.find(|info| info.id() == id);
+        let info = info
+            .with_context(|| format!("program {id} can't be seen: it is gone, or it needs root"))?;
+        let bytes = bpf::instructions(info.fd()?)?;
         let code: Rc<[Instruction]> = instruction::decode(&bytes)?.into();
         self.programs.insert(id, code.clone());
         Ok(code)
