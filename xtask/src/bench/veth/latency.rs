@@ -165,12 +165,8 @@ fn addresses(
         .iter()
         .map(|(address, interface)| format!("addr add {address} dev {interface}\n"));
     let route = router.map(|router| format!("route add default via {router}\n"));
-    let step = Step {
-        program: "ip",
-        arguments: vec!["-batch".to_owned(), "-".to_owned()],
-        input: adds.chain(route).collect(),
-    };
-    rig::run(namespace, &step)
+    let script = adds.chain(route).collect();
+    rig::run(namespace, &Step::new("ip", "-batch -").reading(script))
 }
 
 /// What so many in a hundred do not exceed.

@@ -23,7 +23,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn new(program: &'static str, arguments: &str) -> Self {
+    pub(super) fn new(program: &'static str, arguments: &str) -> Self {
         Self {
             program,
             arguments: arguments.split_whitespace().map(str::to_owned).collect(),
@@ -31,7 +31,7 @@ impl Step {
         }
     }
 
-    fn reading(self, input: String) -> Self {
+    pub(super) fn reading(self, input: String) -> Self {
         Self { input, ..self }
     }
 }
