@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use imblock::lab::{Namespace, cable};
 
 use super::super::sheet::{Line, Sheet};
-use super::super::timer::median;
+use super::super::timer::{median, quantile};
 use super::candidates::{
     BOTH_WAYS, BY_PORT, IMBLOCK, NFT_RAW, NFT_TRACKED, NOTHING, PASS, XDP_FILTER,
 };
@@ -167,25 +167,4 @@ fn addresses(
     let route = router.map(|router| format!("route add default via {router}\n"));
     let script = adds.chain(route).collect();
     rig::run(namespace, &Step::new("ip", "-batch -").reading(script))
-}
-
-/// What so many in a hundred do not exceed.
-fn quantile(values: &[f64], hundredths: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = sorted.len().saturating_sub(1) * hundredths / 100;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_in_a_hundred_is_later_than_the_tail() {
-        let times: Vec<f64> = (0..=100).rev().map(f64::from).collect();
-        assert!((quantile(&times, 99) - 99.0).abs() < f64::EPSILON);
-        assert!((quantile(&times, 50) - 50.0).abs() < f64::EPSILON);
-        assert!(quantile(&[], 99).is_nan());
-    }
 }

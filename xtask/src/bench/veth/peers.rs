@@ -12,7 +12,7 @@ const STEP: u16 = 7;
 /// How many ports `-m multiport` takes.
 const PORTS_A_RULE: usize = 15;
 /// How many patterns a payload is searched for.
-pub(super) const PATTERNS: u8 = 8;
+const PATTERNS: u8 = 8;
 
 /// A command, and what it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use imblock::lab::{LabError, Namespace};
 
+use super::super::timer;
 use super::counters::{Counters, Fate};
 use super::filter::{Filter, Installed};
 use super::frames::Frame;
@@ -102,7 +103,7 @@ impl Rig {
                     .iter()
                     .map(|cpu| {
                         scope.spawn(move || {
-                            super::queues::stay_on(*cpu)?;
+                            timer::stay_on(*cpu)?;
                             generator.run(frame, count)
                         })
                     })
