@@ -108,6 +108,22 @@ pub(super) struct Class {
 }
 
 impl Class {
+    /// A frame that passes, over and over, and about which nothing is promised.
+    fn new(name: &'static str, frame: &Frame) -> Self {
+        Self {
+            name,
+            frame: frame.build(),
+            before: Vec::new(),
+            verdict: Verdict::Pass,
+            front: Front::None,
+            how: How::Repeated,
+            flow_table: FlowTable::Large,
+            by_port: false,
+            handed_over: false,
+            pledge: None,
+        }
+    }
+
     /// Whether it has tables of its own.
     pub(super) fn is_apart(&self) -> bool {
         matches!(self.front, Front::Flows { .. })
