@@ -15,6 +15,19 @@ pub(crate) fn why_not_permitted() -> Option<String> {
     }
 }
 
+/// Whether a task is left out, which is said, for BPF programs can't be loaded here. An error where
+/// the kernel is required.
+pub(crate) fn is_skipped(task: &str) -> Result<bool> {
+    let Some(reason) = why_not_permitted() else {
+        return Ok(false);
+    };
+    if std::env::var_os("IMBLOCK_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
+        bail!("{reason}");
+    }
+    println!("skipped: {task}: {reason}");
+    Ok(true)
+}
+
 /// The bytes of an object, which is named by its path from the top of the checkout.
 pub(crate) fn read(object: &str) -> Result<Vec<u8>> {
     std::fs::read(root().join(object))

@@ -13,6 +13,7 @@ mod executable;
 mod fuzz;
 mod kernel_object;
 mod matrix;
+mod records;
 mod test;
 mod tidy;
 mod verify;
