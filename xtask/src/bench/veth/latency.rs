@@ -50,18 +50,7 @@ struct Path {
 }
 
 pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
-    let mut notes = Vec::new();
-    let mut paths = Vec::new();
-    for (name, filter, _) in BY_PORT {
-        if !COMPARED.contains(&name) {
-            continue;
-        }
-        match Path::build(name, filter, tool) {
-            Ok(path) => paths.push(path),
-            Err(error) if filter.must_be_there() => return Err(error),
-            Err(error) => notes.push(format!("skipped: {name}: {error:#}")),
-        }
-    }
+    let (mut paths, mut notes) = build(tool)?;
     for path in &paths {
         path.travel(TRIPS)?;
     }
@@ -74,21 +63,13 @@ pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
     }
     let nothing = paths.iter().find(|path| path.name == NOTHING);
     let nothing = nothing.context("there is no path without a filter")?;
-    let added = |own: &[f64], floor: &[f64]| {
-        let added: Vec<_> = own
-            .iter()
-            .zip(floor)
-            .map(|(own, floor)| own - floor)
-            .collect();
-        Some(median(&added))
-    };
     let lines = paths.iter().map(|path| Line {
         name: path.name.to_owned(),
         cells: vec![
             Some(median(&path.medians)),
-            added(&path.medians, &nothing.medians),
+            Some(added(&path.medians, &nothing.medians)),
             Some(median(&path.tails)),
-            added(&path.tails, &nothing.tails),
+            Some(added(&path.tails, &nothing.tails)),
         ],
     });
     let lines = lines.collect();
@@ -105,6 +86,29 @@ pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
         promises: Vec::new(),
         notes,
     })
+}
+
+/// A path for each that is compared, and why some are not.
+fn build(tool: &Tool) -> Result<(Vec<Path>, Vec<String>)> {
+    let (mut paths, mut notes) = (Vec::new(), Vec::new());
+    for (name, filter, _) in BY_PORT {
+        if !COMPARED.contains(&name) {
+            continue;
+        }
+        match Path::build(name, filter, tool) {
+            Ok(path) => paths.push(path),
+            Err(error) if filter.must_be_there() => return Err(error),
+            Err(error) => notes.push(format!("skipped: {name}: {error:#}")),
+        }
+    }
+    Ok((paths, notes))
+}
+
+/// What one path takes over another, round by round.
+fn added(own: &[f64], floor: &[f64]) -> f64 {
+    let pairs = own.iter().zip(floor);
+    let added: Vec<_> = pairs.map(|(own, floor)| own - floor).collect();
+    median(&added)
 }
 
 impl Path {
