@@ -11,7 +11,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::workspace::{call, output_of, root};
+use crate::executable;
+use crate::workspace::{output_of, root};
 
 /// The folder beside the checkout.
 const SHARED: &str = "shared";
@@ -84,11 +85,10 @@ impl Material {
 /// The flows that imblock tells, in lines of JSON.
 fn replay(captures: &Path) -> Result<tempfile::NamedTempFile> {
     // Unoptimised: all captures take seconds, an optimised build takes minutes.
-    let build = ["build", "--quiet", "--locked", "--package", "imblock"];
-    call(Command::new("cargo").current_dir(root()).args(build))?;
+    let imblock = executable::debug()?;
     let flows = tempfile::NamedTempFile::new()?;
     let replay = ["replay", "-p", "audit", "--flows", "--format", "ndjson"];
-    let run = Command::new(imblock()?)
+    let run = Command::new(imblock)
         .args(replay)
         .arg(captures)
         .stdout(File::create(flows.path())?)
@@ -100,12 +100,6 @@ fn replay(captures: &Path) -> Result<tempfile::NamedTempFile> {
         bail!("imblock replay told nothing ({}): {complaints}", run.status);
     }
     Ok(flows)
-}
-
-/// The program that was built. It lies beside this one, wherever Cargo builds to.
-fn imblock() -> Result<PathBuf> {
-    let xtask = std::env::current_exe()?;
-    Ok(xtask.with_file_name("imblock"))
 }
 
 /// The scorer's last line: its figures by name.

@@ -1,16 +1,19 @@
 //! Developer commands: see `cargo xtask --help`.
 //!
-//! Depends on `imblock-common` but not on `imblock`, so that the kernel object can be built when
-//! the controller, which embeds it, can't.
+//! Depends on `imblock`, which embeds the kernel object: without the committed one not even the task
+//! that builds it could be built.
 
 mod accuracy;
 mod bench;
+mod bpf;
 mod build_ebpf;
 mod ci;
 mod drill;
+mod executable;
 mod fuzz;
 mod kernel_object;
 mod matrix;
+mod records;
 mod test;
 mod tidy;
 mod verify;

@@ -51,7 +51,10 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
         .output()
         .with_context(|| format!("cannot start {name}"))?;
     if !output.status.success() {
-        bail!("{name} failed ({})", output.status);
+        match String::from_utf8_lossy(&output.stderr).trim() {
+            "" => bail!("{name} failed ({})", output.status),
+            words => bail!("{name} failed ({}): {words}", output.status),
+        }
     }
     String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))
 }

@@ -4,20 +4,19 @@
 //! what two classes cost over what xdp-filter takes for the same frame. Nanoseconds are not looked at.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{self, Class};
 use super::packets::{self, Pledge};
 use super::programs::Programs;
 use super::{count, timer};
-use crate::workspace::root;
-use crate::{kernel_object, verify};
+use crate::kernel_object;
+use crate::records::{GROWTH_PERCENT, Records};
 
-/// Growth over the record that somebody should look at, in percent.
-const GROWTH_PERCENT: u64 = 10;
+/// Where the figures are on record.
+const RECORD: &str = "xtask/instructions.json";
 /// How much above the record a ratio may be before it is a regression: twice what it moves by itself.
 const TOLERANCE: f64 = 0.10;
 /// What is promised is fine, whatever is on record: another processor has other ratios.
@@ -42,27 +41,18 @@ struct Record {
     ratios: BTreeMap<String, f64>,
 }
 
-/// By kernel release (`6.18`): another verifier makes other instructions.
-type Records = BTreeMap<String, Record>;
-
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(reason) = kernel_object::why_not_permitted() {
-        if std::env::var_os("IMBLOCK_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
-            bail!("{reason}");
-        }
-        println!("skipped: guard: {reason}");
+    if kernel_object::is_skipped("guard")? {
         return Ok(());
     }
-    let kernel = verify::kernel_release()?;
-    let mut records = read()?;
-    let before = records.get(&kernel);
+    let records = Records::read(RECORD)?;
+    let before = records.before();
     let now = measure(before)?;
     if args.record {
-        records.insert(kernel, now);
-        let text = serde_json::to_string_pretty(&records)? + "\n";
-        return std::fs::write(path(), text).context("cannot write the record");
+        return records.replace(now);
     }
     let Some(before) = before else {
+        let kernel = records.kernel();
         println!("there is no record for Linux {kernel}; `cargo xtask guard --record` makes one");
         return Ok(());
     };
@@ -133,7 +123,7 @@ fn ratios(mut classes: Vec<Class>) -> Result<BTreeMap<String, f64>> {
 fn complaints(before: &Record, now: &Record) -> Vec<String> {
     let grown = now.instructions.iter().filter_map(|(class, now)| {
         let before = before.instructions.get(class)?;
-        (now * 100 > before * (100 + GROWTH_PERCENT)).then(|| {
+        (now * 100 > before * u64::from(100 + GROWTH_PERCENT)).then(|| {
             format!(
                 "{class}: {before} instructions became {now}, more than {GROWTH_PERCENT} % growth"
             )
@@ -150,20 +140,6 @@ fn dearer(before: &Record, now: &Record) -> Vec<String> {
             .then(|| format!("{class}: {now:.2} of xdp-filter's cost, and {before:.2} on record"))
     });
     dearer.collect()
-}
-
-fn path() -> PathBuf {
-    root().join("xtask/instructions.json")
-}
-
-fn read() -> Result<Records> {
-    let path = path();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what `--record` writes", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Records::new()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod sheet;
 mod site;
 mod timer;
 mod veth;
+mod xdp_filter;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, anyhow, ensure};
 use imblock::policy::plan::{Limits, Plan};
-use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
+use imblock::policy::{self, Policy, PolicyErrors, ServiceNumbers, Source, Surroundings};
 
 use super::classes::{
     COUNTED_NAME, DROPPED_NAME, DROPPED_PORT, ENDED_PORT, FlowTable, MARKER, REJECTED_PORT,
@@ -75,11 +75,20 @@ rules:
   - {{ services: [own-rejected], action: reject }}
 "
     );
-    let read = policy::parse(Source::new("bench.yaml".to_owned(), text));
+    of_text(text, LIMITS)
+}
+
+/// The plan of a policy that the benchmark has made up, with room for so much.
+pub(super) fn of_text(text: String, limits: Limits) -> Result<Plan> {
+    let source = Source::new("bench.yaml".to_owned(), text);
+    compiled(policy::parse(source), limits)
+}
+
+/// The same of a policy that was read.
+pub(super) fn compiled(read: Result<Policy, PolicyErrors>, limits: Limits) -> Result<Plan> {
     let compiled = read.and_then(|policy| {
         policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())
     });
-    let mut plan = compiled.map_err(|errors| anyhow!("the benchmark's policy: {errors}"))?;
-    plan.limits = LIMITS;
-    Ok(plan)
+    let plan = compiled.map_err(|errors| anyhow!("the benchmark's policy: {errors}"))?;
+    Ok(Plan { limits, ..plan })
 }

@@ -2,21 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use aya::maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray};
+use anyhow::{Context as _, Result, ensure};
+use aya::Ebpf;
+use aya::maps::{MapData, ProgramArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use aya::{Ebpf, EbpfLoader};
 use imblock::kernel::{Handshakes, Loaded, Maps};
 use imblock::policy::plan::Plan;
 use imblock_common::Side;
 
 use super::classes::{Class, DROPPED_PORT, ENDED_PORT, Front, How};
 use super::policy;
+use super::xdp_filter::{self, Features};
 use crate::kernel_object;
-use crate::workspace::{BENCH_OBJECT, root};
+use crate::workspace::BENCH_OBJECT;
 
 /// All that is measured.
 pub(super) struct Programs {
@@ -25,7 +25,7 @@ pub(super) struct Programs {
     _maps: Maps,
     /// What ours hands to the controller, which is nobody here.
     handshakes: RefCell<Handshakes>,
-    bench: Ebpf,
+    empty: Ebpf,
     /// A front before ours and before the empty one; the tables of each are its own.
     hosts: [Ebpf; 2],
     flows_empty: Ebpf,
@@ -47,8 +47,8 @@ impl Programs {
         let (ours, mut maps) = with_policy(&plan)?;
         let handshakes = maps.take_handshakes()?;
         let handshakes = handshakes.context("somebody has the handshakes")?;
-        let mut bench = bench()?;
-        let empty = kernel_object::xdp(&mut bench, "empty")?;
+        let bench_empty = bench(EMPTY)?;
+        let empty = kernel_object::xdp(&bench_empty, EMPTY)?;
         let hosts = [
             front(VARY_SOURCE, ours.ingress(Side::Lan)?)?,
             front(VARY_SOURCE, empty)?,
@@ -72,11 +72,11 @@ impl Programs {
             ours,
             _maps: maps,
             handshakes: RefCell::new(handshakes),
-            bench,
+            empty: bench_empty,
             hosts,
             flows_empty,
             flows_ours,
-            xdp_filter: xdp_filter(),
+            xdp_filter: xdp_filter::load(Features::All, [DROPPED_PORT, ENDED_PORT]),
         })
     }
 
@@ -84,9 +84,9 @@ impl Programs {
     pub(super) fn empty(&self, class: &Class) -> Result<&Xdp> {
         let [_, hosts] = &self.hosts;
         match class.front {
-            Front::None => loaded(&self.bench, "empty"),
-            Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
-            Front::Flows { .. } => loaded(&self.flows_empty, VARY_FLOW),
+            Front::None => kernel_object::xdp(&self.empty, EMPTY),
+            Front::Hosts(_) => kernel_object::xdp(hosts, VARY_SOURCE),
+            Front::Flows { .. } => kernel_object::xdp(&self.flows_empty, VARY_FLOW),
         }
     }
 
@@ -94,10 +94,10 @@ impl Programs {
         let [hosts, _] = &self.hosts;
         match class.front {
             Front::None => Ok(self.ours.ingress(Side::Lan)?),
-            Front::Hosts(_) => loaded(hosts, VARY_SOURCE),
+            Front::Hosts(_) => kernel_object::xdp(hosts, VARY_SOURCE),
             Front::Flows { .. } => {
                 let apart = self.flows_ours.get(class.name);
-                loaded(
+                kernel_object::xdp(
                     &apart.context("a class without a program")?.front,
                     VARY_FLOW,
                 )
@@ -110,7 +110,7 @@ impl Programs {
     pub(super) fn xdp_filter(&self, class: &Class) -> Option<&Xdp> {
         let object = self.xdp_filter.as_ref().ok()?;
         let comparable = matches!(class.front, Front::None) && class.by_port;
-        comparable.then(|| loaded(object, XDP_FILTER).ok())?
+        comparable.then(|| kernel_object::xdp(object, Features::All.program()).ok())?
     }
 
     pub(super) fn why_no_xdp_filter(&self) -> Option<String> {
@@ -167,15 +167,6 @@ pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<(u32, Dura
     Ok((result.return_value, result.duration))
 }
 
-pub(super) fn loaded<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
-    let program = object
-        .program(name)
-        .with_context(|| format!("no program {name}"))?;
-    program
-        .try_into()
-        .with_context(|| format!("{name} is not XDP"))
-}
-
 /// Our program under a plan, written as the controller does.
 pub(super) fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
     let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
@@ -183,12 +174,15 @@ pub(super) fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
     Ok((ours, maps))
 }
 
-pub(super) fn bench() -> Result<Ebpf> {
-    let bytes = std::fs::read(root().join(BENCH_OBJECT)).with_context(|| {
-        format!("cannot read {BENCH_OBJECT}; `cargo xtask build-ebpf` makes it")
-    })?;
-    Ok(Ebpf::load(&bytes)?)
+/// One of the benchmark's own programs, loaded, with maps of its own.
+pub(super) fn bench(name: &str) -> Result<Ebpf> {
+    let mut object = kernel_object::open(BENCH_OBJECT)?;
+    kernel_object::load(&mut object, name)?;
+    Ok(object)
 }
+
+/// The program that all costs are counted from: it passes everything.
+pub(super) const EMPTY: &str = "empty";
 
 /// Chooses a host for each frame.
 pub(super) const VARY_SOURCE: &str = "vary_source";
@@ -197,74 +191,9 @@ pub(super) const VARY_FLOW: &str = "vary_flow";
 
 /// One of them in front of a program.
 pub(super) fn front(name: &str, next: &Xdp) -> Result<Ebpf> {
-    let mut front = bench()?;
-    kernel_object::load(&mut front, name)?;
+    let mut front = bench(name)?;
     let map = front.map_mut("NEXT").context("no map NEXT")?;
     let mut slots: ProgramArray<&mut MapData> = map.try_into()?;
     slots.set(0, next.fd()?, 0)?;
     Ok(front)
-}
-
-/// The variant that looks at everything and passes what is not listed: what `xdp-filter load` loads.
-const XDP_FILTER: &str = "xdpfilt_alw_all";
-
-/// xdp-filter's program with the same ports listed.
-fn xdp_filter() -> Result<Ebpf> {
-    /// `MAP_FLAG_DST | MAP_FLAG_TCP | MAP_FLAG_UDP` of xdp-filter's `common_kern_user.h`.
-    const LISTED: u64 = 0b1110;
-
-    let path = xdp_filter_path()?;
-    // Its maps ask to be pinned by name.
-    let pins = BpffsFolder::create()?;
-    let mut object = EbpfLoader::new()
-        .default_map_pin_directory(&pins.0)
-        .load_file(&path)
-        .with_context(|| format!("cannot load {}", path.display()))?;
-    kernel_object::load(&mut object, XDP_FILTER)?;
-    let map = object
-        .map_mut("filter_ports")
-        .context("no map filter_ports")?;
-    let mut ports: PerCpuArray<&mut MapData, u64> = map.try_into()?;
-    let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("{what}: {error}"))?;
-    for port in [DROPPED_PORT, ENDED_PORT] {
-        let listed = PerCpuValues::try_from(vec![LISTED; cpus])?;
-        ports.set(u32::from(port.to_be()), listed, 0)?;
-    }
-    Ok(object)
-}
-
-fn xdp_filter_path() -> Result<PathBuf> {
-    for folder in std::fs::read_dir("/usr/lib")? {
-        let path = folder?
-            .path()
-            .join("bpf")
-            .join(XDP_FILTER)
-            .with_extension("o");
-        if path.is_file() {
-            return Ok(path);
-        }
-    }
-    bail!("xdp-tools is not installed (apt-get install xdp-tools)")
-}
-
-/// A folder for pins that nobody needs; it goes with this value.
-struct BpffsFolder(PathBuf);
-
-impl BpffsFolder {
-    fn create() -> Result<Self> {
-        let folder = PathBuf::from(format!("/sys/fs/bpf/imblock-bench-{}", std::process::id()));
-        std::fs::create_dir(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for BpffsFolder {
-    fn drop(&mut self) {
-        let pins = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
-        for pin in pins {
-            let _ = std::fs::remove_file(pin.path());
-        }
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }

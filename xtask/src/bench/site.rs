@@ -12,7 +12,7 @@ use imblock::kernel::{BPFFS_VARIABLE, InstanceName};
 use imblock::lab::{Namespace, cable};
 use tempfile::TempDir;
 
-use crate::workspace::{call, root};
+use super::timer;
 
 /// How long anything may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,7 +82,7 @@ impl Site {
     /// Runs a command to its end; an error unless it succeeds.
     pub(super) fn call(&self, arguments: &[&str]) -> Result<Called> {
         let mut command = self.command(arguments);
-        let before = cpu_of_children()?;
+        let before = timer::cpu_time_of_children()?;
         let (began, time, output) = self.namespace.run(|| {
             let began = Instant::now();
             let output = command.output();
@@ -98,7 +98,7 @@ impl Site {
         Ok(Called {
             began,
             time,
-            cpu: cpu_of_children()?.saturating_sub(before),
+            cpu: timer::cpu_time_of_children()?.saturating_sub(before),
             output: String::from_utf8(output.stdout)?,
         })
     }
@@ -160,57 +160,7 @@ impl Drop for Controller {
     }
 }
 
-/// What the processes took that this one has started and waited for.
-fn cpu_of_children() -> Result<Duration> {
-    children(&fs::read_to_string("/proc/self/stat")?).context("the kernel does not tell CPU time")
-}
-
-/// `cutime` and `cstime` of proc(5), which are in hundredths of a second for every program.
-fn children(stat: &str) -> Option<Duration> {
-    // The name in front may have blanks in it.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(13);
-    let mut next = || fields.next()?.parse::<u64>().ok();
-    let hundredths = next()? + next()?;
-    Some(Duration::from_millis(hundredths * 10))
-}
-
 /// The near end of a cable.
 pub(super) fn interface(number: u32) -> String {
     format!("lan{number}")
-}
-
-/// Builds the executable as users get it, and says where it is.
-pub(super) fn executable() -> Result<PathBuf> {
-    println!("building the executable");
-    call(Command::new("cargo").current_dir(root()).args([
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "-p",
-        "imblock",
-    ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root().join("target"), PathBuf::from);
-    let executable = target.join("release/imblock");
-    ensure!(
-        executable.is_file(),
-        "cargo left no {}",
-        executable.display()
-    );
-    Ok(executable)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_of_children_is_found_behind_any_name() {
-        let stat = "12 (a b) c) S 1 12 12 0 -1 4194560 1 2 3 4 50 60 70 80 20 0 1 0";
-        assert_eq!(children(stat), Some(Duration::from_millis(1500)));
-        assert_eq!(children("12 (a) S 1"), None);
-        assert!(cpu_of_children().is_ok());
-    }
 }

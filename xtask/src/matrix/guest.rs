@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
 use super::kernels::Kernel;
 use super::{modules, programs};
-use crate::workspace::{OBJECT, call, output_of, root};
+use crate::executable;
+use crate::workspace::{OBJECT, call, root};
 
 /// Modules that a box with imblock has: cables and bridges, VLANs, and what programs at egress hang on
 /// where there is no TCX.
@@ -47,20 +47,9 @@ impl Guest {
     /// Builds the binaries. `load` leaves out all but the verifier; `only` is a part of the names of
     /// the kernel tests that are wanted.
     pub(super) fn build(work: &Path, load: bool, only: Option<&str>) -> Result<Self> {
-        call(
-            Command::new("cargo")
-                .current_dir(root())
-                .args(["build", "-p", "imblock", "--bin", "imblock", "--locked"]),
-        )?;
-        let tests = ["kernel", "netns"].map(test_binary);
-        let [kernel, netns] = tests;
-        let (kernel, netns) = (kernel?, netns?);
+        let imblock = executable::debug()?;
+        let (kernel, netns) = (executable::tests("kernel")?, executable::tests("netns")?);
         let xtask = std::env::current_exe().context("this program has no path")?;
-        let imblock = netns
-            .parent()
-            .and_then(Path::parent)
-            .context("the tests are not where cargo puts them")?
-            .join("imblock");
         let busybox = programs::find("busybox").context("busybox is gone")?;
         ensure!(
             libraries(&busybox)?.is_empty(),
@@ -247,29 +236,6 @@ fn pack(stage: &Path, archive: &Path) -> Result<PathBuf> {
     Ok(archive.to_owned())
 }
 
-/// Builds a test binary of the controller, and says where it is.
-fn test_binary(name: &str) -> Result<PathBuf> {
-    let messages = output_of(
-        Command::new("cargo")
-            .current_dir(root())
-            .args([
-                "test", "-p", "imblock", "--test", name, "--no-run", "--locked",
-            ])
-            .args(["--message-format", "json-render-diagnostics"]),
-    )?;
-    executable(&messages, name).with_context(|| format!("cargo made no test binary {name}"))
-}
-
-/// The path of a test binary in what cargo says, a document a line.
-fn executable(messages: &str, name: &str) -> Option<PathBuf> {
-    messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let is_it = message.pointer("/target/name")? == name;
-        let path = message.get("executable")?.as_str()?;
-        is_it.then(|| path.into())
-    })
-}
-
 /// The shared libraries of a program, and what loads them.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output()?;
@@ -330,16 +296,6 @@ mod tests {
         ];
         assert_eq!(paths_of(listing), expected.map(PathBuf::from));
         assert!(paths_of("\tnot a dynamic executable\n").is_empty());
-    }
-
-    #[test]
-    fn a_test_binary_is_where_cargo_says() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"kernel\"},\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"imblock\"},\"executable\":\"/t/imblock\"}\n\
-                        {\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"kernel\"},\"executable\":\"/t/kernel-1\"}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(executable(messages, "kernel"), Some("/t/kernel-1".into()));
-        assert_eq!(executable(messages, "netns"), None);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::kernel_object;
+use crate::workspace::OBJECT;
 
 /// Prints a line of JSON a program: `{"program", "steps"}` with `null` steps where the kernel does not
 /// tell them (before 5.16), or `{"program", "error"}`.
 pub(super) fn run() -> Result<ExitCode> {
-    let mut object = kernel_object::open()?;
+    let mut object = kernel_object::open(OBJECT)?;
     let programs: Vec<String> = object.programs().map(|(name, _)| name.to_owned()).collect();
     let mut refused = false;
     for program in programs {

@@ -9,7 +9,6 @@
 //! large site; the figures are of the large ones, and it is an error if the steps differ.
 
 mod calls;
-#[expect(unsafe_code, reason = "a system call that nobody wraps")]
 mod load;
 mod log;
 mod record;
@@ -17,18 +16,20 @@ mod record;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aya::programs::ProgramInfo;
 use imblock::policy::plan::Limits;
 use serde_json::{Value, json};
 
 use crate::kernel_object;
-use crate::workspace::PROGRAMS;
+use crate::records::Records;
+use crate::workspace::{OBJECT, PROGRAMS};
 use calls::Grain;
 use load::Relocated;
-pub(crate) use record::kernel_release;
 use record::{COARSE_STACK, Complaint, Figure, Figures, PEAK_STATES, Record, STACK, STATES, STEPS};
 
+/// Where the figures are on record.
+const RECORD: &str = "xtask/verifier.json";
 /// A site of 200,000 (host, service) pairs, a million flows, and 100,000 prefixes and names.
 const LARGE: Limits = Limits {
     hosts: 200_000,
@@ -63,33 +64,27 @@ struct Row {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(reason) = kernel_object::why_not_permitted() {
-        if std::env::var_os("IMBLOCK_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
-            bail!("{reason}");
-        }
-        println!("skipped: verify: {reason}");
+    if kernel_object::is_skipped("verify")? {
         return Ok(());
     }
     let rows = rows()?;
-    let kernel = kernel_release()?;
-    let mut records = record::read()?;
-    let before = records.get(&kernel);
-    print(&kernel, &rows, before);
+    let records = Records::<Record>::read(RECORD)?;
+    let (kernel, before) = (records.kernel(), records.before());
+    print(kernel, &rows, before);
     let complaints = rows.iter().flat_map(|row| {
         let before = before.and_then(|record| record.get(row.program));
         record::complaints(row.program, &row.figures, before)
     });
     let mut complaints: Vec<Complaint> = complaints.collect();
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&json(&kernel, &rows))? + "\n";
+        let text = serde_json::to_string_pretty(&json(kernel, &rows))? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.record {
         let now = rows.into_iter();
         let now = now.map(|row| (row.program.to_owned(), row.figures));
-        records.insert(kernel, now.collect());
+        records.replace(now.collect())?;
         complaints.retain(|complaint| !complaint.growth);
-        record::write(&records)?;
     }
     let texts: Vec<String> = complaints.into_iter().map(|found| found.text).collect();
     ensure!(texts.is_empty(), "{}", texts.join("; "));
@@ -98,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn rows() -> Result<Vec<Row>> {
     let (small, large) = (Relocated::with(&SMALL)?, Relocated::with(&LARGE)?);
-    let mut object = kernel_object::open()?;
+    let mut object = kernel_object::open(OBJECT)?;
     let programs = PROGRAMS.into_iter();
     programs
         .map(|program| {

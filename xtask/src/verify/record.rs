@@ -1,12 +1,8 @@
-//! The figures on record, and what is wrong with those of today.
+//! What is put on record of a program, and what is wrong with the figures of today.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-
-use crate::workspace::root;
+use crate::records::GROWTH_PERCENT;
 
 /// 40 % of what the verifier is ready to do: the rest is for what comes, and for other kernels.
 const STEPS_MAX: u32 = 400_000;
@@ -14,15 +10,11 @@ const STEPS_MAX: u32 = 400_000;
 const STACK_MAX: u32 = 512;
 /// The same for kernels before 6.9.
 const COARSE_STACK_MAX: u32 = 512;
-/// Growth over the figure on record that somebody should look at, in percent.
-const GROWTH_PERCENT: u32 = 10;
 
 /// What is put on record of a program, by name.
 pub(super) type Figures = BTreeMap<String, u32>;
 /// Figures by program.
 pub(super) type Record = BTreeMap<String, Figures>;
-/// Those of each kernel release (`6.18`): every verifier counts in its own way.
-pub(super) type Records = BTreeMap<String, Record>;
 
 /// Instructions walked, on all paths together.
 pub(super) const STEPS: Figure = Figure("steps", Some(STEPS_MAX));
@@ -73,33 +65,6 @@ pub(super) fn complaints(program: &str, now: &Figures, before: Option<&Figures>)
         })
     };
     figures.into_iter().filter_map(complaint).collect()
-}
-
-/// The first two numbers of the running kernel's version.
-pub(crate) fn kernel_release() -> Result<String> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let numbers: Vec<&str> = release.split(['.', '-']).take(2).collect();
-    Ok(numbers.join("."))
-}
-
-pub(super) fn read() -> Result<Records> {
-    let path = path();
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what `--record` writes", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Records::new()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
-}
-
-pub(super) fn write(records: &Records) -> Result<()> {
-    let path = path();
-    fs::write(&path, serde_json::to_string_pretty(records)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn path() -> PathBuf {
-    root().join("xtask/verifier.json")
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use imblock_common::testkit::{ClientHello, Frame, Layer, dns_query, flags};
 
 use super::{
-    CLIENT_PORT, COUNTED_NAME, Class, DROPPED_NAME, FlowTable, Front, How, MARKER, OTHER_PORT,
-    Pledge, Verdict, data, data_of, v4,
+    CLIENT_PORT, COUNTED_NAME, Class, DROPPED_NAME, FlowTable, How, MARKER, OTHER_PORT, Pledge,
+    Verdict, data, data_of, v4,
 };
 
 /// Ports of clients whose connections must not be told for one another.
@@ -24,16 +24,8 @@ pub(super) fn all() -> Vec<Class> {
 
 fn class(name: &'static str, before: &[Frame], frame: &Frame) -> Class {
     Class {
-        name,
-        frame: frame.build(),
         before: before.iter().map(Frame::build).collect(),
-        verdict: Verdict::Pass,
-        front: Front::None,
-        how: How::Repeated,
-        flow_table: FlowTable::Large,
-        by_port: false,
-        handed_over: false,
-        pledge: None,
+        ..Class::new(name, frame)
     }
 }
 

@@ -108,6 +108,22 @@ pub(super) struct Class {
 }
 
 impl Class {
+    /// A frame that passes, over and over, and about which nothing is promised.
+    fn new(name: &'static str, frame: &Frame) -> Self {
+        Self {
+            name,
+            frame: frame.build(),
+            before: Vec::new(),
+            verdict: Verdict::Pass,
+            front: Front::None,
+            how: How::Repeated,
+            flow_table: FlowTable::Large,
+            by_port: false,
+            handed_over: false,
+            pledge: None,
+        }
+    }
+
     /// Whether it has tables of its own.
     pub(super) fn is_apart(&self) -> bool {
         matches!(self.front, Front::Flows { .. })
@@ -146,7 +162,8 @@ pub(super) fn all() -> Vec<Class> {
     classes
 }
 
-fn v4() -> Frame {
+/// A frame of IPv4 without tags, of the first host.
+pub(super) fn v4() -> Frame {
     Frame::eth().ipv4("10.0.0.2", "198.51.100.7").padded()
 }
 
@@ -166,7 +183,7 @@ fn v6() -> Frame {
 
 /// Tells the program in front how many there are: in the IPv4 identification and, of hosts where that
 /// is of ports, in the time to live. Nothing else looks at them.
-fn choosing_from(many: u16, few: u8, mut frame: Vec<u8>) -> Vec<u8> {
+pub(super) fn choosing_from(many: u16, few: u8, mut frame: Vec<u8>) -> Vec<u8> {
     const IDENTIFICATION_AT: usize = 18;
     const TIME_TO_LIVE_AT: usize = 22;
     put(&mut frame, IDENTIFICATION_AT, &many.to_be_bytes());

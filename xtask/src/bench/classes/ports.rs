@@ -3,8 +3,8 @@
 use imblock_common::testkit::{Frame, flags};
 
 use super::{
-    CLIENT_PORT, Class, DROPPED_PORT, ENDED_PORT, FlowTable, Front, How, OTHER_PORT, Pledge,
-    REJECTED_PORT, Verdict, choosing_from, data, v4, v6,
+    CLIENT_PORT, Class, DROPPED_PORT, ENDED_PORT, Front, How, OTHER_PORT, Pledge, REJECTED_PORT,
+    Verdict, choosing_from, data, v4, v6,
 };
 
 /// A port whose service the benchmark's policy lets pass and counts: IRC's.
@@ -20,16 +20,8 @@ pub(super) fn all() -> Vec<Class> {
 
 fn class(name: &'static str, frame: &Frame) -> Class {
     Class {
-        name,
-        frame: frame.build(),
-        before: Vec::new(),
-        verdict: Verdict::Pass,
-        front: Front::None,
-        how: How::Repeated,
-        flow_table: FlowTable::Large,
         by_port: true,
-        handed_over: false,
-        pledge: None,
+        ..Class::new(name, frame)
     }
 }
 
@@ -140,9 +132,8 @@ fn listed() -> Vec<Class> {
         Class {
             // The frame becomes its answer, so that it can't be measured twice.
             how: How::OneByOne,
-            by_port: false,
             verdict: Verdict::Answer,
-            ..class(
+            ..Class::new(
                 "TCP SYN, rejected with a reset",
                 &v4().tcp(CLIENT_PORT, REJECTED_PORT).flags(flags::SYN),
             )

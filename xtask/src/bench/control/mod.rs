@@ -22,6 +22,7 @@ use super::Args;
 use super::sheet::{Bound, Line, Promise, Sheet};
 use super::site::{self, Site};
 use super::timer;
+use crate::executable;
 use files::Size;
 
 /// More rounds than this would tell nothing more of what takes a second.
@@ -52,7 +53,7 @@ const START: f64 = 300.0;
 pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
     // Commands inherit where they may run.
     timer::use_every_cpu()?;
-    let executable = site::executable()?;
+    let executable = executable::release()?;
     let rounds = args.rounds.min(ROUNDS_MAX);
     let mut times = Times::default();
     let small = Site::new(&executable, "small", 1)?;
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
     let large_maps = memory::maps(&large.pins().join("maps"))?;
     Ok(vec![
         times.sheet(rounds),
-        memory_sheet(&small_maps, &large_maps, resident, scraped),
+        memory::sheet(&small_maps, &large_maps, resident, scraped),
     ])
 }
 
@@ -252,64 +253,6 @@ fn get(site: &Site, path: &str) -> Result<(Duration, String)> {
     Ok((time, answer))
 }
 
-/// Maps that take less are told of together, in kibibytes.
-const SMALL_MAP: f64 = 256.0;
-
-fn memory_sheet(
-    small: &[(String, f64)],
-    large: &[(String, f64)],
-    resident: [f64; 2],
-    scraped: [f64; 2],
-) -> Sheet {
-    let of = |maps: &[(String, f64)], name: &str| {
-        let mut maps = maps.iter();
-        maps.find(|(known, _)| known == name).map(|(_, size)| *size)
-    };
-    let sum = |maps: &[(String, f64)], wanted: &dyn Fn(&str) -> bool| {
-        let sizes = maps.iter().filter(|(name, _)| wanted(name));
-        Some(sizes.map(|(_, size)| size).sum())
-    };
-    let mut named: Vec<&(String, f64)> = large
-        .iter()
-        .filter(|(_, size)| *size >= SMALL_MAP)
-        .collect();
-    named.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let line = |name: &str, cells: [Option<f64>; 2]| Line {
-        name: name.to_owned(),
-        cells: cells.into(),
-    };
-    let mut lines: Vec<Line> = named
-        .iter()
-        .map(|(name, size)| line(name, [of(small, name), Some(*size)]))
-        .collect();
-    let other = |name: &str| !named.iter().any(|(known, _)| known == name);
-    lines.push(line(
-        "all other maps",
-        [sum(small, &other), sum(large, &other)],
-    ));
-    lines.push(line(
-        "all maps",
-        [sum(small, &|_| true), sum(large, &|_| true)],
-    ));
-    let [now, most] = resident;
-    lines.push(line("controller, at work", [None, Some(now)]));
-    lines.push(line("controller, at most until then", [None, Some(most)]));
-    let [now, most] = scraped;
-    lines.push(line("controller, after scrapes", [None, Some(now)]));
-    lines.push(line("controller, at most", [None, Some(most)]));
-    Sheet {
-        part: "memory",
-        title: "memory, KiB".to_owned(),
-        columns: vec!["audit", "large"],
-        lines,
-        promises: Vec::new(),
-        notes: vec![
-            "as the kernel accounts for each map; the host tables are one for each possible CPU"
-                .to_owned(),
-        ],
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
@@ -332,21 +275,5 @@ mod tests {
         assert_eq!(medians, [[Some(20.0), Some(40.0)], [Some(1.0), None]]);
         let kept: Vec<_> = sheet.promises.iter().map(Promise::is_kept).collect();
         assert_eq!(kept, [Some(true)]);
-    }
-
-    #[test]
-    fn small_maps_are_told_of_together() {
-        let maps = |host: f64| {
-            vec![
-                ("A".to_owned(), 100.0),
-                ("B".to_owned(), 20.0),
-                ("HOSTS".to_owned(), host),
-            ]
-        };
-        let sheet = memory_sheet(&maps(10.0), &maps(1000.0), [5.0, 6.0], [7.0, 8.0]);
-        let lines: Vec<_> = sheet.lines.iter().take(3).collect();
-        assert_eq!(lines[0].cells, [Some(10.0), Some(1000.0)]);
-        assert_eq!(lines[1].cells, [Some(120.0), Some(120.0)]);
-        assert_eq!(lines[2].cells, [Some(130.0), Some(1120.0)]);
     }
 }

@@ -14,6 +14,26 @@ pub(super) mod class {
     pub(in super::super) const ALU64: u8 = 7;
 }
 
+/// How a load or a store addresses: the high three bits of the code.
+pub(super) mod mode {
+    pub(in super::super) const MEM: u8 = 0x60;
+    pub(in super::super) const MEMSX: u8 = 0x80;
+    pub(in super::super) const ATOMIC: u8 = 0xc0;
+}
+
+/// What a jump does that has no condition: the high four bits of the code.
+pub(super) mod jump {
+    pub(in super::super) const JA: u8 = 0x00;
+    pub(in super::super) const CALL: u8 = 0x80;
+    pub(in super::super) const EXIT: u8 = 0x90;
+}
+
+/// The code of the instruction of 16 bytes.
+pub(super) const LOAD_WIDE: u8 = 0x18;
+/// `BPF_ST_NOSPEC` of `linux/filter.h`, which verifiers put in: a barrier against speculation, which does
+/// nothing else.
+pub(super) const BARRIER: u8 = 0xc2;
+
 /// See the RFC for the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Instruction {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::loaded_programs;
 
 use super::clock::Clock;
-use super::instruction::{self, Instruction, class, target};
+use super::instruction::{self, BARRIER, Instruction, LOAD_WIDE, class, jump, mode, target};
 use super::memory::{FRAME, Memory};
 use super::symbols::Symbols;
-use super::{arithmetic, bpf, helpers};
+use super::{arithmetic, helpers};
+use crate::bpf;
 
 /// More than the verifier lets a packet take.
 const INSTRUCTIONS_MAX: u64 = 10_000_000;
@@ -112,7 +114,11 @@ impl Machine {
         if let Some(known) = self.programs.get(&id) {
             return Ok(known.clone());
         }
-        let bytes = bpf::instructions(bpf::program(id)?)?;
+        let mut loaded = loaded_programs().filter_map(Result::ok);
+        let info = loaded.find(|info| info.id() == id);
+        let info = info
+            .with_context(|| format!("program {id} can't be seen: it is gone, or it needs root"))?;
+        let bytes = bpf::instructions(info.fd()?)?;
         let code: Rc<[Instruction]> = instruction::decode(&bytes)?.into();
         self.programs.insert(id, code.clone());
         Ok(code)
@@ -137,7 +143,7 @@ impl Machine {
         let (dst, src) = (usize::from(this.dst), usize::from(this.src));
         match this.class() {
             class::ALU | class::ALU64 => self.arithmetic(this)?,
-            class::LD if this.code == 0x18 => {
+            class::LD if this.code == LOAD_WIDE => {
                 let value = self.wide(pc, this)?;
                 self.set(dst, value)?;
                 return Ok(Next::At(pc + 2));
@@ -146,8 +152,8 @@ impl Machine {
                 let from = offset_by(self.get(src)?, offset);
                 let value = match (self.jiffies(pc, this)?, this.mode()) {
                     (Some(jiffies), _) => jiffies,
-                    (None, 0x60) => self.memory.read(from, this.size())?,
-                    (None, 0x80) => {
+                    (None, mode::MEM) => self.memory.read(from, this.size())?,
+                    (None, mode::MEMSX) => {
                         let word = self.memory.read(from, this.size())?;
                         let bits = u32::try_from(this.size() * 8)?;
                         arithmetic::signed(word, bits).cast_unsigned()
@@ -156,25 +162,24 @@ impl Machine {
                 };
                 self.set(dst, value)?;
             }
-            // A barrier against speculation, which does nothing else.
-            class::ST if this.code == 0xc2 => {}
-            class::ST if this.mode() == 0x60 => {
+            class::ST if this.code == BARRIER => {}
+            class::ST if this.mode() == mode::MEM => {
                 let to = offset_by(self.get(dst)?, offset);
                 self.memory.write(to, this.size(), this.immediate())?;
             }
-            class::STX if this.mode() == 0x60 => {
+            class::STX if this.mode() == mode::MEM => {
                 let to = offset_by(self.get(dst)?, offset);
                 let word = self.get(src)?;
                 self.memory.write(to, this.size(), word)?;
             }
-            class::STX if this.mode() == 0xc0 => self.atomic(this)?,
+            class::STX if this.mode() == mode::ATOMIC => self.atomic(this)?,
             class::JMP | class::JMP32 => match this.operation() {
-                0x00 if this.class() == class::JMP => {
+                jump::JA if this.class() == class::JMP => {
                     return Ok(Next::At(target(pc, offset.into())?));
                 }
-                0x00 => return Ok(Next::At(target(pc, imm.into())?)),
-                0x80 => return self.call(pc, this),
-                0x90 => return self.leave(),
+                jump::JA => return Ok(Next::At(target(pc, imm.into())?)),
+                jump::CALL => return self.call(pc, this),
+                jump::EXIT => return self.leave(),
                 _ => {
                     let operand = self.operand(this)?;
                     let holds = arithmetic::holds(this, self.get(dst)?, operand);
@@ -237,8 +242,8 @@ impl Machine {
             return Ok(None);
         }
         let before = pc.checked_sub(2).and_then(|pc| self.code.get(pc));
-        let put_there =
-            before.is_some_and(|wide| wide.code == 0x18 && wide.src == 0 && wide.dst == this.src);
+        let put_there = before
+            .is_some_and(|wide| wide.code == LOAD_WIDE && wide.src == 0 && wide.dst == this.src);
         let whole = this.code == 0x79 && this.offset == 0 && this.dst == this.src;
         ensure!(
             put_there && whole,

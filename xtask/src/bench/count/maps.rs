@@ -2,19 +2,11 @@
 //! written since, which is its own.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::maps::{MapInfo, MapType};
 
-use super::bpf;
-
-/// Kinds of `linux/bpf.h`.
-const HASH: u32 = 1;
-const ARRAY: u32 = 2;
-const PROG_ARRAY: u32 = 3;
-const PER_CPU_ARRAY: u32 = 6;
-const LPM_TRIE: u32 = 11;
-const RING_BUFFER: u32 = 27;
+use crate::bpf::Elements;
 
 /// How a map is reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +23,10 @@ pub(super) enum Kind {
 
 /// One map.
 pub(super) struct Map {
-    fd: OwnedFd,
-    about: bpf::MapInfo,
+    about: MapInfo,
+    elements: Elements,
     pub(super) kind: Kind,
     cpu: usize,
-    cpus: usize,
     /// Elements of an array as they were when first asked for.
     found: HashMap<u32, Vec<u8>>,
     /// Those that have been written to.
@@ -45,39 +36,35 @@ pub(super) struct Map {
 impl Map {
     /// Opens a map by its number. Of a per-CPU one, that CPU's values are seen.
     pub(super) fn open(id: u32, cpu: usize) -> Result<Self> {
-        let fd = bpf::map(id)?;
-        let about = bpf::map_info(&fd)?;
-        let kind = match about.kind {
-            ARRAY => Kind::Array,
-            PER_CPU_ARRAY => Kind::PerCpuArray,
-            HASH | LPM_TRIE => Kind::Keyed,
-            PROG_ARRAY => Kind::Programs,
-            RING_BUFFER => Kind::Ring,
-            other => bail!("map {id} is of kind {other}, which is not interpreted"),
+        let about = MapInfo::from_id(id).with_context(|| format!("cannot open map {id}"))?;
+        let kind = match about.map_type()? {
+            MapType::Array => Kind::Array,
+            MapType::PerCpuArray => Kind::PerCpuArray,
+            MapType::Hash | MapType::LpmTrie => Kind::Keyed,
+            MapType::ProgramArray => Kind::Programs,
+            MapType::RingBuf => Kind::Ring,
+            other => bail!("map {id} is of kind {other:?}, which is not interpreted"),
         };
-        let cpus = aya::util::nr_cpus();
-        let cpus = cpus.map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?;
         Ok(Self {
-            fd,
+            elements: Elements::of(&about)?,
             about,
             kind,
             cpu,
-            cpus,
             found: HashMap::new(),
             written: HashMap::new(),
         })
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.about.id
+        self.about.id()
     }
 
     pub(super) fn key_size(&self) -> usize {
-        usize::try_from(self.about.key_size).unwrap_or(usize::MAX)
+        usize::try_from(self.about.key_size()).unwrap_or(usize::MAX)
     }
 
     fn value_size(&self) -> usize {
-        usize::try_from(self.about.value_size).unwrap_or(usize::MAX)
+        usize::try_from(self.about.value_size()).unwrap_or(usize::MAX)
     }
 
     /// Bytes from one value to the next.
@@ -92,7 +79,7 @@ impl Map {
             "map {} is looked up by key",
             self.id()
         );
-        bpf::lookup(&self.fd, key, self.value_size())
+        self.elements.read(key)
     }
 
     /// The number of the program in a slot.
@@ -102,7 +89,7 @@ impl Map {
             "a tail call through map {}",
             self.id()
         );
-        let found = bpf::lookup(&self.fd, &slot.to_ne_bytes(), size_of::<u32>())?;
+        let found = self.elements.read(&slot.to_ne_bytes())?;
         let number = found.and_then(|value| value.first_chunk().copied());
         Ok(number.map(u32::from_ne_bytes))
     }
@@ -129,19 +116,19 @@ impl Map {
         value.get_mut(at..end).with_context(|| {
             format!(
                 "{length} bytes at {at} of element {element} of map {}",
-                self.about.id
+                self.about.id()
             )
         })
     }
 
     /// An element as the kernel has it.
     fn read(&self, element: u32) -> Result<Vec<u8>> {
-        let (length, skip) = match self.kind {
-            Kind::Array => (self.value_size(), 0),
-            Kind::PerCpuArray => (self.stride() * self.cpus, self.stride() * self.cpu),
+        let skip = match self.kind {
+            Kind::Array => 0,
+            Kind::PerCpuArray => self.stride() * self.cpu,
             _ => bail!("map {} is read by address", self.id()),
         };
-        let value = bpf::lookup(&self.fd, &element.to_ne_bytes(), length)?;
+        let value = self.elements.read(&element.to_ne_bytes())?;
         let mut value = value
             .with_context(|| format!("no element {element} in map {}, which is read", self.id()))?;
         value.drain(..skip);
@@ -158,7 +145,7 @@ impl Map {
         }
         for element in written.keys() {
             let value = self.found.get(element).context("written but not read")?;
-            bpf::update(&self.fd, &element.to_ne_bytes(), value)?;
+            self.elements.write(&element.to_ne_bytes(), value)?;
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ const HEADROOM: usize = 256;
 const BUFFER: usize = 4096 - 320;
 /// What a program may not move the frame into at the buffer's beginning.
 const RESERVED: usize = 40;
+/// The shortest frame: an Ethernet header.
+const ETHERNET: usize = 14;
 /// Of one function. Eight may call one another.
 pub(super) const FRAME: u64 = 512;
 const STACK: u64 = FRAME * 9;
@@ -326,9 +328,6 @@ impl Memory {
         self.maps.iter_mut().try_for_each(Map::restore)
     }
 }
-
-/// The shortest frame: an Ethernet header.
-const ETHERNET: usize = 14;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]

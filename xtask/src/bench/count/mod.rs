@@ -10,8 +10,6 @@
 //! an error: then the figure would be of another way through the program.
 
 mod arithmetic;
-#[expect(unsafe_code, reason = "a system call that aya has no name for")]
-mod bpf;
 mod clock;
 mod helpers;
 mod instruction;

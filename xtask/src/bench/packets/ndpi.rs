@@ -7,14 +7,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use imblock_common::testkit::{ClientHello, Frame, flags};
 
 use crate::bench::classes::{self, DROPPED_NAME};
 use crate::bench::timer;
 use crate::workspace::output_of;
 
-/// As many flows as make its time long against the ticks it is told in.
+/// As many flows as make its time long against the hundredths of a second it is told in.
 const FLOWS: u32 = 40_000;
 /// Enough, for each takes half a second.
 const ROUNDS_MAX: u32 = 5;
@@ -68,12 +68,9 @@ fn capture(payload: &[u8]) -> Vec<u8> {
 
 /// CPU time that nDPI takes for a capture, in nanoseconds. An error unless it found every flow.
 fn cpu_time(capture: &Path) -> Result<f64> {
-    /// Nanoseconds; what the kernel tells programs, whatever its own ticks.
-    const TICK: f64 = 1e9 / 100.0;
-
-    let before = ticks_of_children()?;
+    let before = timer::cpu_time_of_children()?;
     let said = output_of(Command::new(READER).arg("-i").arg(capture))?;
-    let after = ticks_of_children()?;
+    let after = timer::cpu_time_of_children()?;
     let found = format!("flows: {FLOWS} ");
     ensure!(
         said.lines()
@@ -81,18 +78,7 @@ fn cpu_time(capture: &Path) -> Result<f64> {
         "nDPI did not tell {FLOWS} flows of TLS in {}",
         capture.display()
     );
-    Ok(f64::from(after - before) * TICK)
-}
-
-/// CPU time of this process's children that have ended, in ticks.
-fn ticks_of_children() -> Result<u32> {
-    let about = std::fs::read_to_string("/proc/self/stat")?;
-    // The name, in brackets, may have anything in it.
-    let (_, fields) = about
-        .rsplit_once(')')
-        .context("no name in /proc/self/stat")?;
-    let ticks = fields.split_ascii_whitespace().skip(13).take(2);
-    ticks.map(|field| Ok(field.parse::<u32>()?)).sum()
+    Ok(after.saturating_sub(before).as_secs_f64() * 1e9)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use anyhow::Result;
 use imblock::policy::plan::Plan;
 use imblock_common::testkit::{ClientHello, Frame, flags};
 
-use super::super::classes::Verdict;
+use super::super::classes::{Verdict, choosing_from, v4};
 use super::plans::{self, PORT, Shape};
 
 /// One thing that may be small or large.
@@ -224,23 +224,4 @@ fn pairs() -> Result<Case> {
         verdict: Verdict::Pass,
         most: None,
     })
-}
-
-fn v4() -> Frame {
-    Frame::eth().ipv4("10.0.0.2", "198.51.100.7").padded()
-}
-
-/// Tells the program in front how many there are: in the IPv4 identification and, of hosts where that
-/// is of ports, in the time to live.
-fn choosing_from(many: u16, few: u8, mut frame: Vec<u8>) -> Vec<u8> {
-    const IDENTIFICATION_AT: usize = 18;
-    const TIME_TO_LIVE_AT: usize = 22;
-    let field = frame.iter_mut().skip(IDENTIFICATION_AT);
-    for (byte, value) in field.zip(many.to_be_bytes()) {
-        *byte = value;
-    }
-    if let Some(byte) = frame.get_mut(TIME_TO_LIVE_AT) {
-        *byte = few;
-    }
-    frame
 }

@@ -8,6 +8,7 @@ use super::super::control::memory;
 use super::super::sheet::{Line, Sheet};
 use super::super::site::{self, Site};
 use super::super::timer;
+use crate::executable;
 
 const INTERFACES: u32 = 64;
 
@@ -21,7 +22,7 @@ const LARGE: Size = Size {
 
 pub(super) fn run() -> Result<Vec<Sheet>> {
     timer::use_every_cpu()?;
-    let executable = site::executable()?;
+    let executable = executable::release()?;
     let one = measure(&Site::new(&executable, "one", 1)?, 1)?;
     let many = measure(&Site::new(&executable, "many", INTERFACES)?, INTERFACES)?;
     let line = |name: &str, figure: fn(&Figures) -> f64| Line {

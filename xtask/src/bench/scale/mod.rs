@@ -19,6 +19,7 @@ use super::Args;
 use super::programs;
 use super::sheet::{Bound, Line, Promise, Sheet};
 use super::timer;
+use crate::kernel_object;
 use cases::{Case, Front, Side};
 
 pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
@@ -53,7 +54,7 @@ struct Program {
     front: Option<Ebpf>,
     name: &'static str,
     ours: Option<(Loaded, Maps)>,
-    bench: Ebpf,
+    empty: Ebpf,
 }
 
 impl Program {
@@ -61,14 +62,13 @@ impl Program {
         let ours = side
             .map(|side| programs::with_policy(&side.plan))
             .transpose()?;
-        let mut bench = programs::bench()?;
-        let empty = crate::kernel_object::xdp(&mut bench, "empty")?;
+        let empty = programs::bench(programs::EMPTY)?;
         let next = match &ours {
             Some((loaded, _)) => loaded.ingress(NetworkSide::Lan)?,
-            None => empty,
+            None => kernel_object::xdp(&empty, programs::EMPTY)?,
         };
         let name = match front {
-            Front::Nothing => "empty",
+            Front::Nothing => programs::EMPTY,
             Front::Host => programs::VARY_SOURCE,
             Front::Flow => programs::VARY_FLOW,
         };
@@ -80,15 +80,15 @@ impl Program {
             front,
             name,
             ours,
-            bench,
+            empty,
         })
     }
 
     fn xdp(&self) -> Result<&Xdp> {
         match (&self.front, &self.ours) {
-            (Some(front), _) => programs::loaded(front, self.name),
+            (Some(front), _) => kernel_object::xdp(front, self.name),
             (None, Some((loaded, _))) => Ok(loaded.ingress(NetworkSide::Lan)?),
-            (None, None) => programs::loaded(&self.bench, self.name),
+            (None, None) => kernel_object::xdp(&self.empty, self.name),
         }
     }
 

@@ -2,21 +2,20 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use imblock::policy::plan::{Limits, Plan};
-use imblock::policy::{
-    self, Policy, PolicyErrors, PolicySource, ServiceNumbers, Source, Surroundings,
-};
+use imblock::policy::{self, PolicySource};
 use imblock_common::layout::SERVICES_MAX;
 
 use super::super::control::files::{self, Size};
+use super::super::policy::{compiled, of_text};
 
 /// The port of the first own service, which is dropped; the next ones follow.
 pub(super) const PORT: u16 = 20_000;
 
 /// Room for all that is tried. The flow table has eight cells a bucket: with as many flows as cells,
 /// one in eight would find its bucket full, and what is measured would be flows that begin anew.
-pub(super) const LIMITS: Limits = Limits {
+const LIMITS: Limits = Limits {
     hosts: 200_000,
     prefixes: 262_144,
     flows: 2_000_000,
@@ -37,16 +36,12 @@ impl Shape {
             Some(services) => services,
             // As many as the catalogue leaves.
             None => {
-                let known = compile(policy::parse(source(&text(1, 0, 0))))?;
+                let known = of_text(text(1, 0, 0), LIMITS)?;
                 let taken = known.services.len().saturating_sub(1);
                 u16::try_from(SERVICES_MAX - 1 - taken)?
             }
         };
-        compile(policy::parse(source(&text(
-            services,
-            self.groups,
-            self.rules,
-        ))))
+        of_text(text(services, self.groups, self.rules), LIMITS)
     }
 }
 
@@ -61,7 +56,7 @@ pub(super) fn lists(names: u32, prefixes: u32) -> Result<Plan> {
     };
     files::write(folder.path(), "lists", &size, 1)?;
     let path = folder.path().join("lists.yaml");
-    compile(policy::load(&PolicySource::File(path)))
+    compiled(policy::load(&PolicySource::File(path)), LIMITS)
 }
 
 fn text(services: u16, groups: u16, rules: u16) -> String {
@@ -93,19 +88,6 @@ fn text(services: u16, groups: u16, rules: u16) -> String {
         );
     }
     text
-}
-
-fn source(text: &str) -> Source {
-    Source::new("scale.yaml".to_owned(), text.to_owned())
-}
-
-fn compile(read: Result<Policy, PolicyErrors>) -> Result<Plan> {
-    let compiled = read.and_then(|policy| {
-        policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())
-    });
-    let mut plan = compiled.map_err(|errors| anyhow!("the benchmark's policy: {errors}"))?;
-    plan.limits = LIMITS;
-    Ok(plan)
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
+use super::super::xdp_filter::Features;
 use super::counters::Fate;
 use super::filter::Filter;
 use super::imblock::Tool;
 use super::peers::{self, Nft};
 use super::policy::Policy;
 use super::rig::Rig;
-use super::xdp_filter::Features;
 
 pub(super) const FLOOR: &str = "XDP_DROP";
 pub(super) const NOTHING: &str = "no filter";
@@ -16,7 +16,7 @@ pub(super) const PASS: &str = "XDP_PASS";
 pub(super) const IMBLOCK: &str = "imblock";
 pub(super) const BOTH_WAYS: &str = "imblock, and at egress";
 pub(super) const XDP_FILTER: &str = "xdp-filter -f all";
-pub(super) const XDP_FILTER_UDP: &str = "xdp-filter -f udp";
+const XDP_FILTER_UDP: &str = "xdp-filter -f udp";
 pub(super) const NFT_INGRESS: &str = "nft netdev ingress";
 pub(super) const NFT_RAW: &str = "nft inet raw";
 const NFT_FORWARD: &str = "nft inet forward";

@@ -8,13 +8,15 @@ use aya::programs::Xdp;
 use aya::programs::xdp::XdpMode;
 use imblock::lab::Namespace;
 
-use super::generator::bench_object;
+use super::super::programs::{self, EMPTY};
+use super::super::xdp_filter::{self, Features};
 use super::imblock::{Instance, Tool};
 use super::peers::{self, Nft, Step};
 use super::policy::Policy;
 use super::rig::{self, ENTRANCE};
-use super::xdp_filter::{self, Features};
-use crate::kernel_object;
+
+/// The benchmark's own program that drops everything.
+const DISCARD: &str = "discard";
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Filter {
@@ -68,11 +70,11 @@ impl Filter {
         };
         match self {
             Self::Nothing => Ok(Installed::ByCommand),
-            Self::Drop => own(namespace, "discard"),
-            Self::Pass => own(namespace, "empty"),
+            Self::Drop => attach(namespace, programs::bench(DISCARD)?, DISCARD),
+            Self::Pass => attach(namespace, programs::bench(EMPTY)?, EMPTY),
             Self::Imblock(policy) => Ok(Installed::Imblock(tool.up(namespace, &policy)?)),
             Self::OfXdpTools(features) => {
-                let object = xdp_filter::load(features, tool.pins())?;
+                let object = xdp_filter::load(features, peers::ports())?;
                 attach(namespace, object, features.program())
             }
             Self::Nft(place) => commands(peers::nft(place)),
@@ -81,13 +83,6 @@ impl Filter {
             Self::Strings(places) => commands(peers::strings(places)),
         }
     }
-}
-
-/// One of the benchmark's own programs.
-fn own(namespace: &Namespace, name: &str) -> Result<Installed> {
-    let mut object = bench_object()?;
-    kernel_object::load(&mut object, name)?;
-    attach(namespace, object, name)
 }
 
 /// Attaches a loaded program in native mode.

@@ -13,7 +13,7 @@ const CLIENT_PORT: u16 = 49_152;
 /// A port that nobody lists, and no service of the catalogue has.
 pub(super) const OTHER_PORT: u16 = 8443;
 /// Ethernet, IPv4 without options, and UDP.
-pub(super) const HEADERS: usize = 14 + 20 + 8;
+const HEADERS: usize = 14 + 20 + 8;
 
 /// Where the header of IPv4 begins, and fields of it.
 const IPV4_AT: usize = 14;

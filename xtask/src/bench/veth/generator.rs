@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
-use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
+use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions};
 use rustix::thread::sched_getcpu;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::super::programs;
 use super::frames::Frame;
 use crate::kernel_object;
-use crate::workspace::{BENCH_OBJECT, root};
 
 /// What it rewrites in each frame. See `imblock-ebpf/src/bench.rs`.
 pub(super) const HEAD: usize = 60;
@@ -32,10 +32,8 @@ pub(super) struct Generator {
 
 impl Generator {
     pub(super) fn load() -> Result<Self> {
-        let mut object = bench_object()?;
-        kernel_object::load(&mut object, PROGRAM)?;
         Ok(Self {
-            object,
+            object: programs::bench(PROGRAM)?,
             soft_irqs: soft_irqs(),
         })
     }
@@ -49,8 +47,7 @@ impl Generator {
 
     /// Sends frames; the CPU time that they took, in nanoseconds.
     pub(super) fn run(&self, frame: &Frame, count: u32) -> Result<f64> {
-        let program = self.object.program(PROGRAM).context("no generator")?;
-        let program: &Xdp = program.try_into()?;
+        let program = kernel_object::xdp(&self.object, PROGRAM)?;
         let mut options = TestRunOptions::new();
         options.data_in = Some(&frame.bytes);
         options.repeat = count;
@@ -84,14 +81,6 @@ fn soft_irqs() -> HashMap<usize, PathBuf> {
         Some((cpu, process.path().join("schedstat")))
     });
     threads.collect()
-}
-
-/// The benchmark's own programs, none of them loaded.
-pub(super) fn bench_object() -> Result<Ebpf> {
-    let bytes = fs::read(root().join(BENCH_OBJECT)).with_context(|| {
-        format!("cannot read {BENCH_OBJECT}; `cargo xtask build-ebpf` makes it")
-    })?;
-    Ok(Ebpf::load(&bytes)?)
 }
 
 fn orders(frame: &Frame, out: u32) -> Orders {

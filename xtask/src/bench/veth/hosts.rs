@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::sheet::{Bound, Line, Promise, Sheet};
 use super::super::timer::median;
+use super::super::xdp_filter::Features;
 use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, PASS, XDP_FILTER};
 use super::counters::Fate;
 use super::filter::Filter;
@@ -13,7 +14,6 @@ use super::imblock::Tool;
 use super::peers::LISTED_PORT;
 use super::policy::Policy;
 use super::series::{Effort, Series, find, middle, take_turns};
-use super::xdp_filter::Features;
 
 pub(super) const TITLE: &str = "veth: many hosts, ns a packet";
 
@@ -35,6 +35,12 @@ const CANDIDATES: [Candidate; 4] = [
         None,
     ),
     (XDP_FILTER, Filter::OfXdpTools(Features::All), None),
+];
+
+const NOTES: [&str; 2] = [
+    "added: over XDP_DROP with the same frames, of innocent flows over XDP_PASS; their packets have a \
+     wrong IPv4 checksum, for which the stack throws them away at once",
+    "skipped: hosts inside configured prefixes: there is no table of such hosts, all are in the hash",
 ];
 
 pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> Result<Sheet> {
@@ -59,43 +65,37 @@ pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> R
         *ours = added.ours;
         lines.extend(added.lines(&format!("innocent flows, {}", hosts.max(1))));
     }
-    let [hot, cold] = innocent;
-    let promise = |what: &str, limit, figure| Promise {
-        what: what.to_owned(),
-        bound: Bound::AtMost(limit),
-        figure,
-    };
     let mut notes = field.notes.clone();
-    notes.push(
-        "added: over XDP_DROP with the same frames, of innocent flows over XDP_PASS; their \
-         packets have a wrong IPv4 checksum, for which the stack throws them away at once"
-            .to_owned(),
-    );
-    notes.push(
-        "skipped: hosts inside configured prefixes: there is no table of such hosts, all are \
-         in the hash"
-            .to_owned(),
-    );
+    notes.extend(NOTES.map(str::to_owned));
     Ok(Sheet {
         part: super::PART,
         title: TITLE.to_owned(),
         columns: vec!["whole", "added", "quartile", "quartile"],
         lines,
-        promises: vec![
-            promise(
-                "60,000 hosts flood a listed port: added, ns",
-                100.0,
-                Some(flood),
-            ),
-            promise("the same inside configured prefixes: added, ns", 25.0, None),
-            promise(
-                "60,000 innocent flows: more than one, ns",
-                15.0,
-                Some(cold - hot),
-            ),
-        ],
+        promises: promises(flood, innocent),
         notes,
     })
+}
+
+fn promises(flood: f64, [one, many]: [f64; 2]) -> Vec<Promise> {
+    let promise = |what: &str, limit, figure| Promise {
+        what: what.to_owned(),
+        bound: Bound::AtMost(limit),
+        figure,
+    };
+    vec![
+        promise(
+            "60,000 hosts flood a listed port: added, ns",
+            100.0,
+            Some(flood),
+        ),
+        promise("the same inside configured prefixes: added, ns", 25.0, None),
+        promise(
+            "60,000 innocent flows: more than one, ns",
+            15.0,
+            Some(many - one),
+        ),
+    ]
 }
 
 /// What each candidate adds, and ours.

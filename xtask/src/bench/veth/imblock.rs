@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::policy::{DROPPED_SERVICE, Policy};
 use super::rig::{ENTRANCE, EXIT};
-use crate::workspace::{call, root};
+use crate::executable;
 
 /// Where a process of the benchmark has its pins; its number follows.
 const PINS: &str = "/sys/fs/bpf/imblock-bench-veth-";
@@ -30,15 +30,7 @@ pub(super) struct Tool {
 impl Tool {
     /// Builds the program, as it is shipped. Without a change since, that is quickly done.
     pub(super) fn build() -> Result<Self> {
-        println!("building imblock, if it is not built");
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--release", "--package", "imblock"]);
-        call(cargo.args(["--bin", "imblock"]).current_dir(root()))?;
-        // Where this program lies, there are the others.
-        let own = std::env::current_exe()?;
-        let target = own.parent().and_then(|profile| profile.parent());
-        let binary = target.context("no target folder")?.join("release/imblock");
-        ensure!(binary.is_file(), "{} was not built", binary.display());
+        let binary = executable::release()?;
         remove_leftovers();
         let pins = PathBuf::from(format!("{PINS}{}", std::process::id()));
         fs::create_dir(&pins).with_context(|| {
@@ -83,11 +75,6 @@ impl Tool {
             "{EXIT} is not watched"
         );
         Ok(instance)
-    }
-
-    /// A folder for pins, for somebody else; empty.
-    pub(super) fn pins(&self) -> &PathBuf {
-        &self.pins
     }
 }
 

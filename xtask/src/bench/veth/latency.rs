@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use imblock::lab::{Namespace, cable};
 
 use super::super::sheet::{Line, Sheet};
-use super::super::timer::median;
+use super::super::timer::{median, quantile};
 use super::candidates::{
     BOTH_WAYS, BY_PORT, IMBLOCK, NFT_RAW, NFT_TRACKED, NOTHING, PASS, XDP_FILTER,
 };
@@ -50,18 +50,7 @@ struct Path {
 }
 
 pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
-    let mut notes = Vec::new();
-    let mut paths = Vec::new();
-    for (name, filter, _) in BY_PORT {
-        if !COMPARED.contains(&name) {
-            continue;
-        }
-        match Path::build(name, filter, tool) {
-            Ok(path) => paths.push(path),
-            Err(error) if filter.must_be_there() => return Err(error),
-            Err(error) => notes.push(format!("skipped: {name}: {error:#}")),
-        }
-    }
+    let (mut paths, mut notes) = build(tool)?;
     for path in &paths {
         path.travel(TRIPS)?;
     }
@@ -74,21 +63,13 @@ pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
     }
     let nothing = paths.iter().find(|path| path.name == NOTHING);
     let nothing = nothing.context("there is no path without a filter")?;
-    let added = |own: &[f64], floor: &[f64]| {
-        let added: Vec<_> = own
-            .iter()
-            .zip(floor)
-            .map(|(own, floor)| own - floor)
-            .collect();
-        Some(median(&added))
-    };
     let lines = paths.iter().map(|path| Line {
         name: path.name.to_owned(),
         cells: vec![
             Some(median(&path.medians)),
-            added(&path.medians, &nothing.medians),
+            Some(added(&path.medians, &nothing.medians)),
             Some(median(&path.tails)),
-            added(&path.tails, &nothing.tails),
+            Some(added(&path.tails, &nothing.tails)),
         ],
     });
     let lines = lines.collect();
@@ -105,6 +86,29 @@ pub(super) fn sheet(tool: &Tool, rounds: u32) -> Result<Sheet> {
         promises: Vec::new(),
         notes,
     })
+}
+
+/// A path for each that is compared, and why some are not.
+fn build(tool: &Tool) -> Result<(Vec<Path>, Vec<String>)> {
+    let (mut paths, mut notes) = (Vec::new(), Vec::new());
+    for (name, filter, _) in BY_PORT {
+        if !COMPARED.contains(&name) {
+            continue;
+        }
+        match Path::build(name, filter, tool) {
+            Ok(path) => paths.push(path),
+            Err(error) if filter.must_be_there() => return Err(error),
+            Err(error) => notes.push(format!("skipped: {name}: {error:#}")),
+        }
+    }
+    Ok((paths, notes))
+}
+
+/// What one path takes over another, round by round.
+fn added(own: &[f64], floor: &[f64]) -> f64 {
+    let pairs = own.iter().zip(floor);
+    let added: Vec<_> = pairs.map(|(own, floor)| own - floor).collect();
+    median(&added)
 }
 
 impl Path {
@@ -165,31 +169,6 @@ fn addresses(
         .iter()
         .map(|(address, interface)| format!("addr add {address} dev {interface}\n"));
     let route = router.map(|router| format!("route add default via {router}\n"));
-    let step = Step {
-        program: "ip",
-        arguments: vec!["-batch".to_owned(), "-".to_owned()],
-        input: adds.chain(route).collect(),
-    };
-    rig::run(namespace, &step)
-}
-
-/// What so many in a hundred do not exceed.
-fn quantile(values: &[f64], hundredths: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = sorted.len().saturating_sub(1) * hundredths / 100;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_in_a_hundred_is_later_than_the_tail() {
-        let times: Vec<f64> = (0..=100).rev().map(f64::from).collect();
-        assert!((quantile(&times, 99) - 99.0).abs() < f64::EPSILON);
-        assert!((quantile(&times, 50) - 50.0).abs() < f64::EPSILON);
-        assert!(quantile(&[], 99).is_nan());
-    }
+    let script = adds.chain(route).collect();
+    rig::run(namespace, &Step::new("ip", "-batch -").reading(script))
 }

@@ -26,13 +26,11 @@ mod policy;
 mod queues;
 mod rig;
 mod series;
-mod xdp_filter;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::sheet::Sheet;
 use super::{Args, timer};
-use crate::kernel_object;
 use candidates::Field;
 use generator::Generator;
 use imblock::Tool;
@@ -42,9 +40,6 @@ use series::Effort;
 const PART: &str = "veth";
 
 pub(super) fn run(args: &Args) -> Result<Vec<Sheet>> {
-    if let Some(reason) = kernel_object::why_not_permitted() {
-        bail!("{reason}: the benchmark needs root");
-    }
     let tool = Tool::build()?;
     timer::bind_to_one_cpu()?;
     let mut generator = Generator::load()?;

@@ -12,7 +12,7 @@ const STEP: u16 = 7;
 /// How many ports `-m multiport` takes.
 const PORTS_A_RULE: usize = 15;
 /// How many patterns a payload is searched for.
-pub(super) const PATTERNS: u8 = 8;
+const PATTERNS: u8 = 8;
 
 /// A command, and what it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn new(program: &'static str, arguments: &str) -> Self {
+    pub(super) fn new(program: &'static str, arguments: &str) -> Self {
         Self {
             program,
             arguments: arguments.split_whitespace().map(str::to_owned).collect(),
@@ -31,7 +31,7 @@ impl Step {
         }
     }
 
-    fn reading(self, input: String) -> Self {
+    pub(super) fn reading(self, input: String) -> Self {
         Self { input, ..self }
     }
 }

@@ -1,10 +1,10 @@
 //! What a packet costs when a second queue is served at the same time, on another CPU.
 
-use anyhow::{Context as _, Result, anyhow};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use anyhow::{Result, anyhow};
 
 use super::super::sheet::{Line, Sheet};
-use super::super::timer::{median, quartiles};
+use super::super::timer::{self, median, quartiles};
+use super::super::xdp_filter::Features;
 use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, NOTHING, XDP_FILTER};
 use super::counters::Fate;
 use super::filter::Filter;
@@ -15,7 +15,6 @@ use super::peers::LISTED_PORT;
 use super::policy::Policy;
 use super::rig::Rig;
 use super::series::Effort;
-use super::xdp_filter::Features;
 
 pub(super) const TITLE: &str = "veth: one queue and two, ns of CPU time a packet";
 
@@ -142,18 +141,11 @@ fn cpus() -> Result<Vec<usize>> {
     let online = aya::util::online_cpus().map_err(|(what, error)| anyhow!("{what}: {error}"))?;
     let may_be_on = |cpu: &usize| {
         std::thread::scope(|scope| {
-            let tried = scope.spawn(|| stay_on(*cpu).is_ok());
+            let tried = scope.spawn(|| timer::stay_on(*cpu).is_ok());
             tried.join().unwrap_or(false)
         })
     };
     let cpus = online.into_iter().map(usize::try_from);
     let cpus = cpus.collect::<Result<Vec<_>, _>>()?;
     Ok(cpus.into_iter().rev().filter(may_be_on).collect())
-}
-
-/// Keeps this thread on a CPU.
-pub(super) fn stay_on(cpu: usize) -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(cpu);
-    sched_setaffinity(None, &one).with_context(|| format!("cannot stay on CPU {cpu}"))
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use imblock::lab::{LabError, Namespace};
 
+use super::super::timer;
 use super::counters::{Counters, Fate};
 use super::filter::{Filter, Installed};
 use super::frames::Frame;
@@ -78,13 +79,12 @@ impl Rig {
         fate: Fate,
         count: u32,
     ) -> Result<f64> {
-        generator.order(frame, self.near)?;
-        let generator = &*generator;
-        self.proved(fate, u64::from(BATCH + count), || {
+        let sent = u64::from(BATCH + count);
+        let used = self.proved(generator, frame, fate, sent, |generator| {
             let call = generator.run(frame, BATCH)?;
             Ok(generator.run(frame, count)? - call)
-        })
-        .map(|nanoseconds| nanoseconds / f64::from(count - BATCH))
+        })?;
+        Ok(used / f64::from(count - BATCH))
     }
 
     /// Sends frames on several CPUs at once, one a thread; the CPU time a frame.
@@ -96,16 +96,14 @@ impl Rig {
         fate: Fate,
         count: u32,
     ) -> Result<f64> {
-        generator.order(frame, self.near)?;
-        let generator = &*generator;
         let all = u32::try_from(cpus.len())? * count;
-        let used = self.proved(fate, all.into(), || {
+        let used = self.proved(generator, frame, fate, all.into(), |generator| {
             std::thread::scope(|scope| {
                 let threads: Vec<_> = cpus
                     .iter()
                     .map(|cpu| {
                         scope.spawn(move || {
-                            super::queues::stay_on(*cpu)?;
+                            timer::stay_on(*cpu)?;
                             generator.run(frame, count)
                         })
                     })
@@ -120,19 +118,24 @@ impl Rig {
         Ok(used / f64::from(all))
     }
 
-    /// Does some work inside. An error unless the frames that it sends fare as they should.
-    fn proved<T: Send>(
+    /// Orders frames and has so many of them sent inside; what `send` says that it took. An error unless
+    /// they fare as they should.
+    fn proved(
         &self,
+        generator: &mut Generator,
+        frame: &Frame,
         fate: Fate,
         sent: u64,
-        work: impl FnOnce() -> Result<T> + Send,
-    ) -> Result<T> {
-        let (done, before, after) = self
+        send: impl FnOnce(&Generator) -> Result<f64> + Send,
+    ) -> Result<f64> {
+        generator.order(frame, self.near)?;
+        let generator = &*generator;
+        let (used, before, after) = self
             .namespace
             .run(|| {
                 let before = Counters::read()?;
-                let done = work()?;
-                anyhow::Ok((done, before, Counters::settled(before, sent)?))
+                let used = send(generator)?;
+                anyhow::Ok((used, before, Counters::settled(before, sent)?))
             })?
             .with_context(|| self.name.clone())?;
         if fate == Fate::BeforeStack {
@@ -142,7 +145,7 @@ impl Rig {
         after
             .prove(before, sent, fate)
             .with_context(|| self.name.clone())?;
-        Ok(done)
+        Ok(used)
     }
 
     /// An error unless our own counters say that what was dropped was dropped by us, and that nothing
@@ -186,15 +189,10 @@ addr add 203.0.113.1/24 dev {EXIT}
 route add default dev {EXIT}
 "
     );
-    let to = |program, arguments: &str, input: &str| Step {
-        program,
-        arguments: arguments.split_whitespace().map(str::to_owned).collect(),
-        input: input.to_owned(),
-    };
-    run(namespace, &to("ip", "-batch -", &script))?;
+    run(namespace, &Step::new("ip", "-batch -").reading(script))?;
     // As on the cable: nothing waits.
     let no_queue = format!("qdisc replace dev {EXIT} root noqueue");
-    run(namespace, &to("tc", &no_queue, ""))
+    run(namespace, &Step::new("tc", &no_queue))
 }
 
 /// Runs a command inside; an error with its words unless it succeeds.
