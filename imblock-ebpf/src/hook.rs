@@ -3,9 +3,8 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::helpers::generated::{
-    bpf_skb_load_bytes, bpf_skb_pull_data, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-};
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::layout::Stage;
 
 use crate::maps::{SKB_STAGES, XDP_STAGES};
@@ -44,17 +43,22 @@ pub trait Hook: Copy {
 #[derive(Clone, Copy)]
 pub struct AtXdp(pub *mut xdp_md);
 
+impl AtXdp {
+    #[inline(always)]
+    fn context(self) -> XdpContext {
+        XdpContext::new(self.0)
+    }
+}
+
 impl Hook for AtXdp {
     #[inline(always)]
     fn data(self) -> usize {
-        // SAFETY: the context is the one the kernel gave to this program run.
-        unsafe { (*self.0).data as usize }
+        self.context().data()
     }
 
     #[inline(always)]
     fn data_end(self) -> usize {
-        // SAFETY: as above.
-        unsafe { (*self.0).data_end as usize }
+        self.context().data_end()
     }
 
     /// The driver left the headers in the first buffer.
@@ -74,7 +78,7 @@ impl Hook for AtXdp {
         if end <= linear {
             return linear as u32;
         }
-        // SAFETY: as above.
+        // SAFETY: the context is the one the kernel gave to this program run.
         unsafe { bpf_xdp_get_buff_len(self.0) as u32 }
     }
 
@@ -86,13 +90,20 @@ impl Hook for AtXdp {
     #[inline(always)]
     fn go_on(self, stage: Stage) {
         // SAFETY: nothing here needs to be dropped.
-        unsafe { XDP_STAGES.tail_call(&aya_ebpf::programs::XdpContext::new(self.0), stage as u32) };
+        unsafe { XDP_STAGES.tail_call(&self.context(), stage as u32) };
     }
 }
 
 /// At TC egress.
 #[derive(Clone, Copy)]
 pub struct AtTc(pub *mut __sk_buff);
+
+impl AtTc {
+    #[inline(always)]
+    fn context(self) -> TcContext {
+        TcContext::new(self.0)
+    }
+}
 
 /// How much of a leaving frame must lie in one piece to be parsed: link header with two tags,
 /// PPPoE, IPv6 with an extension header or two, TCP.
@@ -101,14 +112,12 @@ const LINEAR_WANTED: u32 = 160;
 impl Hook for AtTc {
     #[inline(always)]
     fn data(self) -> usize {
-        // SAFETY: the context is the one the kernel gave to this program run.
-        unsafe { (*self.0).data as usize }
+        self.context().data()
     }
 
     #[inline(always)]
     fn data_end(self) -> usize {
-        // SAFETY: as above.
-        unsafe { (*self.0).data_end as usize }
+        self.context().data_end()
     }
 
     /// Some drivers leave the headers in fragments. Without the pull, a frame is parsed as far as it can
@@ -119,8 +128,8 @@ impl Hook for AtTc {
         let linear = (self.data_end() - self.data()) as u32;
         if linear < length && linear < LINEAR_WANTED {
             let wanted = length.min(LINEAR_WANTED);
-            // SAFETY: as above; whoever read the frame before must read it anew.
-            unsafe { bpf_skb_pull_data(self.0, wanted) };
+            // Whoever read the frame before must read it anew.
+            let _ = self.context().pull_data(wanted);
         }
     }
 
@@ -132,13 +141,12 @@ impl Hook for AtTc {
 
     #[inline(always)]
     fn length(self, _end: usize) -> u32 {
-        // SAFETY: as above.
-        unsafe { (*self.0).len }
+        self.context().len()
     }
 
     #[inline(always)]
     fn segments(self) -> u32 {
-        // SAFETY: as above; the verifier turns the field into the kernel's own.
+        // SAFETY: the context is the one the kernel gave to this program run; the verifier turns the field into the kernel's own.
         let segments = unsafe { (*self.0).gso_segs };
         if segments == 0 { 1 } else { segments }
     }
@@ -146,6 +154,6 @@ impl Hook for AtTc {
     #[inline(always)]
     fn go_on(self, stage: Stage) {
         // SAFETY: nothing here needs to be dropped.
-        unsafe { SKB_STAGES.tail_call(&aya_ebpf::programs::TcContext::new(self.0), stage as u32) };
+        unsafe { SKB_STAGES.tail_call(&self.context(), stage as u32) };
     }
 }

@@ -108,15 +108,11 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
                 // nothing is told.
             }
             if told.needs_verdict() {
-                return match steps::conclude(packet, &about, told, maps) {
-                    steps::PASS => true,
-                    steps::REJECT => {
-                        maps::hand_on(&about);
-                        hook.go_on(Stage::Reject);
-                        false
-                    }
-                    _ => false,
-                };
+                let verdict = steps::conclude(packet, &about, told, maps);
+                if verdict == steps::REJECT {
+                    maps::hand_on(&about);
+                }
+                return goes_on(hook, verdict);
             }
             unidentified(&about, told)
         }
@@ -133,14 +129,16 @@ fn passes_in_depth<H: Hook + Steps>(hook: H) -> bool {
         return true;
     };
     let told = in_depth(Frame::new(hook), about, maps);
-    match hook.conclude(about, told.0) {
-        steps::PASS => true,
-        steps::REJECT => {
-            hook.go_on(Stage::Reject);
-            false
-        }
-        _ => false,
+    goes_on(hook, hook.conclude(about, told.0))
+}
+
+/// Whether a frame passes by a verdict. What is rejected is answered first, from what is known of it.
+#[inline(always)]
+fn goes_on<H: Hook>(hook: H, verdict: u32) -> bool {
+    if verdict == steps::REJECT {
+        hook.go_on(Stage::Reject);
     }
+    verdict == steps::PASS
 }
 
 #[cfg(target_arch = "bpf")]

@@ -136,10 +136,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     if is_young && about.remote_port().is_contested() && told.evidence_is(Evidence::Port) {
         // Several services share the port: what is said first decides.
         told.likely()
-    } else if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
-        told.midstream()
     } else {
-        told
+        in_midstream(about, told, nobody_saw)
     }
 }
 
@@ -180,15 +178,25 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
     Reply::NOTHING
 }
 
-/// What port and address tell, when nothing better does. The service is the one that is called:
-/// of a flow that the remote end began, neither its port nor its address tells anything. An address
-/// may be that of other services, too, so the handshake passes, and the first payload may name one; in mid-stream, nothing will.
+/// Of a connection that nobody saw begin: that, where nothing tells its service.
+#[inline(always)]
+pub(super) const fn in_midstream(about: &Sighting, told: Reply, nobody_saw: bool) -> Reply {
+    if nobody_saw && !told.names_service() && matches!(about.key.transport(), Transport::Tcp) {
+        told.midstream()
+    } else {
+        told
+    }
+}
+
+/// What port and address tell, when nothing better does. An address may be that of other services, too,
+/// so the handshake passes, and the first payload may name one; in mid-stream, nothing will.
 #[inline(always)]
 fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
+    let by_port = port::of_flow(about.remote_port(), initiator);
+    // As with its port: who is called from there is a server here.
     if initiator == Initiator::Remote {
-        return Reply::NOTHING;
+        return by_port;
     }
-    let by_port = port::finding(about.remote_port());
     let may_name = initiator != Initiator::Unknown || about.key.transport() == Transport::Udp;
     if by_port.is_nothing() && (about.speaks() || !may_name) {
         prefix::finding(&about.key.remote(), about.policy(), tables)

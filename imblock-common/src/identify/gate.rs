@@ -4,11 +4,11 @@
 //! That is so for most packets there are. They cost a look at a cache line or two, and nothing is
 //! written down but that the flow of nobody goes on.
 
-use super::port;
+use super::{flow, port};
 use crate::content::Reply;
 use crate::flows::{self, EARLY, FlowState, Initiator, Slots as _};
 use crate::layout::Control;
-use crate::{Sighting, Tables, Transport};
+use crate::{Sighting, Tables};
 
 /// What [`super::in_depth`] would tell of the packet, if it would learn nothing; else
 /// [`Reply::UNASKED`], and then nothing has been touched.
@@ -48,11 +48,7 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
             state.reply()
         }
     } else if by_port.names_service() {
-        if cell.initiator() == Initiator::Remote {
-            Reply::NOTHING
-        } else {
-            by_port
-        }
+        port::of_flow(remote_port, cell.initiator())
     } else if policy.flags & Control::HAS_REMOTES != 0
         && tables.may_be_remote(policy.half, &about.key.remote())
     {
@@ -63,10 +59,5 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     if !cell.is_fresh(shape) {
         flows::store(tables.flows(), place.number, cell.seen_at(shape.now));
     }
-    let nobody_saw = cell.initiator() == Initiator::Unknown;
-    if nobody_saw && !told.names_service() && about.key.transport() == Transport::Tcp {
-        told.midstream()
-    } else {
-        told
-    }
+    flow::in_midstream(about, told, cell.initiator() == Initiator::Unknown)
 }

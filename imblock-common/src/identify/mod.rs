@@ -121,9 +121,9 @@ pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) ->
     }
 }
 
-/// What can be told without a look into the packet, and without anything being written down: by port,
-/// or by what is known of the flow. [`Answer::Look`] if that is not all that is to be told; then
-/// [`in_depth`] is to be asked, which in the kernel is another program.
+/// What can be told without a look into the packet, and without anything being learned: by port, or by
+/// what is known of the flow. [`Answer::Look`] if that is not all that is to be told; then [`in_depth`]
+/// is to be asked, which in the kernel is another program.
 #[inline(always)]
 pub fn at_once<T: Tables>(about: &Sighting, tables: T) -> Reply {
     if about.is_later_part() {
@@ -145,11 +145,9 @@ pub fn at_once<T: Tables>(about: &Sighting, tables: T) -> Reply {
 /// remembered.
 #[inline(always)]
 pub fn in_depth<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
-    let told = if about.is_later_part() {
+    if about.is_later_part() {
         tables.later_part_step(about)
     } else {
         flow::identify(packet, about, tables)
-    };
-    // Forgotten, so that the verifier walks what follows once and not once for each way here.
-    Reply(packet.forget(told.0))
+    }
 }
