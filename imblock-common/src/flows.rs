@@ -1,12 +1,12 @@
 //! The flow table: which flows were seen, and which service the told ones belong to.
 //!
 //! Two flat tables that both homes share. The **cells**, one word a flow, eight to a bucket of one
-//! cache line, say how young a flow is and who began it; they are the cheap filter, for a flow that
+//! cache line, two buckets for each flow, say how young a flow is and who began it; they are the cheap filter, for a flow that
 //! nothing was found in has a cell and nothing else. The **entries**, one cache line a flow at the
 //! same number, hold the exact key and the verdict of those flows that were told or are being
 //! watched.
 //!
-//! A new flow takes a free cell of its bucket, else one that was idle for long, else that of the
+//! A new flow takes a free cell of its two buckets, else one that was idle for long, else that of the
 //! nothing-found flow that was silent longest; only a flow that was told may push out another that
 //! was told. So a flood of new flows never makes the table forget a verdict.
 //!
@@ -247,55 +247,62 @@ const fn bucket_of(hash: u64, shape: Shape) -> u32 {
     ((hash & 0xffff_ffff) as u32).wrapping_mul(WAYS) & shape.cells.wrapping_sub(1)
 }
 
+/// The other bucket that a flow may lie in, the one beside its own: where the own is full, the line that
+/// the processor has fetched along with it, or will fetch with little trouble.
+#[inline(always)]
+const fn beside(first: u32, shape: Shape) -> u32 {
+    (first ^ WAYS) & shape.cells.wrapping_sub(1)
+}
+
 /// Looks a flow up by its hash. Whoever makes use of an entry compares the key as well.
 #[inline(always)]
 pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
-    let first = bucket_of(hash, shape);
-    let found = slots.bucket(first / WAYS, |bucket| {
-        let mut found = WAYS;
-        for way in 0..WAYS {
-            if Cell(bucket.at(way)).is_of(hash) {
-                found = way;
+    let mut first = bucket_of(hash, shape);
+    let mut tries = 0;
+    while tries < 2 {
+        let found = slots.bucket(first / WAYS, |bucket| {
+            let mut found = WAYS;
+            for way in 0..WAYS {
+                if Cell(bucket.at(way)).is_of(hash) {
+                    found = way;
+                }
             }
+            // Forgotten, lest the verifier walk all that follows once for each way.
+            let way = slots.forget_word(found);
+            if way >= WAYS {
+                return Place::NOWHERE;
+            }
+            Place {
+                number: first | way,
+                cell: Cell(bucket.at(way)),
+            }
+        });
+        match found {
+            Some(place) if !place.is_nowhere() => return place,
+            _ => first = beside(first, shape),
         }
-        // Forgotten, lest the verifier walk all that follows once for each way.
-        let way = slots.forget_word(found);
-        if way >= WAYS {
-            return Place::NOWHERE;
-        }
-        Place {
-            number: first | way,
-            cell: Cell(bucket.at(way)),
-        }
-    });
-    found.unwrap_or(Place::NOWHERE)
+        tries += 1;
+    }
+    Place::NOWHERE
 }
 
 /// See [`Slots::claim`].
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "masked to the ways")]
 pub fn claim<S: Slots>(slots: S, hash: u64, shape: Shape, why: Claim) -> u32 {
-    let first = bucket_of(hash, shape);
-    let best = slots.bucket(first / WAYS, |bucket| {
-        let mut best = 0;
-        for (way, cell) in (0..).zip(bucket.0) {
-            // The way below the worth, so that one comparison of words chooses both; the first of
-            // equals.
-            let worth = Cell(cell).worth(shape, why);
-            let rated = worth << 8 | (u64::from(WAYS) - way);
-            if worth != 0 && rated > best {
-                best = rated;
+    let own = bucket_of(hash, shape);
+    let (mut best, mut number) = (0, NOWHERE);
+    for first in [own, beside(own, shape)] {
+        let _ = slots.bucket(first / WAYS, |bucket| {
+            for (way, cell) in (0..).zip(bucket.0) {
+                let worth = Cell(cell).worth(shape, why);
+                // The first of equals.
+                if worth > best {
+                    (best, number) = (worth, first | way);
+                }
             }
-        }
-        best
-    });
-    match best {
-        Some(best) if best != 0 => {
-            let way = u64::from(WAYS).wrapping_sub(best & 0xff) as u32;
-            first | (way & (WAYS - 1))
-        }
-        _ => NOWHERE,
+        });
     }
+    number
 }
 
 /// Writes a cell. Numbers from nowhere are ignored.

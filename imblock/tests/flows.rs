@@ -128,6 +128,22 @@ fn innocent_flows_push_out_no_flow_that_was_told() {
 }
 
 #[test]
+fn a_table_that_is_half_full_forgets_hardly_anybody() {
+    let tables = dropping_whatsapp(2_048);
+    let hello = ClientHello::new("web.whatsapp.com").build();
+    let talk = flags::ACK | flags::PSH;
+    let ports = 50_000..51_024;
+    for port in ports.clone() {
+        let _ = verdict(&tables, &tcp(port, flags::SYN, &[]));
+        assert_eq!(verdict(&tables, &tcp(port, talk, &hello)), Verdict::Dropped);
+    }
+    let is_forgotten =
+        |port: &u16| verdict(&tables, &tcp(*port, talk, &[23; 90])) != Verdict::Dropped;
+    let forgotten = ports.filter(is_forgotten).count();
+    assert!(forgotten <= 8, "{forgotten} of 1,024");
+}
+
+#[test]
 fn a_flow_that_begins_anew_inherits_nothing() {
     let tables = tables(
         "version: 1\nname: test\nrules: [{ services: [own], action: drop }]\n\

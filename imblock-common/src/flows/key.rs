@@ -87,7 +87,8 @@ impl FlowKey {
         let [l0, l1, l2, l3] = self.local;
         let [r0, r1, r2, r3] = self.remote;
         let ends = (l0 as u64) << 32 | r0 as u64;
-        let ports = (self.ports as u64) << 32 | (self.about ^ seed) as u64;
+        // The ports low, where a multiplication spreads them furthest: they are often in sequence.
+        let ports = ((self.about ^ seed) as u64) << 32 | self.ports as u64;
         let mut hash = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if self.about & Self::IS_V6 != 0 {
             hash = (hash ^ (hash >> 32) ^ ((l1 as u64) << 32 | r1 as u64))
