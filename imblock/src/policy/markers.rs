@@ -7,15 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imblock_common::Transport;
-use imblock_common::content::Sender;
 use imblock_common::layout::{
     MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker as Record, MarkerSet,
-    MarkerSets, Masked, NEEDLE_MAX, NeedleGate, PATTERN_MAX, PortSpan, SEARCH_SLICE,
+    Masked, NEEDLE_MAX, PATTERN_MAX, PortSpan, SEARCH_SLICE,
 };
 
 use super::compile::Numbered;
 use super::error_kind::PolicyErrorKind;
-use super::marker::{ByteOrder, Marker, MarkerFrom, MarkerPacket, Worth};
+use super::marker::{ByteOrder, Marker, MarkerPacket, Worth};
 use super::marker_fault::MarkerFault;
 use super::model::Service;
 use super::pattern::{ByteSet, MaskedByte, put};
@@ -344,56 +343,4 @@ fn steps(plans: &[MarkerPlan], set: &Members) -> usize {
 fn steps_of(record: &Record) -> usize {
     let places = record.find_within.saturating_sub(record.find_from);
     usize::from(places).div_ceil(SEARCH_SLICE).max(1)
-}
-
-impl MarkerPlans {
-    /// What the tables say of markers by their first bytes, the payload's length and its place in
-    /// the flow.
-    pub fn sets(plans: &[MarkerPlan]) -> Box<MarkerSets> {
-        let mut sets = Box::new(MarkerSets {
-            rows: [[MarkerSet::default(); 256]; MarkerSets::ROWS],
-            needles: NeedleGate::EMPTY,
-        });
-        for (number, plan) in (0..=u8::MAX).zip(plans) {
-            sets.needles.insert(number, &plan.record);
-            for (row_number, row) in sets.rows.iter_mut().enumerate() {
-                for (answer, set) in (0..=u8::MAX).zip(row) {
-                    if plan.admits(row_number, answer) {
-                        set.insert(number);
-                    }
-                }
-            }
-        }
-        sets
-    }
-}
-
-impl MarkerPlan {
-    /// Whether the marker may still fit a packet that gives an answer in a row of the sets.
-    fn admits(&self, row: usize, answer: u8) -> bool {
-        match row {
-            MarkerSets::LENGTH => match u16::from(answer) {
-                255 => self.record.longest >= 255,
-                length => (self.record.shortest..=self.record.longest).contains(&length),
-            },
-            MarkerSets::PLACE => self.admits_place(answer),
-            row => self.head.get(row).is_some_and(|set| set.contains(answer)),
-        }
-    }
-
-    fn admits_place(&self, answer: u8) -> bool {
-        let senders: &[Sender] = match self.from {
-            MarkerFrom::Client => &[Sender::Unknown, Sender::Client],
-            MarkerFrom::Server => &[Sender::Unknown, Sender::Server],
-            MarkerFrom::Either => &[Sender::Unknown, Sender::Client, Sender::Server],
-        };
-        senders.iter().any(|sender| {
-            [false, true].into_iter().any(|first| {
-                [false, true].into_iter().any(|known| {
-                    let fits = (first || !self.first) && (known || self.record.within == 0);
-                    fits && MarkerSets::place(*sender as u8, first, known) == answer
-                })
-            })
-        })
-    }
 }

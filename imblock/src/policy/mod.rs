@@ -2,9 +2,9 @@
 //!
 //! `source` (the text) → `document` (what was typed) → `reader` → `model` (what it means; its words
 //! are in `words`, `selector`, `net`, `mac`, `domain`, `marker`, `pattern` and `hops`) → `compile`, with
-//! `claims`, `hosts`, `markers` and `advice` → `plan` (the exact tables), with `hash`. What goes wrong is an
-//! `error`, told by `report`. Only `document` knows YAML; nothing here touches the system but for
-//! reading the file.
+//! `claims`, `hosts`, `markers`, `marker_sets` and `advice` → `plan` (the exact tables), with `hash`.
+//! What goes wrong is an `error`, told by `report`. Only `document` knows YAML; nothing here touches
+//! the system but for reading the file.
 
 mod advice;
 mod cells;
@@ -24,6 +24,7 @@ mod include;
 mod mac;
 mod marker;
 mod marker_fault;
+mod marker_sets;
 mod markers;
 mod model;
 mod net;

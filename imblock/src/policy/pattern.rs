@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::marker_fault::MarkerFault;
 
 /// Some of the 256 values of a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSet([u64; 4]);
 
 impl ByteSet {
