@@ -2,6 +2,7 @@
 
 use imblock::policy::plan::Limits;
 use imblock::testing::kernel_or_skip;
+use imblock_common::layout::Stage;
 use imblock_common::testkit::{Expect, Fixture, World, fixtures};
 use imblock_common::{Outcome, View};
 
@@ -102,7 +103,7 @@ fn without_a_policy_everything_passes_the_kernel() {
     if !kernel_or_skip("without_a_policy_everything_passes_the_kernel") {
         return;
     }
-    let (kernel, maps) = imblock::kernel::Loaded::unpinned(&ROOMY).unwrap();
+    let (kernel, maps) = imblock::kernel::Loaded::unpinned(&ROOMY, &Stage::ALL).unwrap();
     for fixture in fixtures() {
         if fixture.frame.len() >= SHORTEST {
             let passed = kernel.test_run(fixture.view, &fixture.frame, None).unwrap();

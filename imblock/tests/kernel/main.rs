@@ -18,4 +18,5 @@ mod plan;
 mod read_back;
 mod recorded;
 mod reject;
+mod start;
 mod twins;

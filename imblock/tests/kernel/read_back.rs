@@ -5,6 +5,7 @@ use imblock::kernel::{KernelError, Loaded};
 use imblock::policy::plan::{Limits, NameKind, NamePlan, RemotePlan, stun_table};
 use imblock::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use imblock::testing::kernel_or_skip;
+use imblock_common::layout::Stage;
 
 const LIMITS: Limits = Limits {
     hosts: 64,
@@ -112,7 +113,7 @@ fn apply_lists() {
         &PolicySource::parse("audit"),
         &mut ServiceNumbers::default(),
     );
-    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS).unwrap();
+    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS, &Stage::ALL).unwrap();
     // Longer and shorter than before, into either half; a list as long as a batch, and none.
     let counts = [
         9_000,
@@ -147,7 +148,7 @@ fn apply_and_read() {
     let dir = tempfile::tempdir().unwrap();
     let busy = dir.path().join("busy.yaml");
     std::fs::write(&busy, BUSY).unwrap();
-    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS).unwrap();
+    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS, &Stage::ALL).unwrap();
     let ready = catalogue::POLICIES
         .iter()
         .map(|(name, _)| PolicySource::parse(name));

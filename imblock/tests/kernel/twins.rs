@@ -9,7 +9,7 @@ use imblock::kernel::{Loaded, Maps};
 use imblock::policy::Plan;
 use imblock::replay::MemoryTables;
 use imblock::snapshot::Snapshot;
-use imblock_common::layout::{Counts, HostRecord};
+use imblock_common::layout::{Counts, HostRecord, Stage};
 use imblock_common::testkit::GsoFrame;
 use imblock_common::{Evidence, Hook, Outcome, Verdict, View, classify, record};
 use rustix::time::{ClockId, clock_gettime};
@@ -38,7 +38,7 @@ pub(crate) struct Sighting {
 impl Twins {
     /// The plan in both homes, nothing counted.
     pub(crate) fn new(plan: &Plan, control_flags: u32) -> Self {
-        let (kernel, mut maps) = Loaded::unpinned(&plan.limits).unwrap();
+        let (kernel, mut maps) = Loaded::unpinned(&plan.limits, &Stage::ALL).unwrap();
         maps.apply(plan).unwrap();
         maps.set_flags(control_flags).unwrap();
         let memory = MemoryTables::new(plan);

@@ -11,6 +11,7 @@ use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use imblock::kernel::{Handshakes, Loaded, Maps};
 use imblock::policy::plan::Plan;
 use imblock_common::Side;
+use imblock_common::layout::Stage;
 
 use super::classes::{Class, DROPPED_PORT, ENDED_PORT, Front, How};
 use super::policy;
@@ -169,7 +170,7 @@ pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<(u32, Dura
 
 /// Our program under a plan, written as the controller does.
 pub(super) fn with_policy(plan: &Plan) -> Result<(Loaded, Maps)> {
-    let (ours, mut maps) = Loaded::unpinned(&plan.limits)?;
+    let (ours, mut maps) = Loaded::unpinned(&plan.limits, &Stage::ALL)?;
     maps.apply(plan)?;
     Ok((ours, maps))
 }
