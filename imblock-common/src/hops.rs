@@ -134,27 +134,10 @@ pub fn refused<B: Buckets>(
         return;
     };
     let key = place.tag(TAG_BITS) << SERVICE_BITS | u64::from(service) & SERVICE;
-    // The pair's own place, else a free one, else that of the oldest.
-    let mut best = 0;
-    let mut best_age = 0;
-    let mut state = State(0);
-    let mut number = 0;
-    while number < ENTRIES {
-        let there = bucket.load(2 * number);
-        let state_there = State(bucket.load(2 * number + 1));
-        let same = there >> SERVICE_BITS == place.tag(TAG_BITS) && state_there.is_of(place);
-        let age = match there {
-            _ if same => State::SECOND + 2,
-            0 => State::SECOND + 1,
-            _ => state_there.age(now_seconds),
-        };
-        if age > best_age {
-            best_age = age;
-            best = number;
-            state = if same { state_there } else { State(0) };
-        }
-        number += 1;
-    }
+    let (number, state) = match own(bucket, place) {
+        Some(number) => (number, State(bucket.load(2 * number + 1))),
+        None => (oldest(bucket, now_seconds), State(0)),
+    };
     let bit = port_bit(pair.port);
     let holds = state.0 != 0 && state.holds(now_seconds, rule);
     if holds && state.is_shut() {
@@ -164,12 +147,45 @@ pub fn refused<B: Buckets>(
     let ports = if holds { state.ports() | bit } else { bit };
     let new = State::new(place, ports, now_seconds, false);
     // Most packets of a second change nothing: the line stays shared.
-    if bucket.load(2 * best) != key {
-        bucket.store(2 * best, key);
+    if bucket.load(2 * number) != key {
+        bucket.store(2 * number, key);
     }
     if new.0 != state.0 {
-        bucket.store(2 * best + 1, new.0);
+        bucket.store(2 * number + 1, new.0);
     }
+}
+
+/// The number of a pair's own entry.
+#[inline(always)]
+fn own<B: Bucket>(bucket: B, place: Place) -> Option<usize> {
+    let mut number = 0;
+    while number < ENTRIES {
+        let key = bucket.load(2 * number);
+        let state = State(bucket.load(2 * number + 1));
+        if key != 0 && key >> SERVICE_BITS == place.tag(TAG_BITS) && state.is_of(place) {
+            return Some(number);
+        }
+        number += 1;
+    }
+    None
+}
+
+/// The number of a free entry, else of the one that was written longest ago.
+#[inline(always)]
+fn oldest<B: Bucket>(bucket: B, now_seconds: u32) -> usize {
+    let (mut best, mut best_age) = (0, 0);
+    let mut number = 0;
+    while number < ENTRIES {
+        let age = match bucket.load(2 * number) {
+            0 => State::SECOND + 1,
+            _ => State(bucket.load(2 * number + 1)).age(now_seconds),
+        };
+        if age > best_age {
+            (best, best_age) = (number, age);
+        }
+        number += 1;
+    }
+    best
 }
 
 /// Asks about a new connection, and notes the port that it tries.
@@ -185,37 +201,32 @@ pub fn attempt<B: Buckets>(
     let Some(bucket) = buckets.bucket(place.bucket) else {
         return Attempt::Unknown;
     };
-    let mut number = 0;
-    while number < ENTRIES {
-        let key = bucket.load(2 * number);
-        let state = State(bucket.load(2 * number + 1));
-        if key != 0 && key >> SERVICE_BITS == place.tag(TAG_BITS) && state.is_of(place) {
-            if !state.holds(now_seconds, rule) {
-                return Attempt::Unknown;
-            }
-            let service = (key & SERVICE) as u16;
-            if state.is_shut() {
-                return Attempt::Shut { service };
-            }
-            let bit = port_bit(pair.port);
-            if state.ports() & bit != 0 {
-                return Attempt::SamePort;
-            }
-            // The first port is the one that was refused.
-            let ports_tried = state.ports().count_ones();
-            let shut = ports_tried >= rule.after;
-            let new = State::new(place, state.ports() | bit, now_seconds, shut);
-            bucket.store(2 * number + 1, new.0);
-            return if shut {
-                Attempt::Shut { service }
-            } else {
-                Attempt::Hop {
-                    service,
-                    ports_tried,
-                }
-            };
-        }
-        number += 1;
+    let Some(number) = own(bucket, place) else {
+        return Attempt::Unknown;
+    };
+    let state = State(bucket.load(2 * number + 1));
+    if !state.holds(now_seconds, rule) {
+        return Attempt::Unknown;
     }
-    Attempt::Unknown
+    let service = (bucket.load(2 * number) & SERVICE) as u16;
+    if state.is_shut() {
+        return Attempt::Shut { service };
+    }
+    let bit = port_bit(pair.port);
+    if state.ports() & bit != 0 {
+        return Attempt::SamePort;
+    }
+    // The first port is the one that was refused.
+    let ports_tried = state.ports().count_ones();
+    let shut = ports_tried >= rule.after;
+    let new = State::new(place, state.ports() | bit, now_seconds, shut);
+    bucket.store(2 * number + 1, new.0);
+    if shut {
+        Attempt::Shut { service }
+    } else {
+        Attempt::Hop {
+            service,
+            ports_tried,
+        }
+    }
 }
