@@ -16,17 +16,18 @@
 //! another one's. A hash map of the kernel would be as safe and cost three times as much a lookup.
 
 mod cell;
+mod entry;
 mod key;
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::content::Reply;
+use crate::Direction;
 use crate::identify::rtp::RtpTrace;
-use crate::{Direction, Evidence};
 
 pub use cell::{Cell, Initiator};
+pub use entry::{FlowEntry, FlowState};
 pub use key::FlowKey;
 
 /// Cells of a bucket: a cache line of them.
@@ -78,92 +79,6 @@ impl Bucket {
     }
 }
 
-/// What is known of a flow that was told, or is being watched. One word, so that it is read and
-/// written whole, by user space too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct FlowState(pub u64);
-
-impl FlowState {
-    const WEAK: u64 = 1 << 33;
-    const OTHER: u64 = 1 << 34;
-
-    /// Nothing yet: the flow is watched.
-    pub const WATCHED: Self = Self(0);
-
-    /// A flow that was told.
-    #[inline(always)]
-    pub const fn told(reply: Reply) -> Self {
-        Self(reply.0 & (Reply::WHAT | Reply::LIKELY))
-    }
-
-    /// What the flow was told to be.
-    #[inline(always)]
-    pub const fn reply(self) -> Reply {
-        Reply::flow(self.0)
-    }
-
-    /// A flow that belongs to no service, by a name.
-    #[inline(always)]
-    pub const fn other(evidence: Evidence) -> Self {
-        Self((evidence as u64) << 16 | Self::OTHER)
-    }
-
-    /// The same, by evidence that stronger evidence may overrule while the flow is young.
-    #[inline(always)]
-    #[must_use]
-    pub const fn weak(self) -> Self {
-        Self(self.0 | Self::WEAK)
-    }
-
-    /// The service; 0 for none.
-    #[inline(always)]
-    pub const fn service(self) -> u16 {
-        (self.0 & 0xffff) as u16
-    }
-
-    /// Whether stronger evidence may overrule it.
-    #[inline(always)]
-    pub const fn is_weak(self) -> bool {
-        self.0 & Self::WEAK != 0
-    }
-
-    /// Whether a name said that the flow belongs to no service.
-    #[inline(always)]
-    pub const fn is_other(self) -> bool {
-        self.0 & Self::OTHER != 0
-    }
-
-    /// Whether there is nothing more to find out.
-    #[inline(always)]
-    pub const fn is_settled(self) -> bool {
-        (self.service() != 0 || self.is_other()) && !self.is_weak()
-    }
-}
-
-/// The exact key of a flow, and what is known of it: a cache line.
-#[repr(C, align(64))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
-pub struct FlowEntry {
-    /// Whose entry it is.
-    pub key: FlowKey,
-    /// A [`FlowState`].
-    pub state: u64,
-    /// RTP in the making, each way.
-    pub rtp: [RtpTrace; 2],
-}
-
-impl FlowEntry {
-    /// Makes it the entry of a flow of which nothing is known yet.
-    #[inline(always)]
-    fn begin(&mut self, key: &FlowKey) {
-        // First, so that nobody takes what follows for the flow that was here before.
-        self.state = FlowState::WATCHED.0;
-        compiler_fence(Ordering::SeqCst);
-        self.key = *key;
-        self.rtp = [RtpTrace::default(); 2];
-    }
-}
-
 /// The size of a table, its seed and its clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -192,7 +107,7 @@ pub trait Slots: Copy {
     /// Hands a bucket to `visit`. `None` when there is no such bucket.
     fn bucket<R>(self, number: u32, visit: impl FnOnce(&mut Bucket) -> R) -> Option<R>;
 
-    /// Hands an entry to `visit`. `None` when there is no such entry.
+    /// Hands an entry to `visit`, by its own number. `None` when there is no such entry.
     fn entry<R>(self, number: u32, visit: impl FnOnce(&mut FlowEntry) -> R) -> Option<R>;
 
     /// Number of the cell that a new flow gets; [`NOWHERE`] if there is none. A function of its own
@@ -221,7 +136,7 @@ pub const NOWHERE: u32 = u32::MAX;
 /// Where a flow is in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Number of its cell and entry, or [`NOWHERE`].
+    /// Number of its cell, or [`NOWHERE`].
     pub number: u32,
     /// What the cell says; all zero for none.
     pub cell: Cell,
@@ -240,27 +155,59 @@ impl Place {
     }
 }
 
-/// The first cell of a hash's bucket.
-#[inline(always)]
-const fn bucket_of(hash: u64, shape: Shape) -> u32 {
-    // The upper half is the tag.
-    ((hash & 0xffff_ffff) as u32).wrapping_mul(WAYS) & shape.cells.wrapping_sub(1)
+impl Shape {
+    #[inline(always)]
+    const fn buckets(self) -> u32 {
+        self.cells / WAYS
+    }
+
+    /// The bucket of a hash.
+    #[inline(always)]
+    const fn bucket(self, hash: u64) -> u32 {
+        // The upper half is the tag.
+        (hash & 0xffff_ffff) as u32 & self.buckets().wrapping_sub(1)
+    }
+
+    /// The other bucket that a flow may lie in, the one beside its own: where the own is full, the line
+    /// that the processor has fetched along with it, or will fetch with little trouble.
+    #[inline(always)]
+    const fn beside(self, bucket: u32) -> u32 {
+        (bucket ^ 1) & self.buckets().wrapping_sub(1)
+    }
+
+    /// The number of the entry of a cell. Entries of one way lie side by side: most flows have the first
+    /// ones, and so share pages, and use all sets of a cache.
+    #[inline(always)]
+    pub(crate) const fn entry(self, number: u32) -> u32 {
+        let (bucket, way) = place(number);
+        way.wrapping_mul(self.buckets()).wrapping_add(bucket)
+    }
 }
 
-/// The other bucket that a flow may lie in, the one beside its own: where the own is full, the line that
-/// the processor has fetched along with it, or will fetch with little trouble.
+/// Where a cell's number has its way; below lies the number of its bucket.
+const WAY_SHIFT: u32 = 24;
+
+const _: () = assert!(FLOWS_MAX / WAYS <= 1 << WAY_SHIFT);
+
+/// The number of a cell.
 #[inline(always)]
-const fn beside(first: u32, shape: Shape) -> u32 {
-    (first ^ WAYS) & shape.cells.wrapping_sub(1)
+const fn number(bucket: u32, way: u32) -> u32 {
+    way << WAY_SHIFT | bucket
+}
+
+/// The bucket and the way of a cell's number.
+#[inline(always)]
+const fn place(number: u32) -> (u32, u32) {
+    (number & !(u32::MAX << WAY_SHIFT), number >> WAY_SHIFT)
 }
 
 /// Looks a flow up by its hash. Whoever makes use of an entry compares the key as well.
 #[inline(always)]
 pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
-    let mut first = bucket_of(hash, shape);
+    let mut first = shape.bucket(hash);
     let mut tries = 0;
     while tries < 2 {
-        let found = slots.bucket(first / WAYS, |bucket| {
+        let found = slots.bucket(first, |bucket| {
             let mut found = WAYS;
             for way in 0..WAYS {
                 if Cell(bucket.at(way)).is_of(hash) {
@@ -273,13 +220,13 @@ pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
                 return Place::NOWHERE;
             }
             Place {
-                number: first | way,
+                number: number(first, way),
                 cell: Cell(bucket.at(way)),
             }
         });
         match found {
             Some(place) if !place.is_nowhere() => return place,
-            _ => first = beside(first, shape),
+            _ => first = shape.beside(first),
         }
         tries += 1;
     }
@@ -289,28 +236,28 @@ pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
 /// See [`Slots::claim`].
 #[inline(always)]
 pub fn claim<S: Slots>(slots: S, hash: u64, shape: Shape, why: Claim) -> u32 {
-    let own = bucket_of(hash, shape);
-    let (mut best, mut number) = (0, NOWHERE);
-    for first in [own, beside(own, shape)] {
-        let _ = slots.bucket(first / WAYS, |bucket| {
+    let own = shape.bucket(hash);
+    let (mut best, mut found) = (0, NOWHERE);
+    for first in [own, shape.beside(own)] {
+        let _ = slots.bucket(first, |bucket| {
             for (way, cell) in (0..).zip(bucket.0) {
                 let worth = Cell(cell).worth(shape, why);
                 // The first of equals.
                 if worth > best {
-                    (best, number) = (worth, first | way);
+                    (best, found) = (worth, number(first, way));
                 }
             }
         });
     }
-    number
+    found
 }
 
 /// Writes a cell. Numbers from nowhere are ignored.
 #[inline(always)]
 pub fn store<S: Slots>(slots: S, number: u32, cell: Cell) {
-    let way = number & (WAYS - 1);
-    let _ = slots.bucket(number / WAYS, |bucket| {
-        if let Some(slot) = bucket.0.get_mut(way as usize) {
+    let (bucket, way) = place(number);
+    let _ = slots.bucket(bucket, |bucket| {
+        if let Some(slot) = bucket.0.get_mut((way & (WAYS - 1)) as usize) {
             *slot = cell.0;
         }
     });
@@ -318,8 +265,8 @@ pub fn store<S: Slots>(slots: S, number: u32, cell: Cell) {
 
 /// Writes down what is known of a flow. Its cell says that it is held only afterwards.
 #[inline(always)]
-pub fn hold<S: Slots>(slots: S, number: u32, key: &FlowKey, state: FlowState) {
-    let _ = slots.entry(number, |entry| {
+pub fn hold<S: Slots>(slots: S, shape: Shape, number: u32, key: &FlowKey, state: FlowState) {
+    let _ = slots.entry(shape.entry(number), |entry| {
         entry.begin(key);
         compiler_fence(Ordering::SeqCst);
         entry.state = state.0;
@@ -328,8 +275,14 @@ pub fn hold<S: Slots>(slots: S, number: u32, key: &FlowKey, state: FlowState) {
 
 /// What was seen of RTP in a direction of a held flow; nothing yet if the entry is another flow's.
 #[inline(always)]
-pub fn trace<S: Slots>(slots: S, number: u32, key: &FlowKey, direction: Direction) -> RtpTrace {
-    let trace = slots.entry(number, |entry| {
+pub fn trace<S: Slots>(
+    slots: S,
+    shape: Shape,
+    number: u32,
+    key: &FlowKey,
+    direction: Direction,
+) -> RtpTrace {
+    let trace = slots.entry(shape.entry(number), |entry| {
         if entry.key == *key {
             let [sent, received] = entry.rtp;
             match direction {
@@ -345,8 +298,8 @@ pub fn trace<S: Slots>(slots: S, number: u32, key: &FlowKey, direction: Directio
 
 /// Writes down what was seen of RTP in a direction, in an entry that [`attend`] gave to the flow.
 #[inline(always)]
-pub fn watch<S: Slots>(slots: S, number: u32, direction: Direction, trace: RtpTrace) {
-    let _ = slots.entry(number, |entry| {
+pub fn watch<S: Slots>(slots: S, shape: Shape, number: u32, direction: Direction, trace: RtpTrace) {
+    let _ = slots.entry(shape.entry(number), |entry| {
         let [sent, received] = &mut entry.rtp;
         match direction {
             Direction::Sent => *sent = trace,
@@ -358,8 +311,8 @@ pub fn watch<S: Slots>(slots: S, number: u32, direction: Direction, trace: RtpTr
 /// Gives a flow an entry to which somebody may write what it is. One that it holds stays as it is;
 /// what else lies there, were it of the same key, is of a flow that has ended.
 #[inline(always)]
-pub fn attend<S: Slots>(slots: S, number: u32, key: &FlowKey, is_held: bool) {
-    let _ = slots.entry(number, |entry| {
+pub fn attend<S: Slots>(slots: S, shape: Shape, number: u32, key: &FlowKey, is_held: bool) {
+    let _ = slots.entry(shape.entry(number), |entry| {
         if !is_held || entry.key != *key {
             entry.begin(key);
         }
@@ -368,8 +321,8 @@ pub fn attend<S: Slots>(slots: S, number: u32, key: &FlowKey, is_held: bool) {
 
 /// The state of a held flow; nothing is known if the entry is another flow's.
 #[inline(always)]
-pub fn state<S: Slots>(slots: S, number: u32, key: &FlowKey) -> FlowState {
-    let state = slots.entry(number, |entry| {
+pub fn state<S: Slots>(slots: S, shape: Shape, number: u32, key: &FlowKey) -> FlowState {
+    let state = slots.entry(shape.entry(number), |entry| {
         if entry.key == *key {
             entry.state
         } else {

@@ -90,7 +90,7 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let hash = about.key.hash(shape.seed);
     let track = Track::of(about, hash, shape, tables);
     let state = if track.cell.is_held() {
-        flows::state(tables.flows(), track.number, &about.key)
+        flows::state(tables.flows(), shape, track.number, &about.key)
     } else {
         FlowState::WATCHED
     };
@@ -155,10 +155,10 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
     let direction = about.direction();
     let mut before = RtpTrace::default();
     if track.cell.is_held() {
-        if flows::state(slots, track.number, &about.key) != FlowState::WATCHED {
+        if flows::state(slots, shape, track.number, &about.key) != FlowState::WATCHED {
             return Reply::NOTHING;
         }
-        before = flows::trace(slots, track.number, &about.key, direction);
+        before = flows::trace(slots, shape, track.number, &about.key, direction);
     }
     let (trace, step) = rtp::step(before, header);
     if step == Step::Rtp {
@@ -171,8 +171,8 @@ pub fn rtp<T: Tables>(about: &Sighting, header: u64, tables: T) -> Reply {
         track.number
     };
     if number != NOWHERE {
-        flows::attend(slots, number, &about.key, track.cell.is_held());
-        flows::watch(slots, number, direction, trace);
+        flows::attend(slots, shape, number, &about.key, track.cell.is_held());
+        flows::watch(slots, shape, number, direction, trace);
         flows::store(slots, number, track.cell.held());
     }
     Reply::NOTHING
@@ -346,7 +346,7 @@ impl Track {
             return;
         }
         if is_told {
-            flows::hold(slots, number, &about.key, learned);
+            flows::hold(slots, shape, number, &about.key, learned);
             next = next.held();
         }
         if next != self.stored {

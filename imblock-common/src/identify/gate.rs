@@ -36,7 +36,7 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     }
     let policy = about.policy();
     let told = if cell.is_held() {
-        let state = flows::state(tables.flows(), place.number, &about.key);
+        let state = flows::state(tables.flows(), shape, place.number, &about.key);
         // Forgotten, so that the verifier walks the rest once.
         let state = FlowState(tables.flows().forget(state.0));
         let service = state.service();

@@ -32,10 +32,11 @@ fn attend<T: Tables>(about: &Sighting, tables: T) -> u32 {
     let found = flows::find(slots, about.key.hash(shape.seed), shape);
     if found.number != NOWHERE {
         let is_held = found.cell.is_held();
-        flows::attend(slots, found.number, &about.key, is_held);
+        flows::attend(slots, shape, found.number, &about.key, is_held);
         if !is_held {
             flows::store(slots, found.number, found.cell.held());
         }
+        return shape.entry(found.number);
     }
-    found.number
+    NOWHERE
 }
