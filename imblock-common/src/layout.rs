@@ -20,8 +20,8 @@ pub use hops::HopRule;
 pub use mac::MacKey;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
-    MarkerSets, Masked, NEEDLE_MAX, NEEDLE_START, NeedleGate, PATTERN_MAX, PortSpan, SEARCH_SLICE,
-    WINDOW_MAX,
+    MarkerSets, Masked, NEEDLE_MAX, NEEDLE_REACHES, NEEDLE_START, NeedleGate, PATTERN_MAX,
+    PortSpan, SEARCH_SLICE, WINDOW_MAX,
 };
 pub use rate::Rate;
 pub use rejections::Rejections;

@@ -1,8 +1,6 @@
 //! Bytes of one frame, readable without a panic and without `unsafe` in the reader's user.
 
 use crate::content::{Finding, Payload, Reply, Scene};
-use crate::identify::marker::Hunt;
-use crate::identify::needle::Glance;
 use crate::identify::{Question, marker, needle, quic, rtp};
 use crate::stream::{self, Head, HeadBytes, Piece, Source};
 use crate::{Direction, Sighting, Tables};
@@ -59,13 +57,19 @@ pub trait Packet: Source {
 
     /// See [`marker::judge`]. In the kernel, a function of its own.
     #[inline(always)]
-    fn judge_marker<T: Tables>(self, scene: &Scene, hunt: Hunt, tables: T) -> u64 {
-        marker::judge(self, scene, hunt, tables)
+    fn judge_marker<T: Tables>(
+        self,
+        scene: &Scene,
+        number: usize,
+        searched: usize,
+        tables: T,
+    ) -> u64 {
+        marker::judge(self, scene, number, searched, tables)
     }
 
     /// See [`needle::glance`]. In the kernel, a function of its own.
     #[inline(always)]
-    fn glance<T: Tables>(self, scene: &Scene, reach: u64, tables: T) -> Glance {
+    fn glance<T: Tables>(self, scene: &Scene, reach: u64, tables: T) -> u16 {
         needle::glance(self, scene, reach, tables)
     }
 

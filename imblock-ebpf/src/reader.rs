@@ -8,8 +8,6 @@ use core::arch::asm;
 
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
-use imblock_common::identify::marker::Hunt;
-use imblock_common::identify::needle::Glance;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
@@ -203,16 +201,22 @@ impl<H: Hook + Steps> Packet for Frame<H> {
     }
 
     #[inline(always)]
-    fn judge_marker<T: Tables>(self, scene: &Scene, hunt: Hunt, _tables: T) -> u64 {
+    fn judge_marker<T: Tables>(
+        self,
+        scene: &Scene,
+        number: usize,
+        searched: usize,
+        _tables: T,
+    ) -> u64 {
         let [place, about] = scene.pack();
-        self.hook.judge(place, about, hunt.pack())
+        let slice = (searched as u64) << 32 | number as u64;
+        self.hook.judge(place, about, slice)
     }
 
     #[inline(always)]
-    fn glance<T: Tables>(self, scene: &Scene, reach: u64, _tables: T) -> Glance {
+    fn glance<T: Tables>(self, scene: &Scene, reach: u64, _tables: T) -> u16 {
         let [place, about] = scene.pack();
-        let there = self.hook.glance(place, about, reach) as u16;
-        Glance { reach, there }
+        self.hook.glance(place, about, reach) as u16
     }
 
     #[inline(always)]

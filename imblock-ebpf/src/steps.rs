@@ -7,7 +7,6 @@
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
-use imblock_common::identify::marker::Hunt;
 use imblock_common::identify::rtp::{self, RtpHeader};
 use imblock_common::identify::{Question, context, flow, marker, needle, quic};
 use imblock_common::limit::{self, Limited, Load};
@@ -95,15 +94,15 @@ steps_at_both_hooks! {
         Question::Stun.answer(packet, &Scene::unpack([place, about]), maps).0
     } else Reply::NOTHING.0
 
-    /// See [`marker::judge`], with a packed [`Hunt`].
-    fn judge = xdp_judge, skb_judge(packet, maps, place: u64, about: u64, hunt: u64) -> u64 {
-        marker::judge(packet, &Scene::unpack([place, about]), Hunt::unpack(hunt), maps)
+    /// See [`marker::judge`]. `slice` is the marker's number below, where to search from above.
+    fn judge = xdp_judge, skb_judge(packet, maps, place: u64, about: u64, slice: u64) -> u64 {
+        let (number, searched) = ((slice & 0xff) as usize, (slice >> 32) as usize);
+        marker::judge(packet, &Scene::unpack([place, about]), number, searched, maps)
     } else 0
 
-    /// [`needle::Glance::there`] of the first bytes.
+    /// See [`needle::glance`].
     fn glance = xdp_glance, skb_glance(packet, maps, place: u64, about: u64, reach: u64) -> u64 {
-        let scene = Scene::unpack([place, about]);
-        needle::glance(packet, &scene, reach, maps).there.into()
+        needle::glance(packet, &Scene::unpack([place, about]), reach, maps).into()
     } else 0
 
     /// The RTP header of the payload, packed; 0 for none.

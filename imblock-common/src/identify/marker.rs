@@ -1,11 +1,10 @@
 //! Bytes by which a payload tells its service: the markers of the policy.
 //!
-//! The sets leave the few markers that may fit, the most specific first; each is then held against
-//! the packet. A needle that a look at the payload for all needles together ([`super::needle`]) has left is searched for in slices, and a step is one marker and one slice, so that
+//! The sets leave the few markers that may fit, the most specific first, and a look for all their needles
+//! together ([`super::needle`]) fewer; each is then held against the packet. A needle is searched for in slices, and a step is one marker and one slice, so that
 //! there is one loop whose cost has a limit: the verifier's as well as the packet's. A policy whose
 //! markers might need more steps does not compile, so the limit is never seen.
 
-use super::needle::{self, GLANCES_MAX, Glance};
 use crate::content::{Answer, Finding, Payload, Reply, Scene};
 use crate::layout::{
     MARKER_HEAD, MARKER_STEPS_MAX, Marker, MarkerSet, MarkerSets, NEEDLE_MAX, SEARCH_SLICE,
@@ -27,26 +26,25 @@ pub fn find<P: Packet, T: Tables>(packet: P, scene: &Scene, tables: T) -> Reply 
 fn packed<P: Packet, T: Tables>(packet: P, scene: &Scene, tables: T) -> Option<u64> {
     let look = &Look::new(packet, scene)?;
     let (half, transport) = (scene.half, scene.transport);
-    let mut left = tables.marker_sets(half, transport, |sets| candidates(packet, look, sets))??;
+    let mut left = tables.marker_sets(half, transport, |sets| {
+        let left = candidates(packet, look, sets)?;
+        Some(match sets.needles.reach(left) {
+            Some(reach) => sets.needles.left(left, packet.glance(scene, reach, tables)),
+            None => left,
+        })
+    })??;
     let mut searched = 0;
-    let mut glance = Glance::NONE;
     let mut step = 0;
-    while step < MARKER_STEPS_MAX + GLANCES_MAX {
+    while step < MARKER_STEPS_MAX {
         // The verifier is not to tell apart what led to a step.
         searched = packet.settle(searched)?;
         let number = packet.settle(forgotten(packet, left).lowest()?)?;
-        let hunt = Hunt {
-            number,
-            searched,
-            glance,
-        };
-        match packet.judge_marker(scene, hunt, tables) {
+        match packet.judge_marker(scene, number, searched, tables) {
             MORE => searched += SEARCH_SLICE,
             NO => {
                 left = forgotten(packet, left).without_lowest();
                 searched = 0;
             }
-            needed @ ..=NEEDED => glance = packet.glance(scene, needle::reach(needed), tables),
             found => return Some(found),
         }
         step += 1;
@@ -83,12 +81,6 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The payload's length, forgotten as in [`Look::place`].
-    #[inline(always)]
-    pub(super) fn length<B: Bytes>(self, bytes: B) -> usize {
-        bytes.forget_word(self.length) as usize
-    }
-
     /// The payload's first byte, behind its last, and its length. Forgotten, so that what one question
     /// finds out about them is nothing that the next one begins with.
     #[inline(always)]
@@ -110,49 +102,14 @@ fn forgotten<B: Bytes>(bytes: B, set: MarkerSet) -> MarkerSet {
 const NO: u64 = 0;
 /// The marker may be there: its needle was not found yet. Not a packed finding.
 const MORE: u64 = 1;
-/// Up to here, and not one of the above: how many bytes are to be looked at for all needles. Not a packed
-/// finding, either, for these begin with an [`Answer`].
-const NEEDED: u64 = u16::MAX as u64;
-
-/// A step of the search for markers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hunt {
-    /// The marker's number.
-    pub number: usize,
-    /// Places at which its needle was looked for.
-    pub searched: usize,
-    /// What is known of all needles.
-    pub glance: Glance,
-}
-
-impl Hunt {
-    /// As one word.
-    #[inline(always)]
-    pub const fn pack(self) -> u64 {
-        let glance = (self.glance.reach & 0xffff) << 32 | (self.glance.there as u64) << 48;
-        self.number as u64 & 0xff | (self.searched as u64 & 0xffff) << 16 | glance
-    }
-
-    /// From a word of [`Hunt::pack`].
-    #[inline(always)]
-    pub const fn unpack(word: u64) -> Self {
-        Self {
-            number: (word & 0xff) as usize,
-            searched: (word >> 16 & 0xffff) as usize,
-            glance: Glance {
-                reach: word >> 32 & 0xffff,
-                there: (word >> 48) as u16,
-            },
-        }
-    }
-}
 
 /// The markers that fit the payload's first bytes, its length and its place in the flow.
 #[inline(always)]
 fn candidates<B: Bytes>(bytes: B, look: &Look<'_>, sets: &MarkerSets) -> Option<MarkerSet> {
     let scene = look.scene;
     let place = MarkerSets::place(scene.sender as u8, scene.first, scene.within != 0);
-    let length = MarkerSets::length(look.length(bytes));
+    let (_, _, length) = look.place(bytes);
+    let length = MarkerSets::length(length);
     let [first, second, rest @ ..] = word(bytes, look, 0)?.to_le_bytes();
     let [place, ..] = bytes.forget_word(place.into()).to_le_bytes();
     let [length, ..] = bytes.forget_word(length.into()).to_le_bytes();
@@ -171,36 +128,39 @@ fn candidates<B: Bytes>(bytes: B, look: &Look<'_>, sets: &MarkerSets) -> Option<
 }
 
 /// Holds one marker against a packet that the sets found fit for it; of its needle's places one
-/// slice, if it may be there at all. [`NO`], [`MORE`], how many bytes are to be looked at for all needles
-/// first, or a packed finding.
+/// slice, behind the first `searched`. [`NO`], [`MORE`] or a packed finding.
 ///
 /// In the kernel a function of its own: the verifier walks it once, not once a step.
 #[inline(always)]
-pub fn judge<B: Bytes, T: Tables>(bytes: B, scene: &Scene, hunt: Hunt, tables: T) -> u64 {
+pub fn judge<B: Bytes, T: Tables>(
+    bytes: B,
+    scene: &Scene,
+    number: usize,
+    searched: usize,
+    tables: T,
+) -> u64 {
     let Some(look) = &Look::new(bytes, scene) else {
         return NO;
     };
     let (half, transport) = (scene.half, scene.transport);
-    let [number, ..] = hunt.number.to_le_bytes();
+    let [number, ..] = number.to_le_bytes();
     let judged = tables.marker(half, transport, number, |marker| {
         if fits(bytes, look, marker).is_none() {
             return NO;
         }
-        match search(bytes, look, marker, hunt) {
-            Search::Found => finding(bytes, marker),
+        match search(bytes, look, marker, searched) {
+            Search::Found => finding(marker),
             Search::Nothing => NO,
             Search::More => MORE,
-            Search::First(needed) => needed,
         }
     });
     judged.unwrap_or(NO)
 }
 
-/// What a marker that was found tells. Forgotten, or the verifier would search for needles inside a known
-/// flow and elsewhere each by itself, since it matters here.
+/// What a marker that was found tells.
 #[inline(always)]
-fn finding<B: Bytes>(bytes: B, marker: &Marker) -> u64 {
-    let answer = if bytes.forget_word(marker.within.into()) == 0 {
+const fn finding(marker: &Marker) -> u64 {
+    let answer = if marker.within == 0 {
         Answer::Flow
     } else {
         Answer::Packet
@@ -272,7 +232,9 @@ fn length_fits<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker) -> Option<(
         read.swap_bytes() >> unused
     };
     let said = field.wrapping_add(i64::from(marker.length_plus).cast_unsigned());
-    let missing = (look.length(bytes) as u64).wrapping_sub(said).cast_signed();
+    let missing = (look.place(bytes).2 as u64)
+        .wrapping_sub(said)
+        .cast_signed();
     must(missing == 0 || (marker.has(Marker::LENGTH_FITS) && missing > 0))
 }
 
@@ -282,27 +244,19 @@ enum Search {
     Nothing,
     /// There are places left.
     More,
-    /// So many bytes are to be looked at for all needles before.
-    First(u64),
 }
 
-/// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind those where it was
-/// looked for. A marker without one is found.
+/// Looks for the marker's needle at [`SEARCH_SLICE`] places of its window, behind the first
+/// `searched`. A marker without one is found.
 #[inline(always)]
-fn search<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker, hunt: Hunt) -> Search {
+fn search<B: Bytes>(bytes: B, look: &Look<'_>, marker: &Marker, searched: usize) -> Search {
     let needle = usize::from(marker.find_length);
     if needle == 0 {
         return Search::Found;
     }
-    let Some((window, places)) = slice(bytes, look, marker, needle, hunt.searched) else {
-        return Search::Nothing;
-    };
-    if let Some(needed) = hunt.glance.lacks(marker) {
-        Search::First(needed)
-    } else if hunt.glance.shows(hunt.number) {
-        search_slice(bytes, marker, window, places)
-    } else {
-        Search::Nothing
+    match slice(bytes, look, marker, needle, searched) {
+        Some((window, places)) => search_slice(bytes, marker, window, places),
+        None => Search::Nothing,
     }
 }
 

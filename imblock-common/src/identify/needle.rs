@@ -1,87 +1,30 @@
 //! One look at a payload for all needles together.
 //!
-//! To look for each needle by itself costs its window, however unlike the payload is. So when the first
-//! marker comes to its needle, the beginnings of all needles are looked for together, at a cost that
-//! does not grow with their number: mostly none is there. Invariant: a needle that is there is told.
+//! To look for each needle by itself costs its window, however unlike the payload is. So where several
+//! might be there their beginnings are looked for together, at a cost that does not grow with their number:
+//! mostly none is there. Invariant: a needle that is there is told.
 
 use super::marker::{Look, word};
 use crate::content::Scene;
-use crate::layout::{Marker, NEEDLE_MAX, NEEDLE_START, NeedleGate, SEARCH_SLICE, WINDOW_MAX};
+use crate::layout::{NeedleGate, WINDOW_MAX};
 use crate::{Bytes, Tables};
 
 /// Bytes that are looked at at once.
 const WORD: usize = 8;
-/// How far a beginning may reach that lies in the longest window.
-const REACH_MAX: usize = WINDOW_MAX + NEEDLE_START - 1;
-/// How far is looked at once: as far as one slice of places needs it, as two, and all there is. A short
-/// window is not to cost what a long one does, and each of these is looked at once a packet at most.
-const REACHES: [u64; GLANCES_MAX] = [
-    (SEARCH_SLICE + NEEDLE_MAX) as u64,
-    (2 * SEARCH_SLICE + NEEDLE_MAX) as u64,
-    REACH_MAX as u64,
-];
-/// How often a packet may be looked at for all needles.
-pub const GLANCES_MAX: usize = 3;
 
-/// What is known of all needles of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glance {
-    /// How many bytes of the payload, from its first, were looked at. 0 for none yet.
-    pub reach: u64,
-    /// Whose beginning is among them, see [`NeedleGate`].
-    pub there: u16,
-}
-
-impl Glance {
-    /// Nothing yet.
-    pub const NONE: Self = Self { reach: 0, there: 0 };
-
-    /// How many bytes would have to be looked at to know of a marker's needle; none if as many were.
-    #[inline(always)]
-    pub(super) const fn lacks(self, marker: &Marker) -> Option<u64> {
-        let needed = marker.find_within as u64 + NEEDLE_START as u64 - 1;
-        if needed > self.reach {
-            Some(needed)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the needle of a marker may be there.
-    #[inline(always)]
-    pub(super) const fn shows(self, number: usize) -> bool {
-        self.there >> (number % NeedleGate::LANE as usize) & 1 != 0
-    }
-}
-
-/// How far is looked where so many bytes are needed.
-#[inline(always)]
-pub(super) const fn reach(needed: u64) -> u64 {
-    let [one, two, all] = REACHES;
-    if needed <= one {
-        one
-    } else if needed <= two {
-        two
-    } else {
-        all
-    }
-}
-
-/// The needles that may begin in the first `reach` bytes of the payload. All, where these can't be read.
+/// The needles that may begin in the first `reach` bytes of the payload, one of
+/// [`crate::layout::NEEDLE_REACHES`]; see [`NeedleGate`]. All, where these can't be read.
 ///
 /// In the kernel a function of its own: the verifier walks it once.
 #[inline(always)]
-pub fn glance<B: Bytes, T: Tables>(bytes: B, scene: &Scene, reach: u64, tables: T) -> Glance {
-    let there = match Look::new(bytes, scene) {
-        Some(look) => tables
-            .marker_sets(scene.half, scene.transport, |sets| {
-                there(bytes, &look, reach, &sets.needles)
-            })
-            .flatten(),
-        None => None,
+pub fn glance<B: Bytes, T: Tables>(bytes: B, scene: &Scene, reach: u64, tables: T) -> u16 {
+    let Some(look) = &Look::new(bytes, scene) else {
+        return 0;
     };
-    let there = there.unwrap_or(u16::MAX);
-    Glance { reach, there }
+    let there = tables.marker_sets(scene.half, scene.transport, |sets| {
+        there(bytes, look, reach, &sets.needles)
+    });
+    there.flatten().unwrap_or(u16::MAX)
 }
 
 #[inline(always)]
@@ -91,7 +34,7 @@ fn there<B: Bytes>(bytes: B, look: &Look<'_>, reach: u64, gate: &NeedleGate) -> 
     let reach = length.min(usize::try_from(reach).ok()?);
     let mut trace = Trace::START;
     let mut at = 0;
-    while at < REACH_MAX && at + WORD <= reach {
+    while at < WINDOW_MAX && at + WORD <= reach {
         trace = trace.behind(u64::from_le_bytes(bytes.read(start + at)?), gate);
         at += WORD;
     }

@@ -176,6 +176,14 @@ impl MarkerSets {
 /// for by itself.
 pub const NEEDLE_START: usize = 4;
 
+/// How far is looked at once for all needles: as far as one slice of places needs it, as two, and all
+/// there is. A short window is not to cost what a long one does.
+pub const NEEDLE_REACHES: [u64; 3] = [
+    (SEARCH_SLICE + NEEDLE_MAX) as u64,
+    (2 * SEARCH_SLICE + NEEDLE_MAX) as u64,
+    (WINDOW_MAX + NEEDLE_START - 1) as u64,
+];
+
 /// Which needles may lie in a payload, by one look at each of its bytes: Shift-Or over the beginnings
 /// of all needles at once (Baeza-Yates and Gonnet, "A New Approach to Text Searching", 1992).
 ///
@@ -186,12 +194,19 @@ pub struct NeedleGate {
     /// For each byte, from the lowest 16 bits on, a 0 for the needles whose first byte it may be, whose
     /// second, and so on. A needle that is shorter may have any bytes in front.
     pub bytes: [u64; 256],
+    /// The markers that have a needle.
+    pub needles: MarkerSet,
+    /// Those for which the first of [`NEEDLE_REACHES`] is not far enough, and those for which the second
+    /// is not.
+    pub beyond: [MarkerSet; 2],
 }
 
 impl NeedleGate {
     /// Of no markers.
     pub const EMPTY: Self = Self {
         bytes: [u64::MAX; 256],
+        needles: MarkerSet([0; MARKERS_MAX / 64]),
+        beyond: [MarkerSet([0; MARKERS_MAX / 64]); 2],
     };
     /// Bits of a byte's place in a beginning.
     pub const LANE: u32 = 16;
@@ -201,6 +216,13 @@ impl NeedleGate {
         let length = usize::from(marker.find_length);
         if length == 0 {
             return;
+        }
+        self.needles.insert(number);
+        let reach = u64::from(marker.find_within) + NEEDLE_START as u64 - 1;
+        for (near, beyond) in NEEDLE_REACHES.into_iter().zip(&mut self.beyond) {
+            if reach > near {
+                beyond.insert(number);
+            }
         }
         // The needle's last byte is its record's last; of one that is shorter than its start, it is the
         // start's last.
@@ -215,6 +237,32 @@ impl NeedleGate {
                 }
             }
         }
+    }
+
+    /// How far is to be looked for the needles of some markers together; `None` where that is not worth
+    /// it, for a single one is as well looked for by itself.
+    #[inline(always)]
+    pub const fn reach(&self, markers: MarkerSet) -> Option<u64> {
+        let sought = markers.and(&self.needles);
+        if sought.without_lowest().is_empty() {
+            return None;
+        }
+        let ([beyond_one, beyond_two], [one, two, all]) = (&self.beyond, NEEDLE_REACHES);
+        Some(if sought.and(beyond_one).is_empty() {
+            one
+        } else if sought.and(beyond_two).is_empty() {
+            two
+        } else {
+            all
+        })
+    }
+
+    /// What is left of some markers, if of all needles only these may be there.
+    #[inline(always)]
+    pub fn left(&self, markers: MarkerSet, there: u16) -> MarkerSet {
+        let there = u64::from(there) * 0x0001_0001_0001_0001;
+        let [a, b, c, d] = self.needles.0;
+        markers.and(&MarkerSet([!a | there, !b | there, !c | there, !d | there]))
     }
 
     /// The needles that a byte can't be a part of, as their first byte, their second, and so on.
@@ -333,7 +381,7 @@ impl Marker {
 }
 
 const _: () = {
-    assert!(size_of::<NeedleGate>() == 256 * 8);
+    assert!(size_of::<NeedleGate>() == 256 * 8 + 3 * 32);
     assert!(NeedleGate::LANE as usize * NEEDLE_START == u64::BITS as usize);
     assert!(size_of::<MarkerSets>() == 10 * 256 * 32 + size_of::<NeedleGate>());
     assert!(size_of::<Marker>() == 208);
