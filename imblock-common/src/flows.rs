@@ -168,8 +168,8 @@ impl Shape {
         (hash & 0xffff_ffff) as u32 & self.buckets().wrapping_sub(1)
     }
 
-    /// The other bucket that a flow may lie in, the one beside its own: where the own is full, the line
-    /// that the processor has fetched along with it, or will fetch with little trouble.
+    /// The other bucket that a flow may lie in, the one beside its own: of two that are neighbours, and
+    /// mostly on one page, both are full far less often than a single one.
     #[inline(always)]
     const fn beside(self, bucket: u32) -> u32 {
         (bucket ^ 1) & self.buckets().wrapping_sub(1)

@@ -10,7 +10,7 @@ use imblock::replay::MemoryTables;
 use imblock_common::content::Answer;
 use imblock_common::identify::{gate, identify, in_depth};
 use imblock_common::testkit::{ClientHello, End, Frame, flags, generate_flow, rtp_packet};
-use imblock_common::{Judgement, Verdict, View, classify, decide, parse, sight};
+use imblock_common::{Evidence, Judgement, Verdict, View, classify, decide, parse, sight};
 
 const SENT: View = View::LAN_INGRESS;
 const RECEIVED: View = View::LAN_EGRESS;
@@ -179,4 +179,30 @@ fn hosts_behind_one_gate_do_not_share_a_flow() {
     assert_eq!(from("10.0.0.2", &hello), Verdict::Dropped);
     assert_eq!(from("10.0.0.3", &[23; 90]), Verdict::Allowed);
     assert_eq!(from("10.0.0.2", &[23; 90]), Verdict::Dropped);
+}
+
+#[test]
+fn the_name_in_a_hello_tells_more_than_its_bytes() {
+    let tables = tables(
+        "version: 1\nname: test\nrules: [{ services: [named], action: drop }]\n\
+         services:\n\
+         - { id: named, name: Named, category: im, names: [chat.example] }\n\
+         - { id: marked, name: Marked, category: im,\n\
+         markers: [{ transport: tcp, bytes: '16 03 ?? ?? ?? 01 00' }] }",
+    );
+    let talk = flags::ACK | flags::PSH;
+    let judged = |port, name: &str| {
+        let _ = verdict(&tables, &tcp(port, flags::SYN, &[]));
+        let hello = ClientHello::new(name).build();
+        let judgement = classify(tcp(port, talk, &hello).as_slice(), SENT, &tables);
+        (judgement.evidence, judgement.verdict)
+    };
+    assert_eq!(
+        judged(50_000, "www.chat.example"),
+        (Evidence::Sni, Verdict::Dropped)
+    );
+    assert_eq!(
+        judged(50_001, "www.example.org"),
+        (Evidence::Marker, Verdict::Counted)
+    );
 }

@@ -5,6 +5,7 @@ use super::{Question, port, prefix};
 use crate::content::{Answer, Finding, Reply, Scene, Sender};
 use crate::flows::{self, Cell, Claim, EARLY, FlowState, Initiator, NOWHERE, Shape, Slots as _};
 use crate::layout::{Control, Generic};
+use crate::parse::tls;
 use crate::stream::Piece;
 use crate::tables::LivePolicy;
 use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
@@ -205,16 +206,28 @@ fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     }
 }
 
-/// Asks a payload what it is, until something is told.
+/// Asks a payload what it is, until something is told. A TLS client names its server, which tells more
+/// than any of its bytes; everybody else is asked for a marker first.
 #[inline(always)]
 fn content<P: Packet, T: Tables>(packet: P, scene: &Scene, policy: LivePolicy, tables: T) -> Reply {
+    let names = policy.flags & Control::HAS_NAMES != 0 && scene.direction == Direction::Sent;
+    let greets = names && scene.transport == Transport::Tcp && tls::greets(packet, scene.payload);
+    let mut named = Reply::NOTHING;
+    if greets {
+        named = packet.ask(Question::Name, scene, tables);
+        if named.names_service() {
+            return named;
+        }
+    }
     let mut reply = Reply::NOTHING;
     if policy.flags & Control::HAS_MARKERS != 0 {
         reply = packet.ask(Question::Marker, scene, tables);
     }
-    let names = policy.flags & Control::HAS_NAMES != 0;
-    if reply.is_nothing() && names && scene.direction == Direction::Sent {
+    if reply.is_nothing() && names && !greets {
         reply = packet.ask(Question::Name, scene, tables);
+    }
+    if reply.is_nothing() {
+        reply = named;
     }
     if reply.is_nothing() {
         reply = packet.ask(Question::Stun, scene, tables);

@@ -81,6 +81,16 @@ pub(crate) fn handshake_record(header: [u8; RECORD_HEADER]) -> Option<u16> {
     }
 }
 
+/// Whether the payload begins as a record of TLS that may carry a hello.
+#[inline(always)]
+pub(crate) fn greets<B: Bytes>(bytes: B, payload: Payload) -> bool {
+    let start = match bytes.settle(payload.at) {
+        Some(at) if payload.length() >= 2 => bytes.read::<2>(at),
+        _ => None,
+    };
+    start == Some([RECORD_HANDSHAKE, 3])
+}
+
 /// The hello in the TLS record that begins the payload. [`Hearing::More`] also for a hello that goes
 /// on in another record, and for a payload that ends inside the header.
 #[inline(always)]
