@@ -1,10 +1,10 @@
 //! The flow table: which flows were seen, and which service the told ones belong to.
 //!
 //! Two flat tables that both homes share. The **cells**, one word a flow, eight to a bucket of one
-//! cache line, two buckets for each flow, say how young a flow is and who began it; they are the cheap filter, for a flow that
-//! nothing was found in has a cell and nothing else. The **entries**, one cache line a flow at the
-//! same number, hold the exact key and the verdict of those flows that were told or are being
-//! watched.
+//! cache line, say how young a flow is and who began it; they are the cheap filter, for a flow that
+//! nothing was found in has a cell, in either of two buckets, and nothing else. The **entries**, one
+//! cache line for each cell, hold the exact key and the verdict of those flows that were told or are
+//! being watched.
 //!
 //! A new flow takes a free cell of its two buckets, else one that was idle for long, else that of the
 //! nothing-found flow that was silent longest; only a flow that was told may push out another that

@@ -295,18 +295,36 @@ fn needles() {
 #[test]
 fn a_needle_of_any_length_is_found_at_every_place_of_its_window() {
     let longest = "abcdefghijklmnopqrstuvwxyzABCDEF";
-    for length in [1, 2, 3, 4, 5, 8, 32] {
+    // A single needle is looked for by itself; of two, the beginnings are looked for together first.
+    let lengths = [1, 2, 3, 4, 5, 8, 32];
+    let companies = [None, Some("@@@@")];
+    for (length, company) in lengths.iter().flat_map(|l| companies.map(|c| (*l, c))) {
         let (needle, _) = longest.split_at(length);
-        let marker = format!(
-            "{{ transport: tcp, text: '--', find: {{ text: '{needle}', from: 2, within: 70 }} }}"
-        );
-        let plan = plan(&[&marker]).unwrap();
-        let tables = MemoryTables::new(&plan);
-        for at in 2..72 {
-            for behind in [0, 1, 9] {
-                let payload = [&vec![b'-'; at], needle.as_bytes(), &vec![b'.'; behind]].concat();
-                let found = told_in(&plan, &tables, &tcp(&payload)).is_some();
-                assert_eq!(found, at < 70, "{length} bytes at {at}, {behind} behind");
+        for within in [70, 250, 600] {
+            let marker = |needle| {
+                format!(
+                    "{{ transport: tcp, text: '--', find: {{ text: '{needle}', from: 2, within: {within} }} }}"
+                )
+            };
+            let markers: Vec<_> = [Some(needle), company]
+                .into_iter()
+                .flatten()
+                .map(marker)
+                .collect();
+            let markers: Vec<_> = markers.iter().map(String::as_str).collect();
+            let plan = plan(&markers).unwrap();
+            let tables = MemoryTables::new(&plan);
+            for at in 2..within + 2 {
+                for behind in [0, 1, 9] {
+                    let payload =
+                        [&vec![b'-'; at], needle.as_bytes(), &vec![b'.'; behind]].concat();
+                    let found = told_in(&plan, &tables, &tcp(&payload)).is_some();
+                    assert_eq!(
+                        found,
+                        at < within,
+                        "{length} bytes at {at}, {behind} behind"
+                    );
+                }
             }
         }
     }
