@@ -223,11 +223,12 @@ fn content<P: Packet, T: Tables>(packet: P, scene: &Scene, policy: LivePolicy, t
     if policy.flags & Control::HAS_MARKERS != 0 {
         reply = packet.ask(Question::Marker, scene, tables);
     }
-    if reply.is_nothing() && names && !greets {
-        reply = packet.ask(Question::Name, scene, tables);
-    }
-    if reply.is_nothing() {
-        reply = named;
+    if reply.is_nothing() && names {
+        reply = if greets {
+            named
+        } else {
+            packet.ask(Question::Name, scene, tables)
+        };
     }
     if reply.is_nothing() {
         reply = packet.ask(Question::Stun, scene, tables);
