@@ -60,7 +60,7 @@ impl Place {
     #[inline(always)]
     pub(crate) const fn of_host(shape: Shape, host: &Addr) -> Self {
         let (high, low) = halves(host);
-        Self::at(shape, mix(mix(start(shape, host), high), low))
+        Self::at(shape, mix(mix(start(shape, host, HOST), high), low))
     }
 
     /// Of something of one host that a number tells.
@@ -76,9 +76,9 @@ impl Place {
         let (server_high, server_low) = halves(server);
         let hash = match host.family() {
             // Both fit into one word, and what follows is a bijection of it.
-            Family::V4 => mix(start(shape, host), high | server_high >> 32),
+            Family::V4 => mix(start(shape, host, PAIR), high | server_high >> 32),
             Family::V6 => {
-                let hash = mix(mix(start(shape, host), high), low);
+                let hash = mix(mix(start(shape, host, PAIR), high), low);
                 mix(mix(hash, server_high), server_low)
             }
         };
@@ -120,14 +120,21 @@ impl Place {
     }
 }
 
+/// What a hash begins with: another number for pairs than for hosts, or the least of pairs would lie where
+/// the least of hosts does.
 #[inline(always)]
-const fn start(shape: Shape, host: &Addr) -> u64 {
+const fn start(shape: Shape, host: &Addr, of: u64) -> u64 {
     let family = match host.family() {
         Family::V4 => 0,
         Family::V6 => 1 << 32,
     };
-    mix(shape.seed as u64 | family, 0)
+    mix(shape.seed as u64 | family | of, 0)
 }
+
+/// See [`start`].
+const HOST: u64 = 0;
+/// See [`start`].
+const PAIR: u64 = 1 << 33;
 
 #[inline(always)]
 const fn halves(addr: &Addr) -> (u64, u64) {

@@ -25,6 +25,20 @@ impl Payload {
     pub const fn length(self) -> usize {
         self.end.saturating_sub(self.at)
     }
+
+    /// As much of it as a [`Scene`] may have, whose packed form has sixteen bits for its end. By its own
+    /// word, which does not count the headers, an IPv6 packet may end behind that.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn in_reach(self) -> Self {
+        const END_MAX: usize = u16::MAX as usize;
+        let end = if self.end < END_MAX {
+            self.end
+        } else {
+            END_MAX
+        };
+        Self { at: self.at, end }
+    }
 }
 
 /// Who sent a packet.
@@ -42,7 +56,7 @@ pub enum Sender {
 /// A payload and what is known about its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scene {
-    /// Where the payload lies.
+    /// Where the payload lies: offsets below 64 Ki.
     pub payload: Payload,
     /// The port at the local host.
     pub local_port: u16,

@@ -36,12 +36,18 @@ pub const WAYS: u32 = 8;
 /// How many payloads of each end are looked into. After that, a flow is what it is.
 pub const EARLY: u8 = 6;
 
-/// After so many units of the clock, about five minutes, a silent flow is forgotten: what RFC 4787
-/// section 4.3 and RFC 5382 section 5 grant a silent flow at the least is shorter for UDP and longer
-/// for TCP, whose next payload begins the flow anew.
-pub const FLOW_IDLE: u32 = 300;
+/// After so many seconds a silent flow is forgotten: what RFC 4787 section 4.3 and RFC 5382 section 5
+/// grant a silent flow at the least is shorter for UDP and longer for TCP. A TCP flow that was told by what
+/// it said is known for longer, as long as nobody needs its place.
+pub const FLOW_IDLE_SECONDS: u32 = 300;
 
-/// The power of two whose ticks make about a second: the unit of the flow table's clock.
+/// [`FLOW_IDLE_SECONDS`] in units of the flow table's clock: less than 600, of 65,536 that it tells apart.
+pub const fn flow_idle(ticks_per_second: u32) -> u32 {
+    FLOW_IDLE_SECONDS.saturating_mul(ticks_per_second) >> flow_clock_shift(ticks_per_second)
+}
+
+/// The power of two whose ticks make the unit of the flow table's clock: of those that make no more than
+/// a second, the largest. A unit is half a second at 250 ticks a second, and 1 at 1,024.
 pub const fn flow_clock_shift(ticks_per_second: u32) -> u32 {
     match ticks_per_second {
         0 => 0,
@@ -86,7 +92,7 @@ pub struct Shape {
     pub cells: u32,
     /// Mixed into the hash.
     pub seed: u32,
-    /// The cheap clock, in units of about a second that wrap.
+    /// The cheap clock, in units of [`flow_clock_shift`] that wrap.
     pub now: u16,
     /// After so many units of silence a flow is forgotten.
     pub idle: u16,
@@ -212,21 +218,25 @@ pub fn find<S: Slots>(slots: S, hash: u64, shape: Shape) -> Place {
             for way in 0..WAYS {
                 if Cell(bucket.at(way)).is_of(hash) {
                     found = way;
+                    break;
                 }
             }
             // Forgotten, lest the verifier walk all that follows once for each way.
             let way = slots.forget_word(found);
-            if way >= WAYS {
-                return Place::NOWHERE;
+            if way < WAYS {
+                let place = Place {
+                    number: number(first, way),
+                    cell: Cell(bucket.at(way)),
+                };
+                return Some(place);
             }
-            Place {
-                number: number(first, way),
-                cell: Cell(bucket.at(way)),
-            }
+            // Cells are never given back, and the last one is taken last.
+            let is_full = Cell(bucket.at(WAYS - 1)) != Cell::NOBODYS;
+            (!is_full).then_some(Place::NOWHERE)
         });
         match found {
-            Some(place) if !place.is_nowhere() => return place,
-            _ => first = shape.beside(first),
+            Some(Some(place)) => return place,
+            Some(None) | None => first = shape.beside(first),
         }
         tries += 1;
     }
@@ -239,15 +249,24 @@ pub fn claim<S: Slots>(slots: S, hash: u64, shape: Shape, why: Claim) -> u32 {
     let own = shape.bucket(hash);
     let (mut best, mut found) = (0, NOWHERE);
     for first in [own, shape.beside(own)] {
-        let _ = slots.bucket(first, |bucket| {
+        let free = slots.bucket(first, |bucket| {
             for (way, cell) in (0..).zip(bucket.0) {
+                // Nothing is worth more, and most buckets have one among their first.
+                if Cell(cell) == Cell::NOBODYS {
+                    return number(first, way);
+                }
                 let worth = Cell(cell).worth(shape, why);
                 // The first of equals.
                 if worth > best {
                     (best, found) = (worth, number(first, way));
                 }
             }
+            NOWHERE
         });
+        match free {
+            None | Some(NOWHERE) => {}
+            Some(number) => return number,
+        }
     }
     found
 }

@@ -1,4 +1,4 @@
-//! The table of host counters: a flat hash table that both homes share.
+//! The table of host counters: a flat hash table that both homes share, and behind it places by address.
 //!
 //! Each CPU has a table of its own, so counting needs no atomics, and a slot is one cache line. Each
 //! key may live in any of [`BUCKETS`] buckets of [`BUCKET`] slots; a key that finds all of them full
@@ -6,13 +6,24 @@
 //! so the first free slot ends a search, and in a table of the size that [`slots_for`] gives, nearly
 //! every search ends in the first bucket.
 //!
+//! A host of [`Inside`] has [`Inside::WAYS`] places more, in a table of their own, one of which its traffic
+//! tries before all buckets. They lie by way, then by address, and are half as large ([`InsideSlot`]): where
+//! many hosts use one service, they share an eighth of the pages. What finds its place taken goes on into
+//! the hash, so the sum of both tables is what it would be without places.
+//!
 //! A hash map of the kernel was measured first: its lookup alone cost as much as all the rest of
 //! the program.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::layout::{Counts, HostRecord};
+use crate::layout::{Counts, HostRecord, Inside};
 use crate::{Addr, Direction, Family};
+
+mod activity;
+mod inside;
+
+use activity::Activity;
+pub use inside::InsideSlot;
 
 /// Slots of a bucket.
 pub const BUCKET: u32 = 8;
@@ -88,11 +99,7 @@ impl HostKey {
 pub struct HostSlot {
     address: [u32; 4],
     about: u32,
-    /// The tick at which the latest active second began.
-    tick: u32,
-    /// The latest active second, in seconds of the monotonic clock.
-    active_since: u32,
-    active_seconds: u32,
+    activity: Activity,
     /// `counts[direction]`.
     counts: [Counts; 2],
 }
@@ -110,8 +117,27 @@ enum Found {
     Taken,
 }
 
-impl HostSlot {
+/// A slot of either kind.
+trait Slot: Sized {
+    /// Hands the slot with a number to `visit`. `None` when there is no such slot.
+    fn at<S: Slots, R>(slots: S, number: u32, visit: impl FnOnce(&mut Self) -> R) -> Option<R>;
     /// Counts, if the slot is the key's or free.
+    fn count(&mut self, key: &HostKey, at: &Arrival, ticks_per_second: u32) -> Found;
+    /// When its owner was active.
+    fn activity(&mut self) -> &mut Activity;
+}
+
+impl Slot for HostSlot {
+    #[inline(always)]
+    fn at<S: Slots, R>(slots: S, number: u32, visit: impl FnOnce(&mut Self) -> R) -> Option<R> {
+        slots.slot(number, visit)
+    }
+
+    #[inline(always)]
+    fn activity(&mut self) -> &mut Activity {
+        &mut self.activity
+    }
+
     #[inline(always)]
     fn count(&mut self, key: &HostKey, at: &Arrival, ticks_per_second: u32) -> Found {
         let mine = self.about == key.about && self.address == key.address;
@@ -123,24 +149,17 @@ impl HostSlot {
             Direction::Sent => sent.add(at.traffic),
             Direction::Received => received.add(at.traffic),
         }
-        if mine && at.tick.wrapping_sub(self.tick) < ticks_per_second {
+        if mine && self.activity.goes_on(at.tick, ticks_per_second) {
             return Found::Active;
         }
         self.address = key.address;
         self.about = key.about;
-        self.tick = at.tick;
+        self.activity.begin(at.tick);
         Found::Idle
     }
+}
 
-    /// Begins another active second.
-    #[inline(always)]
-    const fn mark_active(&mut self, now: u64) {
-        /// Nanoseconds.
-        const SECOND: u64 = 1_000_000_000;
-        self.active_since = ((now / SECOND) & 0xffff_ffff) as u32;
-        self.active_seconds = self.active_seconds.wrapping_add(1);
-    }
-
+impl HostSlot {
     /// Host, service number and record; `None` for a free slot.
     pub fn read(&self) -> Option<(Addr, u16, HostRecord)> {
         if self.about == 0 {
@@ -151,22 +170,11 @@ impl HostSlot {
         } else {
             Family::V6
         };
-        let none = [Counts::default(); 2];
-        let (passed, refused) = match self.about & HostKey::PASSES {
-            0 => (none, self.counts),
-            _ => (self.counts, none),
-        };
-        let record = HostRecord {
-            passed,
-            refused,
-            active_since: u64::from(self.active_since) * 1_000_000_000,
-            active_seconds: self.active_seconds,
-            reserved: 0,
-        };
+        let passes = self.about & HostKey::PASSES != 0;
         Some((
             Addr::from_words(self.address, family),
             (self.about & 0xffff) as u16,
-            record,
+            self.activity.record(self.counts, passes),
         ))
     }
 }
@@ -182,7 +190,7 @@ pub struct Arrival {
     pub tick: u32,
 }
 
-/// The size of a CPU's table, and its seed.
+/// The size of a CPU's table of slots that are found by the hash, and the hash's seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Slots of one CPU: a power of two, at least [`BUCKET`].
@@ -193,34 +201,40 @@ pub struct Shape {
     pub ticks_per_second: u32,
 }
 
-/// The slots of this CPU's table.
+/// The slots of this CPU's tables.
 pub trait Slots: Copy {
-    /// Hands a slot, by its number from 0, to `visit`. `None` when there is no such slot.
+    /// Hands a slot that the hash finds, by its number from 0, to `visit`. `None` when there is no such slot.
     fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R>;
+    /// The same of a slot by address.
+    fn place<R>(self, number: u32, visit: impl FnOnce(&mut InsideSlot) -> R) -> Option<R>;
+    /// Whose slots are found by address: those of [`Inside::hosts`] hosts, [`Inside::WAYS`] for each.
+    fn inside(&self) -> &Inside;
     /// The exact clock in nanoseconds; asked once a second and slot.
     fn now(self) -> u64;
 }
 
-/// Counts traffic in the key's slot, taking a free one if it has none. `false` when all of its
-/// buckets are full.
+/// Counts traffic in the key's slot, taking a free one if it has none. `false` when its place by
+/// address and all of its buckets are full.
 #[inline(always)]
 pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) -> bool {
+    let inside = slots.inside();
+    if inside.hosts() != 0 {
+        let place = InsideSlot::place(key, arrival.direction, inside);
+        if place != Inside::NOWHERE {
+            match count_in::<InsideSlot, S>(slots, place, shape, key, &arrival) {
+                Some(Found::Active | Found::Idle) => return true,
+                Some(Found::Taken) | None => {}
+            }
+        }
+    }
     let mask = shape.slots.wrapping_sub(1);
     let hash = key.hash(shape.seed);
     let mut bucket = (hash >> 40) as u32;
     let mut place = 0;
     while place < BUCKETS * BUCKET {
         let number = (bucket.wrapping_mul(BUCKET) | (place & (BUCKET - 1))) & mask;
-        let found = slots.slot(number, |slot| {
-            slot.count(key, &arrival, shape.ticks_per_second)
-        });
-        match found {
-            Some(Found::Active) => return true,
-            Some(Found::Idle) => {
-                let now = slots.now();
-                let _ = slots.slot(number, |slot| slot.mark_active(now));
-                return true;
-            }
+        match count_in::<HostSlot, S>(slots, number, shape, key, &arrival) {
+            Some(Found::Active | Found::Idle) => return true,
             Some(Found::Taken) => {}
             None => return false,
         }
@@ -231,4 +245,24 @@ pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) 
         }
     }
     false
+}
+
+/// Counts in a slot, if it is the key's or free. `None` when there is no such slot.
+#[inline(always)]
+fn count_in<T: Slot, S: Slots>(
+    slots: S,
+    number: u32,
+    shape: Shape,
+    key: &HostKey,
+    arrival: &Arrival,
+) -> Option<Found> {
+    let ticks_per_second = shape.ticks_per_second;
+    let found = T::at(slots, number, |slot| {
+        slot.count(key, arrival, ticks_per_second)
+    })?;
+    if found == Found::Idle {
+        let now = slots.now();
+        let _ = T::at(slots, number, |slot| slot.activity().mark(now));
+    }
+    Some(found)
 }

@@ -6,6 +6,7 @@
 mod calls;
 mod handshake;
 mod hops;
+mod inside;
 mod mac;
 mod marker;
 mod rate;
@@ -17,6 +18,7 @@ use bytemuck::{Pod, Zeroable};
 pub use calls::{Generic, Generics, ServiceSet};
 pub use handshake::{DATAGRAM_MAX, INITIALS_SIZE, InitialFate, InitialRecord};
 pub use hops::HopRule;
+pub use inside::Inside;
 pub use mac::MacKey;
 pub use marker::{
     LAST_MAX, MARKER_HEAD, MARKER_PORTS_MAX, MARKER_STEPS_MAX, MARKERS_MAX, Marker, MarkerSet,
@@ -31,7 +33,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 8;
+pub const ABI: u32 = 10;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -94,8 +96,10 @@ pub mod maps {
     pub const SERVICE_NAMES: &str = "SERVICE_NAMES";
     /// One [`super::ServiceTotals`] a service and CPU.
     pub const TOTALS: &str = "TOTALS";
-    /// [`crate::hosts::HostSlot`]s: one CPU's table after the other's.
+    /// [`crate::hosts::HostSlot`]s, [`super::Control::host_slots`] of them one CPU after the other.
     pub const HOSTS: &str = "HOSTS";
+    /// [`crate::hosts::InsideSlot`]s, [`super::Inside::slots`] of them one CPU after the other.
+    pub const INSIDE: &str = "INSIDE";
     /// One [`crate::flows::Bucket`] eight flows.
     pub const FLOW_CELLS: &str = "FLOW_CELLS";
     /// One [`crate::flows::FlowEntry`] a flow.
@@ -126,7 +130,7 @@ pub mod maps {
     /// One [`super::Rejections`] a CPU.
     pub const REJECTIONS: &str = "REJECTIONS";
 
-    /// One [`crate::Sighting`] a CPU: what one program hands to the next.
+    /// One [`crate::HandedOn`] a CPU.
     pub const SIGHTINGS: &str = "SIGHTINGS";
     /// The XDP program of each [`super::Stage`].
     pub const XDP_STAGES: &str = "XDP_STAGES";
@@ -134,7 +138,7 @@ pub mod maps {
     pub const SKB_STAGES: &str = "SKB_STAGES";
 
     /// Every map, in the order above.
-    pub const ALL: [&str; 39] = [
+    pub const ALL: [&str; 40] = [
         CONTROL,
         POLICIES,
         PORTS,
@@ -158,6 +162,7 @@ pub mod maps {
         SERVICE_NAMES,
         TOTALS,
         HOSTS,
+        INSIDE,
         FLOW_CELLS,
         FLOWS,
         HEADS,
@@ -182,15 +187,18 @@ pub mod maps {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stage {
-    /// Looks into the packet, and remembers what its flow is.
-    Depth = 0,
+    /// Brings the flow table up to date, and gives the verdict. If the payload is to be asked first, it
+    /// goes on in [`Stage::Depth`], which comes back.
+    Flow = 0,
+    /// Asks the payload, and goes on in [`Stage::Flow`].
+    Depth = 1,
     /// Answers a rejected packet.
-    Reject = 1,
+    Reject = 2,
 }
 
 impl Stage {
     /// All of them, in the order of the slots.
-    pub const ALL: [Self; 2] = [Self::Depth, Self::Reject];
+    pub const ALL: [Self; 3] = [Self::Flow, Self::Depth, Self::Reject];
 }
 
 /// Names of the programs in the kernel object: of those that are attached by the view they serve, of the
@@ -204,10 +212,14 @@ pub mod programs {
     pub const WAN_INGRESS: &str = "wan_ingress";
     /// TC egress on an interface that leads to the world.
     pub const WAN_EGRESS: &str = "wan_egress";
+    /// [`super::Stage::Flow`] at XDP.
+    pub const XDP_FLOW: &str = "xdp_flow";
     /// [`super::Stage::Depth`] at XDP.
     pub const XDP_DEPTH: &str = "xdp_depth";
     /// [`super::Stage::Reject`] at XDP.
     pub const XDP_REJECT: &str = "xdp_reject";
+    /// [`super::Stage::Flow`] at TC egress.
+    pub const SKB_FLOW: &str = "skb_flow";
     /// [`super::Stage::Depth`] at TC egress.
     pub const SKB_DEPTH: &str = "skb_depth";
     /// [`super::Stage::Reject`] at TC egress.
@@ -259,7 +271,7 @@ pub struct Control {
     pub host_keys: u32,
     /// Cells of the flow table: a power of two. Set when the maps are made.
     pub flow_cells: u32,
-    /// Ticks in a unit of the flow table's clock, which is about a second: this power of two.
+    /// Ticks in a unit of the flow table's clock, half a second to a second: this power of two.
     pub flow_clock_shift: u32,
     /// After so many units of silence a flow is forgotten; at most 65,535.
     pub flow_idle: u32,
@@ -272,8 +284,10 @@ pub struct Control {
     pub deadline: u64,
     /// The generation that holds from the deadline on. Meaningless without one.
     pub fallback: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Hosts that have slots which are found by their address. Set when the maps are made. How many there
+    /// are, which is asked for each packet that is counted, lies in the cache line of all that is above;
+    /// the rest is only read where there are any.
+    pub inside: Inside,
 }
 
 impl Control {
@@ -459,6 +473,12 @@ impl PortEntry {
     #[inline(always)]
     pub const fn service(self) -> u16 {
         self.0 & Self::SERVICE
+    }
+
+    /// Whether it is a service's port.
+    #[inline(always)]
+    pub const fn names_service(self) -> bool {
+        self.service() != 0
     }
 
     /// Whether the policy protects this port.
@@ -848,9 +868,9 @@ impl HostRecord {
     }
 
     /// Takes in another slot of the same host and service: another CPU's, or that of traffic with
-    /// the other fate. Counts add up. Active seconds don't, for two CPUs may have seen the same
-    /// second: the larger figure is kept, which is exact while one CPU serves the host and too small
-    /// otherwise.
+    /// the other fate or direction. Counts add up. Active seconds don't, for two slots may have seen the
+    /// same second: the larger figure is kept, which is exact while one slot sees traffic in each second
+    /// that the others do, and too small otherwise.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.passed.iter_mut().zip(other.passed) {
             mine.add(theirs);
@@ -864,7 +884,7 @@ impl HostRecord {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() == 64);
+    assert!(size_of::<Control>() == 112);
     assert!(size_of::<PolicyHeader>() == 80);
     assert!(size_of::<PortTable>() == 256 * 1024);
     assert!(size_of::<ActionRow>() == 512);

@@ -47,7 +47,7 @@ pub use packet::{Bytes, Packet};
 pub use parse::{Segment, Transport, Unparsed};
 pub use record::{Extent, Judgement, Outcome};
 pub use reply::Reply;
-pub use sighting::Sighting;
+pub use sighting::{HandedOn, Sighting};
 pub use tables::{Counters, Memory, Tables};
 
 /// Judges one Ethernet frame: the whole way of a packet but for the counting.

@@ -44,6 +44,14 @@ pub trait Bytes: Copy {
         let at = self.forget_word(u32::try_from(at).ok()?) as usize;
         if at > MAX_OFFSET { None } else { Some(at) }
     }
+
+    /// The offset itself, or `None` beyond [`MAX_OFFSET`]. Of a sum of what the frame says, the kernel's
+    /// readers make the verifier forget all but that, for one instruction, where [`Bytes::settle`] takes
+    /// four and two ways through memory. What it knows of a constant it goes on to know.
+    #[inline(always)]
+    fn bounded(self, at: usize) -> Option<usize> {
+        if at > MAX_OFFSET { None } else { Some(at) }
+    }
 }
 
 /// One frame.

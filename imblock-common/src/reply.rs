@@ -83,17 +83,25 @@ impl Reply {
         self.0 & Self::NEWS != 0
     }
 
-    /// Of [`Answer::Look`]: that the flow was told, and only what travels in it may be found.
+    /// Of [`Answer::Look`], and of what was found then: that the flow was told, and only what travels in
+    /// it may be found.
     #[inline(always)]
     #[must_use]
     pub(crate) const fn inside(self) -> Self {
         Self(self.0 | Self::TOLD)
     }
 
-    /// Of [`Answer::Look`]: whether the flow was told.
+    /// See [`Reply::inside`].
     #[inline(always)]
     pub(crate) const fn is_inside(self) -> bool {
         self.0 & Self::TOLD != 0
+    }
+
+    /// The opposite of [`Reply::inside`].
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn outside(self) -> Self {
+        Self(self.0 & !Self::TOLD)
     }
 
     /// The same, of a packet that the policy refuses whatever service it belongs to.
@@ -155,6 +163,15 @@ impl Reply {
         Self(bits & (Self::WHAT | Self::LIKELY) | (Answer::Flow as u64) << Self::ANSWER_SHIFT)
     }
 
+    /// A service by its port, or nothing for 0. Without a branch, of which the verifier would follow both
+    /// ways to the end.
+    #[inline(always)]
+    pub(crate) const fn of_port(service: u16) -> Self {
+        let service = (service & 0x1ff) as u64;
+        let names_one = (service + 0x1ff) >> 9;
+        Self(service | (names_one * Answer::Flow as u64) << Self::ANSWER_SHIFT)
+    }
+
     /// Service (nine bits), evidence (five) and likelihood in fifteen bits; 0 for no service.
     #[inline(always)]
     pub(crate) const fn brief(self) -> u16 {
@@ -195,6 +212,14 @@ impl Reply {
     #[inline(always)]
     pub const fn is_certain(self) -> bool {
         self.0 & Self::LIKELY == 0
+    }
+
+    /// Whether it tells the flow's service and is not sure of it: by evidence that may not drop, or until
+    /// something better is told.
+    #[inline(always)]
+    pub(crate) const fn is_guess(self) -> bool {
+        let is_of_flow = self.is(Answer::Flow) && !self.is_certain();
+        self.names_service() && (is_of_flow || self.is(Answer::Meanwhile))
     }
 
     /// The same service, unless something better is told.

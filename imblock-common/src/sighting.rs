@@ -15,6 +15,16 @@ use crate::record::Extent;
 use crate::tables::LivePolicy;
 use crate::{Bytes, Direction, Ends, Segment, Side, Transport, View};
 
+/// What one program of the kernel hands to the next.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct HandedOn {
+    /// The packet.
+    pub about: Sighting,
+    /// What was told of it so far: a [`crate::Reply`].
+    pub told: u64,
+}
+
 /// A packet, as all that comes behind the parser sees it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -72,13 +82,13 @@ impl Sighting {
             Part::First => Self::FIRST_PART,
             Part::Later => Self::LATER_PART,
         };
-        // Forgotten, so that the verifier walks what follows once, and not once for each kind of packet.
-        // Side and direction are the same for all that a program sees.
+        // Forgotten, as is where the payload lies, so that the verifier walks what follows once, and not
+        // once for each kind of packet. Side and direction are the same for all that a program sees.
         let packets = packet.forget_word(begins | resets | part) & Self::OF_PACKETS;
         Self {
             key: FlowKey::new(ends, segment.transport, |word| packet.forget_word(word)),
-            payload_at: body.at as u32,
-            payload_end: segment.end as u32,
+            payload_at: packet.forget_word(body.at as u32),
+            payload_end: packet.forget_word(segment.end as u32),
             sequence: body.sequence,
             about: packets | received | side,
             // What has no ports has nothing of a port's.
@@ -115,9 +125,11 @@ impl Sighting {
         self.about & Self::RESETS != 0 && self.payload_end <= self.payload_at
     }
 
+    /// The sequence number of the payload's first byte: a SYN has one for itself (RFC 9293 section 3.4).
     #[inline(always)]
     pub(crate) const fn sequence(&self) -> u32 {
-        self.sequence
+        let syn = if self.begins() { 1 } else { 0 };
+        self.sequence.wrapping_add(syn)
     }
 
     #[inline(always)]
@@ -157,10 +169,10 @@ impl Sighting {
         }
     }
 
-    /// Whether there is a payload. What comes with a SYN is not looked at.
+    /// Whether there is a payload. A SYN may have one (TCP Fast Open, RFC 7413).
     #[inline(always)]
     pub(crate) const fn speaks(&self) -> bool {
-        self.payload_at != 0 && self.payload_end > self.payload_at && !self.begins()
+        self.payload_at != 0 && self.payload_end > self.payload_at
     }
 
     #[inline(always)]

@@ -48,11 +48,6 @@ pub trait Tables: Memory {
     /// Hands the place for a flow's [`Head`] to `visit`, with the cheap clock. `None` when
     /// there is no such place.
     fn head<R>(self, flow: u64, visit: impl FnOnce(&mut Head, u32) -> R) -> Option<R>;
-    /// See [`flow::step`]. A function of its own in the kernel.
-    #[inline(always)]
-    fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
-        flow::step(about, reply, self)
-    }
     /// See [`flow::rtp`]. A function of its own in the kernel.
     #[inline(always)]
     fn rtp_step(self, about: &Sighting, header: u64) -> Reply {

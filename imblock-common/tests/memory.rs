@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use imblock_common::buckets::{Bucket, Buckets, Shape, WORDS};
 use imblock_common::hops::{Attempt, Pair, attempt, refused};
 use imblock_common::layout::HopRule;
-use imblock_common::recent::{lately, note};
+use imblock_common::recent::{lately, named, note, was_named};
 use imblock_common::{Action, Addr};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -122,6 +122,23 @@ fn the_one_service_of_a_moment_is_told() {
         assert_eq!(table.lately(&host(2), at(0)), 0);
         // Another CPU's clock is a moment behind.
         assert_eq!(table.lately(&host(1), at(0).wrapping_sub(1)), 3, "{start}");
+    }
+}
+
+/// Whatever the seed: with 0, the least addresses have the least hashes.
+#[test]
+fn a_server_that_was_named_is_no_service() {
+    for seed in [0, 7] {
+        let table = Table::of(BUCKETS);
+        let shape = Shape {
+            seed,
+            ..table.shape()
+        };
+        for least in [Addr::v4([0; 4]), Addr::v6([0; 16])] {
+            named(&table, shape, &least, &least, 0);
+            assert!(was_named(&table, shape, &least, &least, 0, WITHIN));
+            assert_eq!(lately(&table, shape, &least, 0, WITHIN), 0, "{least:?}");
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use imblock_common::hosts::{HostSlot, Slots};
-use imblock_common::layout::{ABI, Control, Counts, HostRecord};
+use imblock_common::hosts::{HostSlot, InsideSlot, Slots};
+use imblock_common::layout::{ABI, Control, Counts, HostRecord, Inside};
 use imblock_common::testkit::{Frame, GsoFrame, World, generate, service};
 use imblock_common::{
     Addr, Counters, Direction, Evidence, Outcome, Packet, Verdict, View, classify, record,
@@ -46,7 +46,7 @@ impl Counters for &Ledger {
             flow_idle: 0,
             deadline: 0,
             fallback: 0,
-            reserved: 0,
+            inside: Inside::NONE,
         }
     }
 
@@ -78,6 +78,14 @@ impl Slots for &Ledger {
             .borrow_mut()
             .get_mut(usize::try_from(number).ok()?)
             .map(visit)
+    }
+
+    fn place<R>(self, _: u32, _: impl FnOnce(&mut InsideSlot) -> R) -> Option<R> {
+        None
+    }
+
+    fn inside(&self) -> &Inside {
+        &Inside::NONE
     }
 
     fn now(self) -> u64 {

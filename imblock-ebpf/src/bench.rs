@@ -1,12 +1,12 @@
 //! Programs for `cargo xtask bench` alone: the floors that costs are counted from, fronts that make a
-//! repeated frame come from many hosts or be of many flows, and a generator of frames. Not part of what
-//! is shipped.
+//! repeated frame come from many hosts, be of many flows or be several in turn, and a generator of frames.
+//! Not part of what is shipped.
 #![no_std]
 #![no_main]
 
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::btf_maps::{Array, ProgramArray};
-use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_redirect};
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_redirect, bpf_xdp_store_bytes};
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
 
@@ -42,6 +42,29 @@ struct Orders {
     /// From how many ports, likewise.
     ports: u32,
 }
+
+/// Bytes of a frame that is said in turn with others.
+const LINE: usize = 1536;
+/// How many there are at most.
+const LINES: usize = 4;
+
+/// Frames that are said in turn, each filled up with zeros.
+#[btf_map]
+static SCRIPT: Array<[u8; LINE], LINES> = Array::new();
+
+/// Where in the script we are.
+#[repr(C)]
+struct Turn {
+    /// What is said next.
+    next: u32,
+    /// How many frames are said before the first one comes again.
+    lines: u32,
+    /// The port of the flow that says them.
+    port: u32,
+}
+
+#[btf_map]
+static TURN: Array<Turn, 1> = Array::new();
 
 /// The one order that holds.
 #[btf_map]
@@ -83,7 +106,7 @@ fn generate(ctx: XdpContext) -> u32 {
         // SAFETY: the helper takes nothing.
         let random = unsafe { bpf_get_prandom_u32() };
         if orders.hosts != 0 {
-            let host = ((random & 0xffff) * orders.hosts) >> 16;
+            let host = one_of(orders.hosts, random);
             // SAFETY: as above.
             unsafe {
                 // What the address adds to the header's checksum the identification takes off.
@@ -98,7 +121,7 @@ fn generate(ctx: XdpContext) -> u32 {
             }
         }
         if orders.ports != 0 {
-            let port = ((random >> 16) * orders.ports) >> 16;
+            let port = one_of(orders.ports, random >> 16);
             // SAFETY: as above.
             unsafe {
                 start
@@ -122,8 +145,8 @@ fn vary_source(ctx: XdpContext) -> u32 {
     // SAFETY: the frame is at least `HEADERS` bytes long. `[u8; 2]` has no alignment.
     let hosts = unsafe { start.wrapping_add(HOSTS_AT).cast::<[u8; 2]>().read() };
     // SAFETY: the helper takes nothing.
-    let random = unsafe { bpf_get_prandom_u32() } & 0xffff;
-    let host = (random * u32::from(u16::from_be_bytes(hosts))) >> 16;
+    let random = unsafe { bpf_get_prandom_u32() };
+    let host = one_of(u16::from_be_bytes(hosts).into(), random);
     // SAFETY: as above.
     unsafe {
         start
@@ -153,8 +176,8 @@ fn vary_flow(ctx: XdpContext) -> u32 {
     };
     // SAFETY: the helper takes nothing.
     let random = unsafe { bpf_get_prandom_u32() };
-    let port = ((random & 0xffff) * u32::from(u16::from_be_bytes(ports))) >> 16;
-    let host = ((random >> 16) * u32::from(hosts)) >> 16;
+    let port = one_of(u16::from_be_bytes(ports).into(), random);
+    let host = one_of(hosts.into(), random >> 16);
     // SAFETY: as above.
     unsafe {
         start
@@ -166,6 +189,51 @@ fn vary_flow(ctx: XdpContext) -> u32 {
     // SAFETY: nothing here needs to be dropped.
     unsafe { NEXT.tail_call(&ctx, 0) };
     xdp_action::XDP_ABORTED
+}
+
+/// Puts the next frame of the script in the place of the one that is there, then goes on with `NEXT`. What
+/// is said from one beginning to the next is of one flow, with a random port like those of `vary_flow`.
+#[xdp(frags)]
+fn say_in_turn(ctx: XdpContext) -> u32 {
+    let Some(turn) = TURN.get_ptr_mut(0) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    // SAFETY: the entry lives as long as its map, and one CPU at a time measures.
+    let turn = unsafe { &mut *turn };
+    let line = turn.next;
+    let Some(bytes) = SCRIPT.get_ptr(line) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    // SAFETY: the entry is `LINE` bytes long, and only read.
+    let stored = unsafe { bpf_xdp_store_bytes(ctx.ctx, 0, bytes.cast_mut().cast(), LINE as u32) };
+    let start = ctx.data() as *mut u8;
+    if stored != 0 || start.wrapping_add(HEADERS_AND_PORTS) as usize > ctx.data_end() {
+        return xdp_action::XDP_ABORTED;
+    }
+    if line == 0 {
+        // SAFETY: the frame is at least `HEADERS_AND_PORTS` bytes long. `[u8; 2]` has no alignment.
+        let ports = unsafe { start.wrapping_add(HOSTS_AT).cast::<[u8; 2]>().read() };
+        // SAFETY: the helper takes nothing.
+        let random = unsafe { bpf_get_prandom_u32() };
+        turn.port = 0x8000 | one_of(u16::from_be_bytes(ports).into(), random);
+    }
+    turn.next = if line + 1 < turn.lines { line + 1 } else { 0 };
+    // SAFETY: as above.
+    unsafe {
+        start
+            .wrapping_add(HEADERS)
+            .cast::<[u8; 2]>()
+            .write((turn.port as u16).to_be_bytes());
+    }
+    // SAFETY: nothing here needs to be dropped.
+    unsafe { NEXT.tail_call(&ctx, 0) };
+    xdp_action::XDP_ABORTED
+}
+
+/// A number below `many`, at most 65,536, by the lowest 16 bits of a random one.
+#[inline(always)]
+const fn one_of(many: u32, random: u32) -> u32 {
+    ((random & 0xffff) * many) >> 16
 }
 
 #[cfg(target_arch = "bpf")]

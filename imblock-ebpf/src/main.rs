@@ -3,8 +3,8 @@
 //!
 //! The attached programs, one a view so that side and direction are constants to the compiler, give
 //! their verdict on whatever a port or a known flow tells, and on what nobody wants to know more of:
-//! most packets. The others go on in a program behind them, with a stack and a budget of the verifier's
-//! of its own. All programs share all maps.
+//! most packets. The others go on in the programs behind them ([`Stage`]), each with a stack and a budget
+//! of the verifier's of its own. All programs share all maps.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)] // instructions for the verifier, see `reader`
@@ -20,9 +20,9 @@ use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::Answer;
-use imblock_common::identify::{at_once, in_depth};
+use imblock_common::identify::{at_once, flow, payload};
 use imblock_common::layout::Stage;
-use imblock_common::{Judgement, View, parse, record, sight, unidentified};
+use imblock_common::{Bytes as _, Judgement, Reply, View, parse, record, sight, unidentified};
 
 use hook::{AtTc, AtXdp, Hook};
 use maps::KernelMaps;
@@ -40,14 +40,20 @@ fn wan_ingress(ctx: XdpContext) -> u32 {
 }
 
 #[xdp(frags)]
+fn xdp_flow(ctx: XdpContext) -> u32 {
+    xdp(passes_by_flow(AtXdp(ctx.ctx)))
+}
+
+#[xdp(frags)]
 fn xdp_depth(ctx: XdpContext) -> u32 {
-    xdp(passes_in_depth(AtXdp(ctx.ctx)))
+    look(AtXdp(ctx.ctx));
+    xdp_action::XDP_PASS
 }
 
 #[xdp(frags)]
 fn xdp_reject(ctx: XdpContext) -> u32 {
-    match maps::sighting() {
-        Some(about) => reject::xdp(&ctx, about.view()),
+    match maps::handed_on() {
+        Some(known) => reject::xdp(&ctx, known.about.view()),
         None => xdp_action::XDP_DROP,
     }
 }
@@ -63,14 +69,20 @@ fn wan_egress(ctx: TcContext) -> i32 {
 }
 
 #[classifier]
+fn skb_flow(ctx: TcContext) -> i32 {
+    egress(passes_by_flow(AtTc(ctx.as_ptr().cast())))
+}
+
+#[classifier]
 fn skb_depth(ctx: TcContext) -> i32 {
-    egress(passes_in_depth(AtTc(ctx.as_ptr().cast())))
+    look(AtTc(ctx.as_ptr().cast()));
+    TC_ACT_UNSPEC
 }
 
 #[classifier]
 fn skb_reject(ctx: TcContext) -> i32 {
-    match maps::sighting() {
-        Some(about) => reject::skb(&ctx, about.view()),
+    match maps::handed_on() {
+        Some(known) => reject::skb(&ctx, known.about.view()),
         None => TC_ACT_SHOT,
     }
 }
@@ -102,15 +114,20 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
             let about = sight(packet, &segment, view, maps);
             let told = at_once(&about, maps);
             if told.is(Answer::Look) {
-                maps::hand_on(&about);
-                hook.go_on(Stage::Depth);
+                maps::hand_on(&about, told);
+                // Each with a slot that is a constant, or the kernel would look for the program.
+                if told == Reply::UNASKED {
+                    hook.go_on(Stage::Flow);
+                } else {
+                    hook.go_on(Stage::Depth);
+                }
                 // There is no such program yet: a first start is still having it verified. Then
                 // nothing is told.
             }
             if told.needs_verdict() {
                 let verdict = steps::conclude(packet, &about, told, maps);
                 if verdict == steps::REJECT {
-                    maps::hand_on(&about);
+                    maps::hand_on(&about, told);
                 }
                 return goes_on(hook, verdict);
             }
@@ -124,12 +141,34 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
 
 /// The same, of a frame that the attached program could not tell all of.
 #[inline(always)]
-fn passes_in_depth<H: Hook + Steps>(hook: H) -> bool {
-    let (Some(maps), Some(about)) = (KernelMaps::open(), maps::sighting()) else {
+fn passes_by_flow<H: Hook + Steps>(hook: H) -> bool {
+    let (Some(maps), Some(known)) = (KernelMaps::open(), maps::handed_on()) else {
         return true;
     };
-    let told = in_depth(Frame::new(hook), about, maps);
-    goes_on(hook, hook.conclude(about, told.0))
+    let about = &known.about;
+    let told = flow::tell(Frame::new(hook), about, Reply(known.told), maps);
+    if told.is(Answer::Look) {
+        maps::hand_on_reply(told);
+        hook.go_on(Stage::Depth);
+        // As above.
+    }
+    // Where the frame lies is asked again: to the verifier, the steps may have moved it. And what was
+    // told is forgotten, so that it walks the verdict once.
+    let packet = Frame::new(hook);
+    let told = Reply(packet.forget(told.0));
+    goes_on(hook, steps::conclude(packet, about, told, maps))
+}
+
+/// Asks the payload of such a frame, and goes on with the answer.
+#[inline(always)]
+fn look<H: Hook + Steps>(hook: H) {
+    let (Some(maps), Some(known)) = (KernelMaps::open(), maps::handed_on()) else {
+        return;
+    };
+    let reply = payload::look(Frame::new(hook), &known.about, Reply(known.told), maps);
+    maps::hand_on_reply(reply);
+    // Its slot is filled before this program's.
+    hook.go_on(Stage::Flow);
 }
 
 /// Whether a frame passes by a verdict. What is rejected is answered first, from what is known of it.

@@ -12,20 +12,20 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::btf_map;
 use imblock_common::buckets::{self, Buckets, Shape, WORDS};
 use imblock_common::flows::{self, Bucket, Claim, FlowEntry, WAYS};
-use imblock_common::hosts::{HostSlot, Slots};
+use imblock_common::hosts::{HostSlot, InsideSlot, Slots};
 use imblock_common::layout::{
     ActionCell, ActionRow, Control, Counts, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, HALVES,
     Half, HopRule, HostEntry, HostPrefix, HostRecord, INITIALS_SIZE, InitialFate, InitialRecord,
-    LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader, PortEntry,
-    PortTable, Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals, Stage,
-    StunAttributes,
+    Inside, LeaseRow, MacKey, Marker, MarkerSets, Name, NameKey, OUTCOME_SLOTS, PolicyHeader,
+    PortEntry, PortTable, Rate, Rejections, RemoteGate, SERVICES_MAX, ServiceSet, ServiceTotals,
+    Stage, StunAttributes,
 };
 use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head};
 use imblock_common::tables::LivePolicy;
 use imblock_common::{
-    Action, Addr, Counters, Evidence, Memory, Reply, Sighting, Tables, Transport, Verdict, View,
-    hops, parts, recent,
+    Action, Addr, Counters, Evidence, HandedOn, Memory, Reply, Sighting, Tables, Transport,
+    Verdict, View, hops, parts, recent,
 };
 
 use crate::reader::{forget_word, masked};
@@ -85,6 +85,9 @@ static TOTALS: PerCpuArray<ServiceTotals, SERVICES_MAX> = PerCpuArray::new();
 /// Mapped into pages of its own, so that a slot is a cache line.
 #[btf_map]
 static HOSTS: Array<HostSlot, SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
+/// In pages of its own, as `HOSTS`.
+#[btf_map]
+static INSIDE: Array<InsideSlot, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 /// Mapped into pages of their own, as `HOSTS`; here so that a bucket and an entry are cache lines.
 #[btf_map]
 static FLOW_CELLS: Array<Bucket, { FLOWS_SIZE / WAYS as usize }, { BPF_F_MMAPABLE as usize }> =
@@ -126,7 +129,7 @@ static QUIC_COUNTS: PerCpuArray<u64, { InitialFate::ALL.len() }> = PerCpuArray::
 static REJECTIONS: PerCpuArray<Rejections, 1> = PerCpuArray::new();
 
 #[btf_map]
-static SIGHTINGS: PerCpuArray<Sighting, 1> = PerCpuArray::new();
+static SIGHTINGS: PerCpuArray<HandedOn, 1> = PerCpuArray::new();
 #[btf_map]
 pub static XDP_STAGES: ProgramArray<{ Stage::ALL.len() }> = ProgramArray::new();
 #[btf_map]
@@ -134,19 +137,29 @@ pub static SKB_STAGES: ProgramArray<{ Stage::ALL.len() }> = ProgramArray::new();
 
 /// What the program before this one knew of the frame.
 #[inline(always)]
-pub fn sighting() -> Option<&'static Sighting> {
-    let sighting = SIGHTINGS.get_ptr(0)?;
+pub fn handed_on() -> Option<&'static HandedOn> {
+    let known = SIGHTINGS.get_ptr(0)?;
     // SAFETY: the slot belongs to this CPU, and nothing interrupts a program on it, or comes between it
     // and the one that it goes on in.
-    Some(unsafe { &*sighting })
+    Some(unsafe { &*known })
 }
 
 /// Leaves what is known of the frame to the next program.
 #[inline(always)]
-pub fn hand_on(about: &Sighting) {
-    if let Some(sighting) = SIGHTINGS.get_ptr_mut(0) {
+pub fn hand_on(about: &Sighting, told: Reply) {
+    if let Some(known) = SIGHTINGS.get_ptr_mut(0) {
+        let (about, told) = (*about, told.0);
         // SAFETY: as above.
-        unsafe { *sighting = *about };
+        unsafe { *known = HandedOn { about, told } };
+    }
+}
+
+/// Leaves an answer to the next program; the frame is the one that was handed on.
+#[inline(always)]
+pub fn hand_on_reply(told: Reply) {
+    if let Some(known) = SIGHTINGS.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { (*known).told = told.0 };
     }
 }
 
@@ -310,11 +323,6 @@ impl Tables for KernelMaps {
         // SAFETY: the map holds a head there for as long as the program runs. Should two CPUs write
         // to it, the bytes of two streams mix: what is read in them may be wrong, never out of bounds.
         Some(visit(unsafe { &mut *head }, self.tick()))
-    }
-
-    #[inline(always)]
-    fn flow_step(self, about: &Sighting, reply: Reply) -> Reply {
-        Reply(steps::flow_step(about, reply.0))
     }
 
     #[inline(always)]
@@ -598,7 +606,9 @@ impl Counters for KernelMaps {
         // SAFETY: the helper takes nothing and reads a word.
         let cpu = unsafe { bpf_get_smp_processor_id() };
         CpuHosts {
+            cpu,
             first: cpu.wrapping_mul(self.control.host_slots),
+            control: self.control,
         }
     }
 
@@ -648,10 +658,13 @@ impl flows::Slots for KernelFlows {
     }
 }
 
-/// The part of the host table that belongs to the CPU that runs the program.
+/// The parts of the host tables that belong to the CPU that runs the program.
 #[derive(Clone, Copy)]
 struct CpuHosts {
+    cpu: u32,
+    /// In `HOSTS`.
     first: u32,
+    control: &'static Control,
 }
 
 impl Slots for CpuHosts {
@@ -660,6 +673,19 @@ impl Slots for CpuHosts {
         let slot = HOSTS.get_ptr_mut(self.first.wrapping_add(number))?;
         // SAFETY: as in `KernelMaps::frame`: the slot is this CPU's.
         Some(visit(unsafe { &mut *slot }))
+    }
+
+    #[inline(always)]
+    fn place<R>(self, number: u32, visit: impl FnOnce(&mut InsideSlot) -> R) -> Option<R> {
+        let first = self.cpu.wrapping_mul(self.control.inside.slots());
+        let slot = INSIDE.get_ptr_mut(first.wrapping_add(number))?;
+        // SAFETY: as above.
+        Some(visit(unsafe { &mut *slot }))
+    }
+
+    #[inline(always)]
+    fn inside(&self) -> &Inside {
+        &self.control.inside
     }
 
     /// A resolution of one tick (1 to 10 ms), at a tenth of the price of the exact clock

@@ -8,6 +8,7 @@ use core::arch::asm;
 
 use imblock_common::content::{Payload, Reply, Scene};
 use imblock_common::identify::Question;
+use imblock_common::packet::MAX_OFFSET;
 use imblock_common::stream::{HEAD_MAX, Head, LAST_PIECE_AT, PIECE_MAX, Piece, Source};
 use imblock_common::{Bytes, Packet, Sighting, Tables};
 
@@ -81,6 +82,16 @@ pub fn masked<const MASK: usize>(number: usize) -> usize {
     masked as usize
 }
 
+/// See [`Bytes::bounded`]. Of the masked number the verifier knows the mask and nothing else: neither what
+/// it was added up from, nor which numbers it moves along with.
+#[inline(always)]
+fn bounded(at: usize) -> Option<usize> {
+    if at > MAX_OFFSET {
+        return None;
+    }
+    Some(masked::<MAX_OFFSET>(at))
+}
+
 /// The bytes of a stream's head.
 #[derive(Clone, Copy)]
 pub struct HeadBytes {
@@ -110,6 +121,11 @@ impl Bytes for HeadBytes {
     #[inline(always)]
     fn forget_word(self, number: u32) -> u32 {
         forget_word(number)
+    }
+
+    #[inline(always)]
+    fn bounded(self, at: usize) -> Option<usize> {
+        bounded(at)
     }
 }
 
@@ -163,6 +179,11 @@ impl<H: Hook> Bytes for Frame<H> {
     #[inline(always)]
     fn forget_word(self, number: u32) -> u32 {
         forget_word(number)
+    }
+
+    #[inline(always)]
+    fn bounded(self, at: usize) -> Option<usize> {
+        bounded(at)
     }
 }
 

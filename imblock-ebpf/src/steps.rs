@@ -144,21 +144,10 @@ steps_at_both_hooks! {
         });
         finding.unwrap_or(Finding::NOTHING).reply().0
     } else Reply::NOTHING.0
-
-    /// Gives the verdict on a packet of which a [`Reply`] was told, and counts it: [`PASS`],
-    /// [`DROP`] or [`REJECT`].
-    fn conclude = xdp_conclude, skb_conclude(
-        packet, maps, about: *const Sighting, told: u64
-    ) -> u32 {
-        // SAFETY: as above.
-        match unsafe { about.as_ref() } {
-            Some(about) => conclude(packet, about, Reply(told), maps),
-            None => PASS,
-        }
-    } else PASS
 }
 
-/// The same, where it is no function of its own.
+/// Gives the verdict on a packet of which a [`Reply`] was told, and counts it: [`PASS`], [`DROP`] or
+/// [`REJECT`].
 #[inline(always)]
 pub fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, maps: KernelMaps) -> u32 {
     let mut judgement = decide(packet, about, told, maps);
@@ -198,11 +187,6 @@ macro_rules! steps {
 }
 
 steps! {
-    /// See [`flow::step`].
-    fn flow_step(about, maps, reply: u64) {
-        flow::step(about, Reply(reply), maps).0
-    } else Reply::NOTHING.0
-
     /// See [`flow::rtp`].
     fn rtp_step(about, maps, header: u64) {
         flow::rtp(about, header, maps).0

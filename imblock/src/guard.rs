@@ -13,7 +13,7 @@ mod session;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use imblock_common::hops::AFTER_MAX;
-use imblock_common::layout::{ActionCell, ActionRow, HopRule, PortEntry, SERVICES_MAX};
+use imblock_common::layout::{ActionCell, ActionRow, HopRule, Inside, PortEntry, SERVICES_MAX};
 use imblock_common::{Action, Hook, Side, Transport, View, classify, record};
 use ipnet::IpNet;
 use serde::Serialize;
@@ -145,6 +145,7 @@ fn worst_cases(plan: &Plan) -> Vec<MemoryTables> {
     worst.limits = Limits {
         hosts: 64,
         flows: 1024,
+        inside: Inside::NONE,
         ..plan.limits
     };
     let mut tables: Vec<MemoryTables> = Vec::new();

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::policy::Plan;
 use crate::policy::plan::{CellOrigin, PlanSource};
-use crate::state::{StateDir, StateError};
+use crate::state::{Prepared, StateDir, StateError};
 
 /// The file in the state directory.
 const FILE: &str = "origins.json";
@@ -62,8 +62,9 @@ struct Document {
     policies: Vec<Provenance>,
 }
 
-/// Writes down where the cells of a plan come from, which was just put in force.
-pub fn remember(state: &StateDir, plan: &Plan) -> Result<(), StateError> {
+/// Writes down where the cells of a plan come from, which is to be put in force; it counts once that is
+/// committed.
+pub(crate) fn prepare(state: &StateDir, plan: &Plan) -> Result<Prepared, StateError> {
     let new = Provenance::of(plan);
     let mut policies = load(state)?;
     policies.retain(|known| known.hash != new.hash);
@@ -75,7 +76,7 @@ pub fn remember(state: &StateDir, plan: &Plan) -> Result<(), StateError> {
     };
     // Plain data with text for keys: writing it to memory can't fail.
     let text = serde_json::to_vec(&document).unwrap_or_default();
-    state.replace(FILE, &text)
+    state.prepare(FILE, &text)
 }
 
 /// Where the cells of the policy with this hash come from; none if nobody wrote it down.

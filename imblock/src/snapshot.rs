@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use imblock_common::hosts::HostSlot;
 use imblock_common::layout::{Counts, HostRecord};
 use imblock_common::reject::Fate;
 use imblock_common::{Addr, Evidence, Outcome, Verdict, View};
@@ -94,10 +93,11 @@ pub struct HostCounts {
     pub record: HostRecord,
 }
 
-/// Brings together the slots of each host and service: those of every CPU, passed and refused.
-pub fn host_counts(slots: impl Iterator<Item = HostSlot>) -> Vec<HostCounts> {
+/// Brings together what slots have of each host and service: those of every CPU, of both tables, passed
+/// and refused, sent and received.
+pub fn host_counts(slots: impl Iterator<Item = (Addr, u16, HostRecord)>) -> Vec<HostCounts> {
     let mut records: HashMap<(Addr, u16), HostRecord> = HashMap::new();
-    for (host, service, record) in slots.filter_map(|slot| slot.read()) {
+    for (host, service, record) in slots {
         records.entry((host, service)).or_default().merge(&record);
     }
     let counts = |((host, service), record): ((Addr, u16), HostRecord)| HostCounts {

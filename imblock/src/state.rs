@@ -20,6 +20,7 @@ use imblock_common::layout::ActionCell;
 use serde::{Deserialize, Serialize};
 
 pub use error::StateError;
+pub(crate) use files::Prepared;
 
 use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
@@ -335,6 +336,11 @@ impl StateDir {
 
     /// Replaces the state: on the disk when this returns, the old one whole until then.
     pub fn store(&self, state: &State) -> Result<(), StateError> {
+        self.prepare_state(state)?.commit()
+    }
+
+    /// Writes what is to be the state, without making it so.
+    pub(crate) fn prepare_state(&self, state: &State) -> Result<Prepared, StateError> {
         let path = self.path();
         let document = Document {
             version: VERSION,
@@ -344,7 +350,7 @@ impl StateDir {
             path: path.clone(),
             source,
         })?;
-        self.replace("state.json", &text)
+        self.prepare("state.json", &text)
     }
 
     fn path(&self) -> PathBuf {

@@ -23,7 +23,17 @@ pub struct Status {
     /// Sizes of the tables that hosts fill, as the maps have them.
     pub limits: Limits,
     /// Entries in the host tables now, both families.
-    pub hosts_in_use: u32,
+    pub in_use: HostsInUse,
+}
+
+/// (host, service) pairs that have counters of their own. Whose traffic was counted both here and there is in
+/// both figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostsInUse {
+    /// In the room of [`Limits::hosts`].
+    pub hosts: u32,
+    /// In the places by address of [`Limits::inside`], which take nothing of that room.
+    pub inside: u32,
 }
 
 /// The policy in force.

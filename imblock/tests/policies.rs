@@ -437,7 +437,7 @@ rules:
 services: [{ id: acme, name: Acme, category: voip, calls: true, status: historic, ended: '2020', ports: [tcp/7], names: [Chat.Acme.example], prefixes: [10.7.0.0/16, '2001:db8::/32'], collateral: [{ port: tcp/7, breaks: echo }, { name: chat.acme.example, breaks: web }, { prefix: 10.7.0.0/16, breaks: mail }] }]
 hops: { action: drop, within: 90s, for: 1h, after: 16 }
 quic: block
-limits: { hosts: 1, prefixes: 1000 }
+limits: { hosts: 1, prefixes: 1000, inside: [10.0.0.0/16, 192.168.1.7] }
 ";
     let ready = catalogue::POLICIES.iter().map(|(_, text)| *text);
     for text in ready.chain([text]) {
@@ -476,6 +476,9 @@ fn the_hash_tells_plans_apart() {
         "quic: allow",
         "quic: block",
         "limits: { hosts: 7 }",
+        "limits: { inside: [10.0.0.0/16] }",
+        "limits: { inside: [10.0.0.0/17] }",
+        "limits: { inside: [10.0.0.0/17, 10.0.128.0/17] }",
         "services: [{ id: acme, name: Acme, category: im }]",
         "services: [{ id: acme, name: Acme, category: voip }]",
         "services: [{ id: acme, name: Acme, category: voip, calls: true }]",
@@ -489,6 +492,7 @@ fn the_hash_tells_plans_apart() {
     assert_eq!(hashes.len(), variants.len());
     // Comments and the order of keys change nothing.
     assert_eq!(hash("# x\nlimits: {}"), hash(""));
+    assert_eq!(hash("limits: { inside: [] }"), hash(""));
     let standard = "hops: { action: count, within: 30s, for: 5m, after: 2 }";
     assert_eq!(hash(standard), hash(""));
     assert_eq!(hash("quic: inspect"), hash(""));

@@ -29,7 +29,7 @@ services:
   - { id: acme, name: Acme, category: im, ports: [tcp/7000-7010, udp/7000], names: [acme.example], prefixes: [192.0.2.0/24] }
   - { id: bolt, name: Bolt, category: im, ports: [tcp/7000], markers: [{ transport: tcp, text: "BOLT" }] }
   - { id: cord, name: Cord, category: im, ports: [tcp/7020] }
-  - { id: dull, name: Dull, category: im, markers: [{ transport: udp, from: client, bytes: "5f f1", ports: ["9000"], use: count-first }] }
+  - { id: dull, name: Dull, category: im, markers: [{ transport: udp, from: client, bytes: "5f f1", ports: ["9009"], use: count-first }] }
 rules:
   - { services: [acme], groups: [support], action: allow }
   - { services: [acme, dull], action: drop }
@@ -58,7 +58,7 @@ fn each_kind_of_evidence_and_fate() {
   - { from: 10.0.9.9, name: www.acme.example, to: "198.51.100.7:53/udp", expect: drop }
   - { from: 10.0.9.9, to: "192.0.2.9:443/tcp", expect: drop }
   - { from: 10.0.9.9, to: "198.51.100.7:443/tcp", expect: unidentified }
-  - { from: 10.0.9.9, to: "198.51.100.7:9000/udp", expect: count }
+  - { from: 10.0.9.9, to: "198.51.100.7:9009/udp", expect: count }
 "#;
     // None of them hangs on what was judged before it.
     for tests in [tests.to_owned(), {
@@ -79,7 +79,7 @@ fn what_fails_is_told_with_its_reason() {
   - { from: 10.0.9.9, name: www.acme.example, expect: unidentified }
   - { from: 10.0.9.9, to: "198.51.100.7:7020/tcp", expect: drop }
   - { from: 10.0.9.9, to: "198.51.100.7:7009/tcp", expect: drop }
-  - { from: 10.0.9.9, to: "198.51.100.7:9000/udp", expect: drop }
+  - { from: 10.0.9.9, to: "198.51.100.7:9009/udp", expect: drop }
   - { from: 10.0.9.9, to: "198.51.100.7:443/tcp", expect: count }
 "#;
     let errors = try_out(&format!("{POLICY}{tests}")).unwrap_err();

@@ -123,6 +123,7 @@ fn what_is_wrong_is_refused() {
         "hops: { within: 5 minutes }",
         "hops: { after: 17 }",
         "limits: { hosts: 0 }",
+        "limits: { inside: ['2001:db8::/32'] }",
         "trust: [\"category:imm\"]",
         "services: [{ id: Acme, name: Acme, category: im }]",
         "services: [{ id: acme, name: Acme, category: im, markers: [{ bytes: '41' }] }]",
@@ -188,7 +189,7 @@ services:
 hops: { action: drop, within: 30s, for: 5m, after: 2 }
 quic: inspect
 trust: [irc]
-limits: { hosts: 1000, prefixes: 1000, flows: 1000 }
+limits: { hosts: 1000, prefixes: 1000, flows: 1000, inside: [10.0.0.0/16, 192.168.1.7] }
 "#;
 
 /// The places in a document: its keys and the items of its lists.

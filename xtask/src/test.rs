@@ -1,8 +1,10 @@
 //! `cargo xtask test`: every test of the workspace, and one sum over all of them as the last line.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
+use std::num::NonZero;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,6 +16,18 @@ pub(crate) struct Args {
     /// Passed on to `cargo test`: a part of the tests' names, or `-p PACKAGE`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+}
+
+/// What the test harness takes for the number of tests that run at the same time.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// As many tests at once as the caller says, or else two a CPU: those that take long wait most of the
+/// time, for clients, timers and the kernel.
+fn threads() -> OsString {
+    std::env::var_os(THREADS).unwrap_or_else(|| {
+        let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+        (2 * cpus).to_string().into()
+    })
 }
 
 /// How the tests ended.
@@ -38,6 +52,7 @@ pub(crate) fn run_tests(args: &[String]) -> Result<Summary> {
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .args(args)
         .env("IMBLOCK_SKIP_LOG", skip_log.path())
+        .env(THREADS, threads())
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;

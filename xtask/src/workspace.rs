@@ -13,13 +13,15 @@ pub(crate) const OBJECT: &str = "imblock/bpf/imblock.o";
 pub(crate) const BENCH_OBJECT: &str = "xtask/bpf/bench.o";
 
 /// Every program in the kernel object.
-pub(crate) const PROGRAMS: [&str; 8] = [
+pub(crate) const PROGRAMS: [&str; 10] = [
     programs::LAN_INGRESS,
     programs::LAN_EGRESS,
     programs::WAN_INGRESS,
     programs::WAN_EGRESS,
+    programs::XDP_FLOW,
     programs::XDP_DEPTH,
     programs::XDP_REJECT,
+    programs::SKB_FLOW,
     programs::SKB_DEPTH,
     programs::SKB_REJECT,
 ];

@@ -79,6 +79,20 @@ impl Cell {
         Self(self.0.wrapping_add(1 << shift))
     }
 
+    /// One payload less.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn without_payload(self, direction: Direction) -> Self {
+        let shift = match direction {
+            Direction::Sent => Self::SENT_SHIFT,
+            Direction::Received => Self::RECEIVED_SHIFT,
+        };
+        if self.payloads(direction) == 0 {
+            return self;
+        }
+        Self(self.0.wrapping_sub(1 << shift))
+    }
+
     /// When the flow was last seen.
     #[inline(always)]
     const fn seen(self) -> u16 {
@@ -144,13 +158,11 @@ impl Cell {
         self.seen() == shape.now
     }
 
-    /// How gladly the cell is given to a new flow: the larger, the better; 0 for never.
+    /// How gladly the cell of another flow is given to a new one: the larger, the better; 0 for never.
     #[inline(always)]
     pub(super) const fn worth(self, shape: Shape, why: Claim) -> u64 {
         let silent = shape.now.wrapping_sub(self.seen());
-        if self.0 == 0 {
-            4 << 16
-        } else if silent > shape.idle {
+        if silent > shape.idle {
             3 << 16 | silent as u64
         } else if !self.is_held() {
             2 << 16 | silent as u64

@@ -91,6 +91,10 @@ impl FlowEntry {
         self.state = FlowState::WATCHED.0;
         compiler_fence(Ordering::SeqCst);
         self.key = *key;
-        self.rtp = [RtpTrace::default(); 2];
+        // One by one: of both, the compiler for BPF makes a call that sets bytes.
+        for trace in &mut self.rtp {
+            *trace = RtpTrace::default();
+            compiler_fence(Ordering::SeqCst);
+        }
     }
 }

@@ -44,12 +44,17 @@ pub fn named<T: Tables>(about: &Sighting, tables: T) {
     recent::named(recent, shape, &host, &server, tables.seconds());
 }
 
-/// Notes what a host talks to, if calls are made with it. A guess is no talk.
+/// Whether calls are made with what a host talks to, so that it is worth a note. A guess is no talk.
+#[inline(always)]
+pub(super) fn is_noteworthy<T: Tables>(about: &Sighting, told: Reply, tables: T) -> bool {
+    told.is_news()
+        && !told.evidence_is(Evidence::Recent)
+        && tables.calls(about.policy().half, told.service())
+}
+
+/// Notes what a host talks to.
 #[inline(always)]
 pub fn note<T: Tables>(about: &Sighting, told: Reply, tables: T) {
-    if told.evidence_is(Evidence::Recent) || !tables.calls(about.policy().half, told.service()) {
-        return;
-    }
     let (recent, shape) = tables.recent();
     let now = tables.seconds();
     recent::note(recent, shape, &about.key.local(), told.service(), now);

@@ -1,92 +1,44 @@
-//! The flow: what its earlier packets told, and the first payloads of a young one.
+//! The flow: what its earlier packets told, and what is to be remembered of this one.
 
 use super::rtp::{self, RtpHeader, RtpTrace, Step};
-use super::{Question, port, prefix};
-use crate::content::{Answer, Finding, Reply, Scene, Sender};
+use super::{context, port, prefix};
+use crate::content::{Answer, Finding, Reply, Sender};
 use crate::flows::{self, Cell, Claim, EARLY, FlowState, Initiator, NOWHERE, Shape, Slots as _};
-use crate::layout::{Control, Generic};
-use crate::parse::tls;
-use crate::stream::Piece;
-use crate::tables::LivePolicy;
+use crate::layout::Generic;
 use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
 
-/// What the flow's earlier packets, this one's payload, or else port and address tell.
+/// What the flow's earlier packets, this one's payload, or else port and address tell. `reply` is what
+/// [`super::payload::look`] told, or [`Reply::UNASKED`]: then the answer may be [`Answer::Look`], and this
+/// is to be asked once more when the payload was.
 #[inline(always)]
-pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
-    let known = tables.flow_step(about, Reply::UNASKED);
-    let told = if known.is(Answer::Look) {
-        let reply = look(packet, about, known, tables);
-        let told = tables.flow_step(about, reply);
-        let unknown = reply.is_nothing() && !known.is_inside();
-        if unknown && about.may_begin_quic() && packet.quic(about, tables) {
-            told.refused()
-        } else {
-            told
+pub fn tell<P: Packet, T: Tables>(packet: P, about: &Sighting, reply: Reply, tables: T) -> Reply {
+    if about.is_later_part() {
+        return tables.later_part_step(about);
+    }
+    let mut told = step(about, reply.outside(), tables);
+    if told.is(Answer::Look) {
+        return told;
+    }
+    if about.calls() {
+        if !told.names_service() {
+            told = tables.hop_step(about);
         }
-    } else if about.calls() && !known.names_service() {
-        tables.hop_step(about)
-    } else {
-        known
-    };
-    if told.is_news() {
+    } else if reply.is_nothing()
+        && !reply.is_inside()
+        && about.may_begin_quic()
+        && packet.quic(about, tables)
+    {
+        told = told.refused();
+    }
+    if context::is_noteworthy(about, told, tables) {
         tables.note_step(about, told);
     }
     told
 }
 
-/// Asks the payload.
+/// Brings the flow table up to date with a packet, and says what is known of it.
 #[inline(always)]
-fn look<P: Packet, T: Tables>(packet: P, about: &Sighting, known: Reply, tables: T) -> Reply {
-    let policy = about.policy();
-    let scene = Scene {
-        payload: about.payload(),
-        local_port: about.key.local_port(),
-        remote_port: about.key.remote_port(),
-        transport: about.key.transport(),
-        direction: about.direction(),
-        sender: known.sender(),
-        first: known.is_first(),
-        within: known.service(),
-        half: policy.half,
-    };
-    if known.is_inside() {
-        return packet.ask(Question::Marker, &scene, tables);
-    }
-    let sent = scene.direction == Direction::Sent;
-    let mut reply = Reply::NOTHING;
-    if !(sent && known.is_gathering()) {
-        reply = content(packet, &scene, policy, tables);
-    }
-    let begins = reply.is(Answer::More);
-    if sent && (begins || known.is_gathering()) {
-        let piece = Piece {
-            scene,
-            flow: about.key.hash(tables.flow_shape().seed),
-            sequence: about.sequence(),
-            begins,
-        };
-        reply = packet.gather(&piece, tables);
-    }
-    // Only what says nothing of itself may be RTP.
-    if reply.is_nothing() && scene.transport == Transport::Udp {
-        let header = packet.rtp(scene.payload);
-        if header != 0 {
-            reply = tables.rtp_step(about, header);
-        }
-    }
-    if reply.is(Answer::Meanwhile) {
-        reply = tables.caller_step(about, reply);
-    } else if reply.is(Answer::Other) {
-        tables.named_step(about);
-    }
-    reply
-}
-
-/// Brings the flow table up to date with a packet, and says what is known of it. `reply` is what the
-/// payload told, or [`Reply::UNASKED`]; then the answer may be [`Answer::Look`], and the step is
-/// taken again when the payload was asked.
-#[inline(always)]
-pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
+fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let shape = tables.flow_shape();
     let hash = about.key.hash(shape.seed);
     let track = Track::of(about, hash, shape, tables);
@@ -101,9 +53,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     let count = track.cell.payloads(direction);
     let is_young = count < EARLY;
     if reply.is(Answer::Look) && about.speaks() {
-        let sender = sender(track.cell.initiator(), direction);
-        let (service, gathering) = (state.service(), track.cell.is_gathering());
-        let look = Reply::look(service, sender, count == 0, gathering);
+        let service = state.service();
+        let look = to_be_asked(track.cell, direction, service);
         if !state.is_settled() && (is_young || about.asks_for_names()) {
             return look;
         }
@@ -111,6 +62,19 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
             return look.inside();
         }
     }
+    let is_told = state.is_other() || state.service() != 0;
+    let is_silent = !reply.names_service() && !reply.is(Answer::Other) && !reply.is(Answer::More);
+    // A guess, and what leaves open whose it is, says less than a port or an address.
+    let is_guess = !state.is_settled() && reply.is_guess() && !about.remote_port().is_contested();
+    let mut known = Reply::NOTHING;
+    if is_guess || is_silent && !is_told {
+        known = weak(about, track.cell.initiator(), tables);
+    }
+    let reply = if is_guess && known.names_service() {
+        known.meanwhile()
+    } else {
+        reply
+    };
     // A flow that was told is what it is; only what travels in it may be another service's.
     let told = if reply.is(Answer::Packet) || reply.names_service() && !state.is_settled() {
         reply
@@ -118,10 +82,8 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
         port::finding(about.remote_port())
     } else if state.service() != 0 {
         state.reply()
-    } else if reply.is(Answer::More) {
-        Reply::NOTHING
     } else {
-        weak(about, track.cell.initiator(), tables)
+        known
     };
     let told = Reply(tables.flows().forget(told.0));
     // Without a table, nobody ever does.
@@ -140,6 +102,15 @@ pub fn step<T: Tables>(about: &Sighting, reply: Reply, tables: T) -> Reply {
     } else {
         in_midstream(about, told, nobody_saw)
     }
+}
+
+/// That a payload must be asked, and what the flow's cell says of it. `within` is the service that the
+/// flow is told to be, or 0.
+#[inline(always)]
+pub(super) const fn to_be_asked(cell: Cell, direction: Direction, within: u16) -> Reply {
+    let sender = sender(cell.initiator(), direction);
+    let is_first = cell.payloads(direction) == 0;
+    Reply::look(within, sender, is_first, cell.is_gathering())
 }
 
 /// Takes in what looks like a packet of an RTP stream, whose packed header is `header`: the flow is
@@ -206,36 +177,6 @@ fn weak<T: Tables>(about: &Sighting, initiator: Initiator, tables: T) -> Reply {
     }
 }
 
-/// Asks a payload what it is, until something is told. A TLS client names its server, which tells more
-/// than any of its bytes; everybody else is asked for a marker first.
-#[inline(always)]
-fn content<P: Packet, T: Tables>(packet: P, scene: &Scene, policy: LivePolicy, tables: T) -> Reply {
-    let names = policy.flags & Control::HAS_NAMES != 0 && scene.direction == Direction::Sent;
-    let greets = names && scene.transport == Transport::Tcp && tls::greets(packet, scene.payload);
-    let mut named = Reply::NOTHING;
-    if greets {
-        named = packet.ask(Question::Name, scene, tables);
-        if named.names_service() {
-            return named;
-        }
-    }
-    let mut reply = Reply::NOTHING;
-    if policy.flags & Control::HAS_MARKERS != 0 {
-        reply = packet.ask(Question::Marker, scene, tables);
-    }
-    if reply.is_nothing() && names {
-        reply = if greets {
-            named
-        } else {
-            packet.ask(Question::Name, scene, tables)
-        };
-    }
-    if reply.is_nothing() {
-        reply = packet.ask(Question::Stun, scene, tables);
-    }
-    reply
-}
-
 /// Which end of the flow sends in a direction.
 #[inline(always)]
 const fn sender(initiator: Initiator, direction: Direction) -> Sender {
@@ -285,6 +226,30 @@ fn learned<T: Tables>(
     }
 }
 
+/// The cell of a flow that a packet begins, or is the first to be seen of.
+#[inline(always)]
+pub(super) const fn fresh(about: &Sighting, hash: u64, shape: Shape) -> Cell {
+    let initiator = match (about.key.transport(), about.direction()) {
+        (Transport::Tcp, Direction::Sent) if about.begins() => Initiator::Local,
+        (Transport::Tcp, Direction::Received) if about.begins() => Initiator::Remote,
+        // Of what is received first, it may be that what was sent went another way.
+        (Transport::Udp, Direction::Sent) => Initiator::Local,
+        _ => Initiator::Unknown,
+    };
+    Cell::new(hash, initiator, shape.now)
+}
+
+/// Whether what a cell knows is of a flow that has ended. A connection that was told is not over for its
+/// silence, as chats are silent for hours: another one in its place begins with a SYN. Not so where the port
+/// tells the service, which a SYN is told by without a look at the table.
+#[inline(always)]
+pub(super) const fn is_over(cell: Cell, about: &Sighting, shape: Shape) -> bool {
+    let lasts = cell.is_held()
+        && matches!(about.key.transport(), Transport::Tcp)
+        && !about.remote_port().names_service();
+    cell.is_stale(shape) && !lasts
+}
+
 /// A flow's place in the table, and how its cell stands there.
 #[derive(Clone, Copy)]
 struct Track {
@@ -301,7 +266,7 @@ impl Track {
     #[inline(always)]
     fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
         let found = flows::find(tables.flows(), hash, shape);
-        if found.number == NOWHERE || about.begins() || found.cell.is_stale(shape) {
+        if found.number == NOWHERE || about.begins() || is_over(found.cell, about, shape) {
             return Self::fresh(about, found.number, hash, shape);
         }
         Self {
@@ -314,16 +279,9 @@ impl Track {
     /// Of a flow that is seen for the first time, or after long silence, or that begins anew.
     #[inline(always)]
     const fn fresh(about: &Sighting, number: u32, hash: u64, shape: Shape) -> Self {
-        let initiator = match (about.key.transport(), about.direction()) {
-            (Transport::Tcp, Direction::Sent) if about.begins() => Initiator::Local,
-            (Transport::Tcp, Direction::Received) if about.begins() => Initiator::Remote,
-            // Of what is received first, it may be that what was sent went another way.
-            (Transport::Udp, Direction::Sent) => Initiator::Local,
-            _ => Initiator::Unknown,
-        };
         Self {
             number,
-            cell: Cell::new(hash, initiator, shape.now),
+            cell: fresh(about, hash, shape),
             stored: Cell(0),
         }
     }

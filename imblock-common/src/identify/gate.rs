@@ -10,26 +10,37 @@ use crate::flows::{self, EARLY, FlowState, Initiator, Slots as _};
 use crate::layout::Control;
 use crate::{Sighting, Tables};
 
-/// What [`super::in_depth`] would tell of the packet, if it would learn nothing; else
-/// [`Reply::UNASKED`], and then nothing has been touched.
+/// What [`super::in_depth`] would tell of the packet, if it would learn nothing; else that it must be
+/// looked into, and then nothing has been touched: with what the flow's cell says of the payload that is
+/// to be asked, or [`Reply::UNASKED`] where the cell does not say all.
 #[inline(always)]
 pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
-    let speaks = about.speaks();
+    // Of what begins nothing more is asked; said with it, the verifier walks a quarter less.
+    let speaks = about.speaks() && !about.begins();
     if about.begins() || speaks && about.asks_for_names() {
         return Reply::UNASKED;
     }
     let shape = tables.flow_shape();
-    let place = flows::find(tables.flows(), about.key.hash(shape.seed), shape);
+    let hash = about.key.hash(shape.seed);
+    let place = flows::find(tables.flows(), hash, shape);
     let cell = place.cell;
     let is_young = cell.payloads(about.direction()) < EARLY;
     let is_settling = cell.is_gathering() || is_young && speaks;
     let remote_port = about.remote_port();
-    let by_port = port::finding(remote_port);
     // The first packet in a while of a flow that was told is news to others: who talks to whom.
-    let is_nobodys = !cell.is_held() && !by_port.names_service();
+    let is_nobodys = !cell.is_held() && !remote_port.names_service();
     let goes_on = cell.is_fresh(shape) || is_nobodys && !cell.is_stale(shape);
     if place.is_nowhere() || !goes_on || is_settling {
-        return Reply::UNASKED;
+        let is_new = place.is_nowhere() || cell.is_stale(shape);
+        return if !speaks || cell.is_held() {
+            Reply::UNASKED
+        } else if is_new {
+            flow::to_be_asked(flow::fresh(about, hash, shape), about.direction(), 0)
+        } else if is_young {
+            flow::to_be_asked(cell, about.direction(), 0)
+        } else {
+            Reply::UNASKED
+        };
     }
     if is_young && remote_port.is_contested() {
         return Reply::UNASKED;
@@ -41,13 +52,13 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
         let state = FlowState(tables.flows().forget(state.0));
         let service = state.service();
         if state.is_other() {
-            by_port
+            port::finding(remote_port)
         } else if service == 0 || speaks && tables.carries(policy.half, service) {
             return Reply::UNASKED;
         } else {
             state.reply()
         }
-    } else if by_port.names_service() {
+    } else if remote_port.names_service() {
         port::of_flow(remote_port, cell.initiator())
     } else if policy.flags & Control::HAS_REMOTES != 0
         && tables.may_be_remote(policy.half, &about.key.remote())

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod marker;
 pub(crate) mod name;
 pub mod needle;
+pub mod payload;
 mod port;
 mod prefix;
 mod question;
@@ -115,39 +116,49 @@ impl Evidence {
 pub fn identify<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
     let told = at_once(about, tables);
     if told.is(Answer::Look) {
-        in_depth(packet, about, tables)
+        in_depth(packet, about, told, tables)
     } else {
         told
     }
 }
 
 /// What can be told without a look into the packet, and without anything being learned: by port, or by
-/// what is known of the flow. [`Answer::Look`] if that is not all that is to be told; then [`in_depth`]
-/// is to be asked, which in the kernel is another program.
+/// what is known of the flow. [`Answer::Look`] if that is not all that is to be told: then [`in_depth`]
+/// is to be asked.
 #[inline(always)]
 pub fn at_once<T: Tables>(about: &Sighting, tables: T) -> Reply {
     if about.is_later_part() {
         return Reply::UNASKED;
     }
     let remote_port = about.remote_port();
-    let by_port = port::finding(remote_port);
-    // Who calls a listed port is told before anything is written down, and a port that can't be
-    // anything else always: there, content is not worth a look.
-    let is_told = by_port.names_service()
-        && (remote_port.is_final() || about.calls() && !remote_port.is_contested());
+    // Who calls a listed port, and says nothing yet, is told before anything is written down, and a port
+    // that can't be anything else always: there, content is not worth a look.
+    let is_told = remote_port.names_service()
+        && (remote_port.is_final()
+            || about.calls() && !about.speaks() && !remote_port.is_contested());
     if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
-        return by_port;
+        return port::finding(remote_port);
     }
     gate::told(about, tables)
 }
 
 /// What the flow's earlier packets, this one's payload, or else port and address tell; all of it is
-/// remembered.
+/// remembered. `told` is what [`at_once`] said: [`Answer::Look`].
+///
+/// In the kernel these are two programs that go on in each other: one asks the payload, one the flow.
 #[inline(always)]
-pub fn in_depth<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Reply {
-    if about.is_later_part() {
-        tables.later_part_step(about)
-    } else {
-        flow::identify(packet, about, tables)
+pub fn in_depth<P: Packet, T: Tables>(
+    packet: P,
+    about: &Sighting,
+    mut told: Reply,
+    tables: T,
+) -> Reply {
+    if told == Reply::UNASKED {
+        told = flow::tell(packet, about, told, tables);
     }
+    if told.is(Answer::Look) {
+        let reply = payload::look(packet, about, told, tables);
+        told = flow::tell(packet, about, reply, tables);
+    }
+    told
 }

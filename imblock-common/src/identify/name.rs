@@ -6,6 +6,7 @@
 //! without a known name. Invariant: whatever protocol wrote it, the same name has the same key.
 
 use super::Evidence;
+use super::question::Start;
 use crate::content::{Answer, Finding, Payload, Scene, Sender};
 use crate::layout::{Half, NameKey};
 use crate::parse::tls::{Heard, Hearing};
@@ -120,6 +121,17 @@ impl Asked {
             port: destination.port,
             ..Self::NOTHING
         }
+    }
+}
+
+/// Whether a message that asks for something may begin like this.
+#[inline(always)]
+pub(super) const fn may_begin([first, ..]: Start, scene: &Scene) -> bool {
+    let is_dns = scene.remote_port == DNS_PORT;
+    match scene.transport {
+        Transport::Udp => is_dns,
+        // HTTP, TLS, SOCKS: see `asked`.
+        Transport::Tcp => matches!(first, b'C'..=b'P' | 22 | 4 | 5) || is_dns,
     }
 }
 
@@ -257,12 +269,11 @@ const WORD: usize = 8;
 /// The key of a name: its last [`NameKey::LENGTH`] bytes, backwards, in lower case. The name does not
 /// begin in the first [`WORD`] bytes of the frame, where there are link headers.
 ///
-/// A word at a time and without a branch that depends on the name: that is cheap for the processor,
-/// and the verifier walks it once, not once for each length.
+/// A word at a time, as many as the name has, and without a branch that depends on its letters.
 #[inline(always)]
 pub(super) fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> Option<NameKey> {
-    let end = packet.settle(host.end)?;
-    let length = packet.settle(host.length)?;
+    let end = packet.bounded(host.end)?;
+    let length = packet.bounded(host.length)?;
     let letters = if length < 64 {
         !(u64::MAX << length)
     } else {
@@ -272,18 +283,24 @@ pub(super) fn key<B: Bytes>(packet: B, half: Half, kind: u8, host: HostName) -> 
     // The first word's bytes in all of them, though the others are written below: zeros would be set
     // a byte at a time, by a call.
     let mut words = [u32::from_ne_bytes([half, kind, 0, 0]); size_of::<NameKey>() / 4];
+    // Of which the verifier does not know that it is zero: it walks what follows once, and not once for
+    // each length of a name.
+    let nothing = packet.forget_word(0);
     let mut done = 0;
     for halves in words.get_mut(1..)?.chunks_mut(2) {
-        // A short name near the start of a frame: what is read there is masked. Settled, lest the
-        // compiler add the parts of the offset to the packet pointer one by one: the verifier follows
-        // no pointer to before the packet.
-        let at = packet.settle(end.saturating_sub(done + WORD))?;
-        // Read as big-endian and stored as little-endian: backwards.
-        let read = lower_case(u64::from_be_bytes(packet.read(at)?));
-        let dots = mask(host.dots >> done);
-        let named = (read & !dots) | (DOTS & dots);
-        let letters: [u32; 2] = bytemuck::cast((named & mask(letters >> done)).to_le());
-        for (to, from) in halves.iter_mut().zip(letters) {
+        let mut letters_here = [nothing; 2];
+        if done < length {
+            // A short name near the start of a frame: what is read there is masked. Settled, lest the
+            // compiler add the parts of the offset to the packet pointer one by one: the verifier follows
+            // no pointer to before the packet.
+            let at = packet.settle(end.saturating_sub(done + WORD))?;
+            // Read as big-endian and stored as little-endian: backwards.
+            let read = lower_case(u64::from_be_bytes(packet.read(at)?));
+            let dots = mask(host.dots >> done);
+            let named = (read & !dots) | (DOTS & dots);
+            letters_here = bytemuck::cast((named & mask(letters >> done)).to_le());
+        }
+        for (to, from) in halves.iter_mut().zip(letters_here) {
             *to = from;
         }
         done += WORD;

@@ -1,14 +1,13 @@
 //! The remote port: one read of a flat table.
 
-use super::Evidence;
-use crate::content::{Finding, Reply};
+use crate::content::Reply;
 use crate::flows::Initiator;
 use crate::layout::PortEntry;
 
 /// The service that the policy gives to the remote end's port.
 #[inline(always)]
 pub(super) const fn finding(remote_port: PortEntry) -> Reply {
-    Finding::flow(remote_port.service(), Evidence::Port).reply()
+    Reply::of_port(remote_port.service())
 }
 
 /// The same of a flow. The service is the one that is called: of a flow that the remote end began its

@@ -14,6 +14,7 @@ pub fn refuses<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> 
         return false;
     }
     if about.policy().flags & Control::BLOCKS_QUIC != 0 {
+        forget_payload(about, tables);
         return true;
     }
     let entry = attend(about, tables);
@@ -22,6 +23,18 @@ pub fn refuses<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> 
         packet.hand_over(about, entry, tables);
     }
     false
+}
+
+/// What is refused does not make a flow older: a client that asks again and again is refused each time.
+#[inline(always)]
+fn forget_payload<T: Tables>(about: &Sighting, tables: T) {
+    let shape = tables.flow_shape();
+    let slots = tables.flows();
+    let found = flows::find(slots, about.key.hash(shape.seed), shape);
+    if found.number != NOWHERE {
+        let cell = found.cell.without_payload(about.direction());
+        flows::store(slots, found.number, cell);
+    }
 }
 
 /// Number of the flow's entry, to which the controller may write; [`NOWHERE`] for none.

@@ -71,8 +71,8 @@ impl RtpHeader {
     }
 }
 
-/// What was seen of one direction of a flow. All zero at first.
-#[repr(C)]
+/// What was seen of one direction of a flow. All zero at first. Aligned so that it is a word.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
 pub struct RtpTrace {
     /// The source.
@@ -189,13 +189,19 @@ const fn fold(timestamp: u32) -> u8 {
     a ^ b.rotate_left(3) ^ c ^ d
 }
 
+/// Whether an RTP or RTCP packet may begin with this byte.
+#[inline(always)]
+pub(super) const fn may_begin(first: u8) -> bool {
+    first & VERSION == VERSION_2
+}
+
 /// The head of a UDP payload that could be RTP or RTCP. Most that could are not: see [`step`].
 #[inline(always)]
 pub fn looks_like_rtp<B: Bytes>(packet: B, payload: Payload) -> Option<RtpHeader> {
     let at = packet.settle(payload.at)?;
     let end = packet.settle(payload.end)?;
     let [first, kind] = packet.read::<2>(at)?;
-    if first & VERSION != VERSION_2 {
+    if !may_begin(first) {
         return None;
     }
     if (RTCP_FIRST..=RTCP_LAST).contains(&kind) {

@@ -42,15 +42,15 @@ impl HostName {
         }
         // A sum with a negative part is settled before it is read at: the verifier follows no pointer
         // to before the packet.
-        let [last] = packet.read::<1>(packet.settle(end.wrapping_sub(1))?)?;
+        let [last] = packet.read::<1>(packet.bounded(end.wrapping_sub(1))?)?;
         let root = usize::from(last == b'.');
-        let name = packet.settle(length - root)?;
+        let name = packet.bounded(length - root)?;
         if name == 0 || name >= HOST_MAX {
             return None;
         }
         Some(
             Self {
-                end: packet.settle(end - root)?,
+                end: packet.bounded(end - root)?,
                 ..Self::NONE
             }
             .with_length(name + 1),

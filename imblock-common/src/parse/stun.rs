@@ -41,6 +41,14 @@ pub(crate) struct Attribute {
     pub(crate) next: usize,
 }
 
+/// Whether a payload that begins like this may be a message.
+#[inline(always)]
+pub(crate) fn may_begin(start: [u8; 8], transport: Transport) -> bool {
+    let [_, _, _, _, c0, c1, c2, c3] = start;
+    // Behind a length, the cookie's second half is out of sight.
+    [c0, c1, c2, c3] == COOKIE || transport == Transport::Tcp && [c2, c3] == [COOKIE[0], COOKIE[1]]
+}
+
 /// The attributes of the message that a payload is (UDP), or begins with (TCP).
 #[inline(always)]
 pub(crate) fn attributes<B: Bytes>(

@@ -81,14 +81,10 @@ pub(crate) fn handshake_record(header: [u8; RECORD_HEADER]) -> Option<u16> {
     }
 }
 
-/// Whether the payload begins as a record of TLS that may carry a hello.
+/// Whether a payload that begins like this may be a record with a hello.
 #[inline(always)]
-pub(crate) fn greets<B: Bytes>(bytes: B, payload: Payload) -> bool {
-    let start = match bytes.settle(payload.at) {
-        Some(at) if payload.length() >= 2 => bytes.read::<2>(at),
-        _ => None,
-    };
-    start == Some([RECORD_HANDSHAKE, 3])
+pub(crate) const fn greets([content, major, ..]: [u8; 8]) -> bool {
+    content == RECORD_HANDSHAKE && major == 3
 }
 
 /// The hello in the TLS record that begins the payload. [`Hearing::More`] also for a hello that goes
@@ -174,8 +170,8 @@ pub fn handshake<B: Bytes>(bytes: B, payload: Payload) -> Heard {
         end: if goes_on { end } else { hello_end },
     };
     let walk = walk(window, at + MESSAGE_HEADER);
-    let server_name = first_name(window, walk.names_at, walk.names);
-    let protocol = first_protocol(window, walk.protocols_at, walk.protocols);
+    let server_name = first_name(window, walk.names_at);
+    let protocol = first_protocol(window, walk.protocols_at);
     Heard {
         hearing: if server_name.is_some() {
             Hearing::Found
@@ -196,9 +192,7 @@ pub fn handshake<B: Bytes>(bytes: B, payload: Payload) -> Heard {
 #[derive(Clone, Copy)]
 struct Walk {
     names_at: usize,
-    names: usize,
     protocols_at: usize,
-    protocols: usize,
     /// The walk ended where the bytes did, not at something that is no hello, nor at its end.
     ran_off: bool,
 }
@@ -208,9 +202,7 @@ struct Walk {
 fn walk<B: Bytes>(window: Window<B>, at: usize) -> Walk {
     let mut walk = Walk {
         names_at: 0,
-        names: 0,
         protocols_at: 0,
-        protocols: 0,
         ran_off: false,
     };
     let (mut at, end) = match extensions(window, at) {
@@ -220,34 +212,44 @@ fn walk<B: Bytes>(window: Window<B>, at: usize) -> Walk {
             return walk;
         }
     };
+    // One comparison for both ends: this is the loop that a hello's cost is made of.
+    let stop = if end < window.end { end } else { window.end };
+    // What the compiler knows of it, it would make use of by two comparisons again.
+    let Some(stop) = window.bytes.bounded(stop) else {
+        return walk;
+    };
+    let mut next = at;
     let mut seen = 0;
-    while seen < TLS_EXTENSIONS_MAX && at + EXTENSION_HEADER <= end {
-        let Some([k0, k1, l0, l1]) = window.read::<EXTENSION_HEADER>(at) else {
+    while seen < TLS_EXTENSIONS_MAX {
+        next = at + EXTENSION_HEADER;
+        if next > stop {
+            break;
+        }
+        let Some([k0, k1, l0, l1]) = window.bytes.read::<EXTENSION_HEADER>(at) else {
+            // As far as can be read, the bytes end here.
             walk.ran_off = true;
             return walk;
         };
+        next += usize::from(u16::from_be_bytes([l0, l1]));
+        if next > stop {
+            break;
+        }
         let kind = u16::from_be_bytes([k0, k1]);
-        let length = usize::from(u16::from_be_bytes([l0, l1]));
-        let next = at + EXTENSION_HEADER + length;
-        if next > end {
-            return walk;
-        }
-        let (Some(data), Some(next)) = (window.settle(at + EXTENSION_HEADER), window.settle(next))
-        else {
-            walk.ran_off = true;
-            return walk;
-        };
+        // Of two names the first one holds, whatever comes behind it. Of the protocols nothing is told
+        // before the walk has come to its end.
         if kind == SERVER_NAME && walk.names_at == 0 {
-            walk.names_at = data;
-            walk.names = length;
+            walk.names_at = window.bytes.settle(at).unwrap_or(0);
         }
-        if kind == PROTOCOLS && walk.protocols_at == 0 {
-            walk.protocols_at = data;
-            walk.protocols = length;
+        if kind == PROTOCOLS {
+            walk.protocols_at = window.bytes.settle(at).unwrap_or(0);
         }
-        at = next;
+        let Some(bounded) = window.bytes.bounded(next) else {
+            break;
+        };
+        at = bounded;
         seen += 1;
     }
+    walk.ran_off = next > stop && next <= end;
     walk
 }
 
@@ -270,40 +272,41 @@ fn extensions<B: Bytes>(window: Window<B>, at: usize) -> Result<(usize, usize), 
     Ok((at + 2, at + 2 + length))
 }
 
-/// The first name of the list at `at`, which is all that anybody sends. Its extension has `length`
-/// bytes.
+/// The first name of the list in the extension at `at`, which is all that anybody sends.
 #[inline(always)]
-fn first_name<B: Bytes>(window: Window<B>, at: usize, length: usize) -> HostName {
+fn first_name<B: Bytes>(window: Window<B>, at: usize) -> HostName {
     if at == 0 {
         return HostName::NONE;
     }
-    let Some([l0, l1, kind, n0, n1]) = window.read::<5>(at) else {
+    let Some([_, _, e0, e1, l0, l1, kind, n0, n1]) = window.read::<9>(at) else {
         return HostName::NONE;
     };
+    let length = usize::from(u16::from_be_bytes([e0, e1]));
     let list = usize::from(u16::from_be_bytes([l0, l1]));
     let name = usize::from(u16::from_be_bytes([n0, n1]));
     if kind != HOST_NAME || list + 2 > length || name + 3 > list {
         return HostName::NONE;
     }
-    HostName::text(window.bytes, at + 5 + name, name).unwrap_or(HostName::NONE)
+    HostName::text(window.bytes, at + 9 + name, name).unwrap_or(HostName::NONE)
 }
 
-/// The first protocol of the list at `at`, which its sender likes best; none where that is the web's,
-/// which is everybody's. Its extension has `length` bytes.
+/// The first protocol of the list in the extension at `at`, which its sender likes best; none where that
+/// is the web's, which is everybody's.
 #[inline(always)]
-fn first_protocol<B: Bytes>(window: Window<B>, at: usize, length: usize) -> HostName {
+fn first_protocol<B: Bytes>(window: Window<B>, at: usize) -> HostName {
     if at == 0 {
         return HostName::NONE;
     }
-    let Some([l0, l1, name]) = window.read::<3>(at) else {
+    let Some([_, _, e0, e1, l0, l1, name]) = window.read::<7>(at) else {
         return HostName::NONE;
     };
+    let length = usize::from(u16::from_be_bytes([e0, e1]));
     let list = usize::from(u16::from_be_bytes([l0, l1]));
     let name = usize::from(name);
-    if list + 2 > length || name + 1 > list || is_of_the_web(window, at + 3, name) {
+    if list + 2 > length || name + 1 > list || is_of_the_web(window, at + 7, name) {
         return HostName::NONE;
     }
-    HostName::text(window.bytes, at + 3 + name, name).unwrap_or(HostName::NONE)
+    HostName::text(window.bytes, at + 7 + name, name).unwrap_or(HostName::NONE)
 }
 
 /// Protocols that every browser offers, and that tell no service.
@@ -312,7 +315,8 @@ pub const WEB_PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 /// Whether the protocol at `at` is one of [`WEB_PROTOCOLS`].
 #[inline(always)]
 fn is_of_the_web<B: Bytes>(window: Window<B>, at: usize, length: usize) -> bool {
-    let Some([b'h', second]) = window.read::<2>(at) else {
+    let start = window.settle(at).and_then(|at| window.read::<2>(at));
+    let Some([b'h', second]) = start else {
         return false;
     };
     // By their lengths and beginnings: no registered protocol is like them in both.

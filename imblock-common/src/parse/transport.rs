@@ -52,7 +52,7 @@ pub struct Body {
     /// Where the payload begins, in bytes from the frame's start: the length of all headers. 0 for a
     /// TCP header that is cut or shorter than its minimum.
     pub at: usize,
-    /// The sequence number of the first payload byte; 0 for UDP.
+    /// The sequence number; 0 for UDP.
     pub sequence: u32,
     /// The flags of the TCP header; 0 for UDP, and where [`Body::at`] is.
     pub flags: u8,

@@ -37,7 +37,8 @@ pub struct WhyArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
     /// The number of the frame in the capture, from 1
-    #[arg(long, value_name = "N", requires = "pcap")]
+    #[arg(long, value_name = "N", requires = "pcap",
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub frame: Option<u64>,
     /// In the capture, hosts in PREFIX are the local ones; without it, the client of the flow is
     #[arg(long, value_name = "PREFIX", requires = "pcap",

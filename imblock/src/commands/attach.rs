@@ -7,11 +7,12 @@ use super::say::{say, warn_of};
 use super::target::Target;
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError, fallbacks};
-use crate::policy::Plan;
+use crate::kernel::{Instance, KernelError, Unconfirmed, fallbacks};
 use crate::policy::plan::InterfacePlan;
+use crate::policy::{Plan, inside};
 use crate::state::Override;
 use crate::status::InterfaceStatus;
+use crate::time::words;
 
 /// Attaches, applies the policy, and leaves.
 pub(super) fn up(target: &Target, args: &AttachArgs) -> Result<Exit, CommandError> {
@@ -53,18 +54,31 @@ pub(super) fn enforce(
     let mut state = target.state.load()?;
     warn_of(&plan.warnings);
     warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
+    let intent = target.remember(&mut state, &plan)?;
     let instance = Instance::up(&target.name, &plan)?;
+    intent.commit()?;
     warn_of(&fallbacks(&instance.interfaces()?));
-    let limits = instance.maps.limits()?;
-    if limits != plan.limits {
-        say(format_args!(
-            "warning: the tables have room for {} hosts, {} prefixes and {} flows since they were made; the \
-             policy's `limits` take effect after `imblock down`",
-            limits.hosts, limits.prefixes, limits.flows
-        ));
-    }
-    target.remember(&mut state, &plan)?;
+    warn_of(other_limits(&instance, &plan)?.as_slice());
     Ok((instance, frozen_schedules(&plan)))
+}
+
+/// The instance as it is, if a policy waits there for its confirmation: until that is decided no other can
+/// be applied, and what is attached goes on.
+pub(super) fn adopt(target: &Target) -> Result<Option<Instance>, CommandError> {
+    let lock = target.lock()?;
+    let instance = match target.open_under(&lock) {
+        Err(CommandError::Kernel(KernelError::NotRunning(_))) => return Ok(None),
+        opened => opened?,
+    };
+    let waiting = instance.maps.unconfirmed()?;
+    Ok(waiting.map(|Unconfirmed { generation, left, .. }| {
+        say(format_args!(
+            "warning: generation {generation} waits for its confirmation, {} more: what is live is taken \
+             over as it is, and no policy applied; a reload applies it once that is decided",
+            words(left.as_secs())
+        ));
+        instance
+    }))
 }
 
 /// One interface has one side: the second naming would silently have its way.
@@ -86,6 +100,48 @@ pub(super) fn sleeping_toggles(asleep: &[&Override]) -> Vec<String> {
         )
     };
     asleep.iter().map(word).collect()
+}
+
+/// A word about tables that were made in other sizes than the policy's.
+pub(super) fn other_limits(
+    instance: &Instance,
+    plan: &Plan,
+) -> Result<Option<String>, CommandError> {
+    let limits = instance.maps.limits()?;
+    let word = || {
+        format!(
+            "the tables have room for {} hosts, {} prefixes and {} flows, and places by address for {}, \
+             since they were made; the policy's `limits` take effect after `imblock down`",
+            limits.hosts,
+            limits.prefixes,
+            limits.flows,
+            inside::words(&limits.inside)
+        )
+    };
+    Ok((limits != plan.limits).then(word))
+}
+
+/// A word about interfaces other than those that are attached: putting a policy in force attaches
+/// nothing, and the next start may fail for them.
+pub(super) fn other_interfaces(
+    instance: &Instance,
+    plan: &Plan,
+) -> Result<Option<String>, CommandError> {
+    if plan.interfaces.is_empty() {
+        return Ok(None);
+    }
+    let why_not = match instance.is_attached_by(&plan.interfaces) {
+        Ok(true) => return Ok(None),
+        Ok(false) => String::new(),
+        Err(error @ (KernelError::NoInterface { .. } | KernelError::NoPorts { .. })) => {
+            format!(", which would fail: {error}")
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(format!(
+        "the policy's `interfaces` are not what is attached, and stay out of force until the next `imblock \
+         up` or `run` without `-i`{why_not}"
+    )))
 }
 
 /// A word about schedules that nobody keeps.

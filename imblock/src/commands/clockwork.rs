@@ -59,7 +59,10 @@ impl Clockwork {
             return Ok(());
         }
         // Under the lock nobody applies or toggles; what came between is seen here.
-        let _lock = self.target.lock()?;
+        let lock = self.target.lock()?;
+        // A policy that was not confirmed in time is settled first: what is written down must be of the one
+        // in force.
+        drop(self.target.open_under(&lock)?);
         let mut state = self.target.state.load()?;
         let live = self.instance.maps.header()?;
         let Some(schedules) = state.schedules_of(&live.hash) else {

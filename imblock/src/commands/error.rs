@@ -25,6 +25,15 @@ pub enum CommandError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What was to be done could not be written down, and was not done for that.
+    #[error("nothing was changed: {0}")]
+    NotWritable(#[source] StateError),
+    /// What was done could not be written down.
+    #[error(
+        "it is in force now, but could not be written down: {0}; what is set by hand and which services \
+         there are is told as it was before"
+    )]
+    NotWrittenDown(#[source] StateError),
     /// The demo.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
@@ -141,7 +150,9 @@ impl CommandError {
             | Self::LeaseOverToggle(_)
             | Self::NotOneService { .. } => Exit::Usage,
             Self::Kernel(error) => error.exit(),
-            Self::State(error) => error.exit(),
+            Self::State(error) | Self::NotWritable(error) | Self::NotWrittenDown(error) => {
+                error.exit()
+            }
             Self::Demo(error) => return error.exit_code(),
             Self::OnlyOnce(_) | Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => {
                 Exit::Usage
@@ -157,6 +168,11 @@ impl CommandError {
             }
         };
         exit as u8
+    }
+
+    /// Whether the command was carried out all the same.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::NotWrittenDown(_))
     }
 
     /// Whether the reader of our output went away, which is no trouble of ours.

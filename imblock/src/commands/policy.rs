@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
-use super::attach::{frozen_schedules, sleeping_toggles};
+use super::attach::{frozen_schedules, other_interfaces, other_limits, sleeping_toggles};
 use super::compare::refuse_new_drops;
 use super::say::{report, say, warn_of};
 use super::target::{METRICS, Target, plan_of_nowhere, surroundings};
@@ -19,6 +19,7 @@ use crate::kernel::own_addresses;
 use crate::output::document::Document;
 use crate::output::policy::{self as output, Shown};
 use crate::output::{Console, Format};
+use crate::policy::plan::InterfacePlan;
 use crate::policy::{self, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
 use crate::provenance::{Provenance, hexadecimal};
 use crate::time::words;
@@ -54,10 +55,12 @@ pub(super) struct Applied {
 }
 
 /// Compiles a policy, toggles included, and makes it the live one, for good or for so long unless it
-/// is confirmed. Interfaces stay as they are.
+/// is confirmed. Interfaces and the sizes of tables stay as they are, which is said where the policy has
+/// others. Where a command line has `named` interfaces, those of the policy mean nothing.
 pub(super) fn put_in_force(
     target: &Target,
     policy: &str,
+    named: &[InterfacePlan],
     listen: Listen,
     time: Option<Duration>,
 ) -> Result<Applied, CommandError> {
@@ -70,11 +73,16 @@ pub(super) fn put_in_force(
     if target.state.controller().is_none() {
         warnings.extend(frozen_schedules(&plan));
     }
+    if named.is_empty() {
+        warnings.extend(other_interfaces(&instance, &plan)?);
+    }
+    warnings.extend(other_limits(&instance, &plan)?);
+    let intent = target.remember(&mut state, &plan)?;
     let generation = match time {
         None => instance.maps.apply(&plan)?,
         Some(time) => instance.maps.apply_for(&plan, time)?,
     };
-    target.remember(&mut state, &plan)?;
+    intent.commit()?;
     Ok(Applied {
         generation,
         name: plan.name,
@@ -84,7 +92,7 @@ pub(super) fn put_in_force(
 
 /// `policy apply`.
 fn apply(target: &Target, file: &str, time: Option<Duration>) -> Result<Exit, CommandError> {
-    let applied = put_in_force(target, file, Listen::Nowhere, time)?;
+    let applied = put_in_force(target, file, &[], Listen::Nowhere, time)?;
     warn_of(&applied.warnings);
     let Applied {
         name, generation, ..
@@ -116,8 +124,9 @@ fn confirm(target: &Target) -> Result<Exit, CommandError> {
 fn rollback(target: &Target) -> Result<Exit, CommandError> {
     let lock = target.lock()?;
     let mut instance = target.open_under(&lock)?;
+    let intent = target.intend_back()?;
     let generation = instance.maps.rollback()?;
-    target.follow_back()?;
+    intent.commit()?;
     let name = instance.maps.live()?.header.name;
     say(format_args!(
         "policy {} is in force again, generation {generation}",

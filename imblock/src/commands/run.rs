@@ -12,13 +12,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::CommandError;
-use super::attach::{describe, enforce};
+use super::attach::{adopt, describe, enforce};
 use super::clockwork::Clockwork;
 use super::say::{complain, say, warn_of};
 use super::target::Target;
-use crate::cli::{Listen, RunArgs};
+use crate::cli::{AttachArgs, Listen, RunArgs};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError, Maps};
+use crate::kernel::{Instance, KernelError, Maps, own_addresses};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
@@ -27,7 +27,8 @@ use crate::telemetry::{self, Source, SourceError};
 /// a reload writes it: without optimisation more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
 
-/// How often the controller looks whether a policy was not confirmed in time.
+/// How often the controller looks whether a policy was not confirmed in time, and whether the box has
+/// got an address.
 const WATCH: Duration = Duration::from_secs(1);
 
 pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError> {
@@ -42,7 +43,15 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
         .map_err(system("start the asynchronous runtime"))?;
     // Before anything is attached, too: who is told to stop half-way must still detach.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let (instance, _) = enforce(target, &args.attach, args.listen)?;
+    let adopted = match args.keep {
+        // Who leaves things in place for the next start takes over what the last one left.
+        true => adopt(target)?,
+        false => None,
+    };
+    let instance = match adopted {
+        Some(instance) => instance,
+        None => enforce(target, &args.attach, args.listen)?.0,
+    };
     for interface in instance.interfaces()? {
         say(describe(&interface));
     }
@@ -66,7 +75,8 @@ async fn serve(
     listener: Option<TcpListener>,
     mut signals: Signals,
 ) -> Result<(), CommandError> {
-    let maps = target.open()?.maps;
+    let mut maps = target.open()?.maps;
+    let mut guard = OwnAddresses::default();
     let inspector = inspector(target)?;
     let mut clockwork = Clockwork::of(target)?;
     let mut wake = Instant::now() + tokio::task::block_in_place(|| clockwork.tick());
@@ -82,7 +92,10 @@ async fn serve(
             Some(()) = signals.interrupt.recv() => break,
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),
-            _ = watch.tick() => settle(target, &maps),
+            _ = watch.tick() => {
+                settle(target, &maps);
+                tokio::task::block_in_place(|| guard.keep_up(&mut maps));
+            }
             () = tokio::time::sleep_until(wake) => {
                 wake = Instant::now() + tokio::task::block_in_place(|| clockwork.tick());
             }
@@ -158,10 +171,41 @@ fn settle(target: &Target, maps: &Maps) {
     }
 }
 
+/// Keeps the guard over the box's own addresses, of which it may get some at any time.
+#[derive(Default)]
+struct OwnAddresses {
+    /// Whether the operator knows that it does not work.
+    complained: bool,
+}
+
+impl OwnAddresses {
+    fn keep_up(&mut self, maps: &mut Maps) {
+        match own_addresses().and_then(|own| maps.guard_own(&own)) {
+            Ok(new) => {
+                self.complained = false;
+                for address in new {
+                    say(format_args!(
+                        "the box has the address {address} now: it is guarded like the others"
+                    ));
+                }
+            }
+            Err(error) if !self.complained => {
+                complain(&error.into());
+                say("addresses that the box gets now are not guarded until this is put right");
+                self.complained = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 /// On SIGHUP: the policy file again. A wrong one changes nothing.
 fn reload(target: &Target, args: &RunArgs) {
     let reloaded = tokio::task::block_in_place(|| {
-        super::policy::put_in_force(target, &args.attach.policy, args.listen, None)
+        let AttachArgs {
+            policy, interfaces, ..
+        } = &args.attach;
+        super::policy::put_in_force(target, policy, interfaces, args.listen, None)
     });
     match reloaded {
         Ok(applied) => {
@@ -173,7 +217,9 @@ fn reload(target: &Target, args: &RunArgs) {
         }
         Err(error) => {
             complain(&error);
-            say("not reloaded: the old policy stays in force");
+            if !error.is_done() {
+                say("not reloaded: the old policy stays in force");
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::plan::ServicePlan;
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use crate::provenance::{self, Provenance};
-use crate::state::{State, StateDir, StateLock};
+use crate::state::{Prepared, State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
 
 /// The port of SSH, which leads to the box in most places.
@@ -36,6 +36,21 @@ pub(super) struct LivePlan {
     pub(super) header: PolicyHeader,
     /// Where its cells come from, if that was written down.
     pub(super) provenance: Option<Provenance>,
+}
+
+/// What is written down before the kernel is changed, and counts from when that is done: who can't write
+/// changes nothing.
+#[must_use]
+pub(super) struct Intent(Vec<Prepared>);
+
+impl Intent {
+    /// The kernel does it now.
+    pub(super) fn commit(self) -> Result<(), CommandError> {
+        let mut files = self.0.into_iter();
+        files
+            .try_for_each(Prepared::commit)
+            .map_err(CommandError::NotWrittenDown)
+    }
 }
 
 impl Target {
@@ -62,7 +77,11 @@ impl Target {
         let instance = Instance::open(&self.name)?;
         if instance.maps.is_overdue()? {
             let lock = self.lock()?;
-            return self.open_under(&lock);
+            match self.open_under(&lock) {
+                // The kernel has gone back all the same, and looking takes no room on a disk.
+                Err(CommandError::NotWritable(_)) => {}
+                settled => return settled,
+            }
         }
         Ok(instance)
     }
@@ -71,8 +90,12 @@ impl Target {
     /// kernel has gone back to the one before: that is written down here, and said.
     pub(super) fn open_under(&self, _lock: &StateLock) -> Result<Instance, CommandError> {
         let mut instance = Instance::open(&self.name)?;
+        if !instance.maps.is_overdue()? {
+            return Ok(instance);
+        }
+        let intent = self.intend_back()?;
         if let Some(rejected) = instance.maps.settle()? {
-            self.follow_back()?;
+            intent.commit()?;
             let header = instance.maps.live()?.header;
             say(format_args!(
                 "generation {rejected} was not confirmed in time: policy {}, generation {}, is in \
@@ -84,34 +107,51 @@ impl Target {
         Ok(instance)
     }
 
-    /// Follows the kernel back to the policy before.
-    pub(super) fn follow_back(&self) -> Result<(), CommandError> {
+    /// Writes down that the policy before is to be the one in force.
+    pub(super) fn intend_back(&self) -> Result<Intent, CommandError> {
         let mut state = self.state.load()?;
         state.go_back();
-        Ok(self.state.store(&state)?)
+        self.intend(&state)
     }
 
-    /// The plan of a policy for this box, toggles included; proved to leave alone what is guarded. The
-    /// service numbers are those in force if the instance is up.
+    /// The plan of a policy for this box, toggles included; proved to leave alone what is guarded. If the
+    /// instance is up, the service numbers are those in force, and the ports through which others reach
+    /// the box stay guarded: the controller's /metrics, and the sessions of earlier commands.
     pub(super) fn plan(&self, policy: &str, listen: Listen) -> Result<Plan, CommandError> {
         let policy = policy::load(&PolicySource::parse(policy))?;
-        let mut numbers = Instance::numbers(&self.name)?;
         let session = Session::here();
         let at = Timestamp::now();
-        let surroundings = surroundings(own_addresses()?, listen, session.as_ref(), at);
+        let mut surroundings = surroundings(own_addresses()?, listen, session.as_ref(), at);
+        let mut numbers = ServiceNumbers::default();
+        if let Some(instance) = Instance::open_if_up(&self.name)? {
+            numbers = instance.maps.service_numbers()?;
+            let ports = &mut surroundings.management_ports;
+            ports.extend(instance.maps.management_ports()?);
+            ports.sort_unstable();
+            ports.dedup();
+        }
         let plan = policy.compile(&mut numbers, &surroundings)?;
         policy.try_out(&plan, at)?;
         Proof::of(&plan, policy.protect(), &surroundings, session.as_ref()).holds()?;
         Ok(plan)
     }
 
-    /// Remembers which services the policy in force knows, for selectors such as `category:im`, and
-    /// which rules its cells come from.
-    pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<(), CommandError> {
+    /// Writes down which services a policy knows that is to be put in force, for selectors such as
+    /// `category:im`, and which rules its cells come from.
+    pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<Intent, CommandError> {
         state.learn(plan);
         state.remember_schedules(plan, Timestamp::now());
-        provenance::remember(&self.state, plan)?;
-        Ok(self.state.store(state)?)
+        let origins = provenance::prepare(&self.state, plan);
+        let origins = origins.map_err(CommandError::NotWritable)?;
+        let mut intent = self.intend(state)?;
+        intent.0.insert(0, origins);
+        Ok(intent)
+    }
+
+    /// Writes down a state to which the kernel is to be brought.
+    pub(super) fn intend(&self, state: &State) -> Result<Intent, CommandError> {
+        let state = self.state.prepare_state(state);
+        Ok(Intent(vec![state.map_err(CommandError::NotWritable)?]))
     }
 
     /// The plan that is in force, as the kernel has it, with what was written down about it.
@@ -209,7 +249,7 @@ impl Target {
             schedules,
             overrides: self.overrides()?,
             limits: instance.maps.limits()?,
-            hosts_in_use: instance.maps.hosts_in_use(),
+            in_use: instance.maps.hosts_in_use()?,
         })
     }
 }

@@ -30,8 +30,11 @@ pub(super) fn set(
             if until.is_some() && group.is_some() && state.is_set_for_all(&service.id) {
                 return Err(CommandError::LeaseOverToggle(service.id.clone()));
             }
+            // One for all groups takes the place of every group's own.
             replaced |= old.any(|old| {
-                old.service == service.id && old.group == args.group && old.until.is_none()
+                old.service == service.id
+                    && (group.is_none() || old.group == args.group)
+                    && old.until.is_none()
             });
             state.set(Override {
                 service: service.id.clone(),
@@ -113,7 +116,7 @@ impl Changed {
     }
 }
 
-/// Changes the toggles of the selected services, in the kernel first and then in the state.
+/// Changes the toggles of the selected services, in the kernel and in the state.
 fn change(
     target: &Target,
     selectors: &[String],
@@ -135,13 +138,19 @@ fn change(
     let known = known_services(&state, &instance)?;
     let selected = select_all(&known, selectors)?;
     edit(&mut state, &selected)?;
+    let numbers = instance.maps.service_numbers()?;
+    let intent = target.intend(&state)?;
     instance.maps.toggle(|groups| {
-        let services = selected.iter();
-        services
-            .flat_map(|service| state.changes(&service.id, service.number, groups))
+        let selected = selected.iter();
+        let selected = selected.map(|service| (service.id.as_str(), service.number));
+        // Without a selector also those that only the policy before knows, to which a rollback returns.
+        let others = numbers.iter().filter(|_| selectors.is_empty());
+        selected
+            .chain(others)
+            .flat_map(|(id, number)| state.changes(id, number, groups))
             .collect()
     })?;
-    target.state.store(&state)?;
+    intent.commit()?;
     Ok(Changed {
         services: selected.iter().map(|service| service.id.clone()).collect(),
         state,

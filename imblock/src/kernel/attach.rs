@@ -39,11 +39,35 @@ pub(super) fn resolve(
     if plan.is_empty() {
         return Err(KernelError::NoInterfaces);
     }
-    let known = interfaces()?;
+    let resolved = present(plan, &interfaces()?)?;
+    for (_, interface) in &resolved {
+        refuse_foreign(interface, pins)?;
+    }
+    Ok(resolved)
+}
+
+/// Whether attaching by this plan would change nothing. A mode that is left open is any.
+pub(super) fn is_attached_by(plan: &[InterfacePlan], pins: &Pins) -> Result<bool, KernelError> {
+    let wanted = present(plan, &interfaces()?)?;
+    let attached = interface_status(pins)?;
+    let is_attached = |(wanted, _): &(InterfacePlan, Interface)| {
+        attached.iter().any(|InterfaceStatus { plan: is, .. }| {
+            let open = [wanted.mode, is.mode].contains(&XdpAttachMode::Auto);
+            (&is.name, is.side, is.egress) == (&wanted.name, wanted.side, wanted.egress)
+                && (open || is.mode == wanted.mode)
+        })
+    };
+    Ok(wanted.len() == attached.len() && wanted.iter().all(is_attached))
+}
+
+/// The planned interfaces as they are there, a bridge's ports in the place of the bridge.
+fn present(
+    plan: &[InterfacePlan],
+    known: &[Interface],
+) -> Result<Vec<(InterfacePlan, Interface)>, KernelError> {
     let mut resolved: Vec<(InterfacePlan, Interface)> = Vec::new();
     for wanted in plan {
-        for interface in stand_ins(wanted, &known)? {
-            refuse_foreign(interface, pins)?;
+        for interface in stand_ins(wanted, known)? {
             let own = InterfacePlan {
                 name: interface.name.clone(),
                 ..wanted.clone()
@@ -246,10 +270,14 @@ pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
 pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, KernelError> {
     let present = interfaces()?;
     let attachments = attachments(pins)?;
+    let links = pins.links()?;
+    let is_linked = |name: &str| pins.link(name, Hook::Egress).exists();
     let egress = |name: &str| {
-        attachments
-            .iter()
-            .any(|a| a.interface == name && a.hook == Hook::Egress)
+        attachments.iter().any(|a| {
+            let is_its = a.interface == name && a.hook == Hook::Egress;
+            // A filter of clsact was found on the interface itself.
+            is_its && (!is_linked(name) || has_tcx_program(name, a.program))
+        })
     };
     let ingress = attachments
         .iter()
@@ -268,22 +296,33 @@ pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, Kern
                 None => XdpAttachMode::Auto,
             };
             let egress = interface.is_some() && egress(&attachment.interface);
+            let wants_egress = links
+                .iter()
+                .any(|(name, hook)| *name == attachment.interface && *hook == Hook::Egress);
             InterfaceStatus {
                 plan: InterfacePlan {
                     name: attachment.interface.clone(),
                     side: attachment.side,
                     mode,
-                    egress,
+                    egress: wants_egress,
                 },
                 xdp: attached.map_or("none", |xdp| xdp.mode),
                 egress,
-                egress_by: egress.then(|| {
-                    let linked = pins.link(&attachment.interface, Hook::Egress).exists();
-                    if linked { "tcx" } else { "clsact" }
+                egress_by: egress.then(|| match is_linked(&attachment.interface) {
+                    true => "tcx",
+                    false => "clsact",
                 }),
             }
         })
         .collect())
+}
+
+/// Whether an interface's egress has a program: its link may be there and lead nowhere, when somebody
+/// detached it or the interface is another one of the same name.
+pub(super) fn has_tcx_program(interface: &str, program: u32) -> bool {
+    // An interface that is gone has no programs.
+    SchedClassifier::query_tcx(interface, TcAttachType::Egress)
+        .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == program))
 }
 
 /// The id of the program that a pinned link carries.

@@ -244,6 +244,7 @@ mod tests {
     #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
     use imblock_common::Side;
+    use imblock_common::layout::Inside;
 
     use super::super::object::Loaded;
     use super::*;
@@ -255,6 +256,7 @@ mod tests {
         hosts: 64,
         prefixes: 64,
         flows: 64,
+        inside: Inside::NONE,
     };
 
     /// A router, and the pins of an instance that go with it.

@@ -11,6 +11,7 @@ use super::wire::Wire;
 use crate::snapshot::{
     FrameCounts, HostCounts, RejectionCounts, ServiceCell, ServiceCounts, Snapshot, host_counts,
 };
+use crate::status::HostsInUse;
 use imblock_common::layout::Counts;
 
 impl Maps {
@@ -19,7 +20,7 @@ impl Maps {
     pub fn snapshot(&self) -> Result<Snapshot, KernelError> {
         Ok(Snapshot {
             services: self.service_counts()?,
-            hosts: self.host_counts(),
+            hosts: self.host_counts()?,
             frames: self.frame_counts()?,
             initials: self.initial_counts()?,
             limit_shared: self.limit_shared()?,
@@ -28,9 +29,13 @@ impl Maps {
         })
     }
 
-    /// (host, service) pairs that have counters of their own.
-    pub fn hosts_in_use(&self) -> u32 {
-        u32::try_from(self.host_counts().len()).unwrap_or(u32::MAX)
+    /// (host, service) pairs that have counters of their own, by where those are.
+    pub fn hosts_in_use(&self) -> Result<HostsInUse, KernelError> {
+        let pairs = |counts: Vec<HostCounts>| u32::try_from(counts.len()).unwrap_or(u32::MAX);
+        Ok(HostsInUse {
+            hosts: pairs(host_counts(self.hosts.records())),
+            inside: pairs(host_counts(self.places.records(self.control()?.inside))),
+        })
     }
 
     fn service_counts(&self) -> Result<Vec<ServiceCounts>, KernelError> {
@@ -84,8 +89,9 @@ impl Maps {
         Ok(cells)
     }
 
-    fn host_counts(&self) -> Vec<HostCounts> {
-        host_counts(self.hosts.iter())
+    fn host_counts(&self) -> Result<Vec<HostCounts>, KernelError> {
+        let at_places = self.places.records(self.control()?.inside);
+        Ok(host_counts(self.hosts.records().chain(at_places)))
     }
 
     fn limit_shared(&self) -> Result<u64, KernelError> {

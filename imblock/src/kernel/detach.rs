@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use aya::programs::{SchedClassifier, TcAttachType};
 use imblock_common::Hook;
 
-use super::attach::linked_program;
+use super::attach::{has_tcx_program, linked_program};
 use super::netlink::{Interface, interfaces};
 use super::pins::Pins;
 use super::{KernelError, clsact};
@@ -71,9 +70,7 @@ impl Waiting {
                 found.name == self.interface
                     && found.xdp.is_some_and(|xdp| xdp.program == self.program)
             }),
-            // An interface that is gone has no programs.
-            Hook::Egress => SchedClassifier::query_tcx(&self.interface, TcAttachType::Egress)
-                .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == self.program)),
+            Hook::Egress => has_tcx_program(&self.interface, self.program),
         }
     }
 }

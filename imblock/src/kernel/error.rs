@@ -7,6 +7,7 @@ use aya::maps::MapError;
 use aya::pin::PinError;
 use aya::programs::ProgramError;
 use aya::programs::links::LinkError;
+use imblock_common::layout::ABI;
 
 use crate::exit::Exit;
 
@@ -52,12 +53,13 @@ pub enum KernelError {
     NotRunning(String),
     /// The pins are of another version of the layout.
     #[error(
-        "the pinned maps of this instance have layout version {found}, this program speaks \
-         {expected}: take them down with `imblock down` (counters are lost) and start again"
+        "the pinned maps of this instance are of another version of imblock (layout {}, this one's is \
+         {expected}): take them down with `imblock down` (counters are lost) and start again",
+        .found.map_or_else(|| "unknown".to_owned(), |found| found.to_string())
     )]
     Abi {
-        /// In the pinned map.
-        found: u32,
+        /// In the pinned map; `None` where that is of another size.
+        found: Option<u32>,
         /// [`imblock_common::layout::ABI`].
         expected: u32,
     },
@@ -272,6 +274,13 @@ impl KernelError {
             | Self::Pins { .. }
             | Self::StillAttached { .. }
             | Self::Netlink { .. } => Exit::Failed,
+        }
+    }
+
+    pub(super) const fn abi(found: Option<u32>) -> Self {
+        Self::Abi {
+            found,
+            expected: ABI,
         }
     }
 

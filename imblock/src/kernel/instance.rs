@@ -3,14 +3,13 @@
 use imblock_common::layout::{Control, Stage};
 use imblock_common::{Hook, Side, View};
 
-use super::attach::{interface_status, resolve};
+use super::attach::{interface_status, is_attached_by, resolve};
 use super::detach::{detach, detach_all};
 use super::maps::Maps;
 use super::netlink::Interface;
 use super::object::Loaded;
 use super::pins::{InstanceName, Pins};
 use super::{KernelError, features};
-use crate::policy::ServiceNumbers;
 use crate::policy::plan::{InterfacePlan, Plan};
 use crate::status::InterfaceStatus;
 
@@ -33,12 +32,11 @@ impl Instance {
         Ok(Self { pins, maps })
     }
 
-    /// The service numbers that are in force, for compiling a policy: those of the instance if it
-    /// is up, else none.
-    pub fn numbers(name: &InstanceName) -> Result<ServiceNumbers, KernelError> {
+    /// The same; `None` for one that is not up.
+    pub fn open_if_up(name: &InstanceName) -> Result<Option<Self>, KernelError> {
         match Self::open(name) {
-            Ok(instance) => instance.maps.service_numbers(),
-            Err(KernelError::NotRunning(_)) => Ok(ServiceNumbers::default()),
+            Ok(instance) => Ok(Some(instance)),
+            Err(KernelError::NotRunning(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -112,6 +110,12 @@ impl Instance {
     /// Where the instance is attached.
     pub fn interfaces(&self) -> Result<Vec<InterfaceStatus>, KernelError> {
         interface_status(&self.pins)
+    }
+
+    /// Whether [`Instance::up`] with these interfaces would attach as it is now. An interface that is not
+    /// there, and a bridge without ports, is an error as it would be then.
+    pub fn is_attached_by(&self, plan: &[InterfacePlan]) -> Result<bool, KernelError> {
+        is_attached_by(plan, &self.pins)
     }
 
     /// Detaches from interfaces that are not wanted any more.

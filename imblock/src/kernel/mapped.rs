@@ -5,8 +5,10 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use imblock_common::Addr;
 use imblock_common::flows::{FlowEntry, FlowKey, FlowState};
-use imblock_common::hosts::HostSlot;
+use imblock_common::hosts::{HostSlot, InsideSlot};
+use imblock_common::layout::{HostRecord, Inside};
 use rustix::io;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -72,26 +74,47 @@ impl Drop for Mapping {
     }
 }
 
-/// A read-only view of the slots of all CPUs.
-pub(super) struct MappedSlots(Mapping);
+/// A read-only view of the slots of all CPUs, `WORDS` words each.
+pub(super) struct MappedSlots<const WORDS: usize>(Mapping);
 
-impl MappedSlots {
-    const WORDS: usize = size_of::<HostSlot>() / WORD;
+/// The slots that are found by a hash.
+pub(super) type MappedHosts = MappedSlots<{ size_of::<HostSlot>() / WORD }>;
+/// Those that are found by address.
+pub(super) type MappedPlaces = MappedSlots<{ size_of::<InsideSlot>() / WORD }>;
 
+impl<const WORDS: usize> MappedSlots<WORDS> {
     /// Maps an array of `slots` slots.
     pub(super) fn map(array: impl AsFd, slots: usize) -> io::Result<Self> {
-        let words = slots.saturating_mul(Self::WORDS);
+        let words = slots.saturating_mul(WORDS);
         Mapping::map(array, words, ProtFlags::READ).map(Self)
     }
 
-    /// Each slot that is in use. A slot that is written at the same moment may be read with its
-    /// packets one step ahead of its bytes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = HostSlot> {
-        (0..self.0.length)
-            .step_by(Self::WORDS)
-            .filter_map(|first| self.0.read::<{ Self::WORDS }>(first))
-            .map(bytemuck::cast::<_, HostSlot>)
-            .filter(|slot| slot.read().is_some())
+    /// The words of each slot. A slot that is written at the same moment may be read with its packets one
+    /// step ahead of its bytes.
+    fn slots(&self) -> impl Iterator<Item = [u64; WORDS]> {
+        let first = (0..self.0.length).step_by(WORDS);
+        first.filter_map(|first| self.0.read::<WORDS>(first))
+    }
+}
+
+/// A host, a service, and what one slot counts of them.
+type Counted = (Addr, u16, HostRecord);
+
+impl MappedHosts {
+    /// What the slots count that are in use.
+    pub(super) fn records(&self) -> impl Iterator<Item = Counted> {
+        let slots = self.slots().map(bytemuck::cast::<_, HostSlot>);
+        slots.filter_map(|slot| slot.read())
+    }
+}
+
+impl MappedPlaces {
+    /// The same, where these are the hosts whose places the slots are.
+    pub(super) fn records(&self, inside: Inside) -> impl Iterator<Item = Counted> {
+        let slots = self.slots().map(bytemuck::cast::<_, InsideSlot>);
+        (0..)
+            .zip(slots)
+            .filter_map(move |(place, slot)| slot.read(place, &inside))
     }
 }
 

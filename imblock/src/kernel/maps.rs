@@ -8,7 +8,7 @@ use imblock_common::layout::{
 };
 
 use super::KernelError;
-use super::mapped::MappedSlots;
+use super::mapped::{MappedHosts, MappedPlaces, MappedSlots};
 use super::pins::Pins;
 use super::wire::Wire;
 use crate::policy::plan::Limits;
@@ -38,10 +38,11 @@ pub struct Maps {
     pub(super) group_names: Array<MapData, Wire<Name>>,
     pub(super) service_names: Array<MapData, Wire<Name>>,
     pub(super) totals: PerCpuArray<MapData, Wire<ServiceTotals>>,
-    pub(super) hosts: MappedSlots,
-    /// Programs are loaded after this is made, and name their maps by descriptor: it must stay open
-    /// although nobody else asks for it.
-    _host_slots: Map,
+    pub(super) hosts: MappedHosts,
+    pub(super) places: MappedPlaces,
+    /// Programs are loaded after this is made, and name their maps by descriptor: these must stay open
+    /// although nobody else asks for them.
+    _slots: [Map; 2],
     /// As above.
     _unread: [Map; 4],
     pub(super) overflow: PerCpuArray<MapData, Wire<HostRecord>>,
@@ -61,8 +62,10 @@ impl Maps {
     pub(super) fn open(
         mut map: impl FnMut(&'static str) -> Result<Map, KernelError>,
     ) -> Result<Self, KernelError> {
-        let host_slots = map(maps::HOSTS)?;
-        let hosts = mapped(&host_slots)?;
+        let slots = [map(maps::HOSTS)?, map(maps::INSIDE)?];
+        let [hosts, places] = &slots;
+        let hosts = mapped(maps::HOSTS, hosts)?;
+        let places = mapped(maps::INSIDE, places)?;
         let prefixes = map(maps::HOST_PREFIXES)?;
         let room_for_prefixes = max_entries(maps::HOST_PREFIXES, &prefixes)?;
         Ok(Self {
@@ -90,7 +93,8 @@ impl Maps {
             service_names: typed(maps::SERVICE_NAMES, map(maps::SERVICE_NAMES)?)?,
             totals: typed(maps::TOTALS, map(maps::TOTALS)?)?,
             hosts,
-            _host_slots: host_slots,
+            places,
+            _slots: slots,
             _unread: [
                 map(maps::RECENT)?,
                 map(maps::HOPS)?,
@@ -111,22 +115,25 @@ impl Maps {
 
     /// Opens the pinned maps of an instance, and refuses those of another layout.
     pub(super) fn pinned(pins: &Pins) -> Result<Self, KernelError> {
-        let maps = Self::open(|name| {
-            let path = pins.map(name);
-            MapData::from_pin(&path)
-                .and_then(Map::from_map_data)
-                .map_err(|source| KernelError::OpenMap {
-                    path: path.clone(),
-                    source: Box::new(source),
-                })
-        })?;
-        match maps.control()?.abi {
-            ABI => Ok(maps),
-            found => Err(KernelError::Abi {
-                found,
-                expected: ABI,
-            }),
+        match Self::layout(pins)? {
+            ABI => Self::open(|name| pinned(pins, name)),
+            found => Err(KernelError::abi(Some(found))),
         }
+    }
+
+    /// The version of the layout of an instance's pinned maps; 0 while they are being made. Asked before
+    /// any other map is opened: those of another version have other sizes, or are not there.
+    pub(super) fn layout(pins: &Pins) -> Result<u32, KernelError> {
+        let control = pinned(pins, maps::CONTROL)?;
+        let control: Array<MapData, Wire<Control>> =
+            control.try_into().map_err(|error| match error {
+                MapError::InvalidValueSize { .. } => KernelError::abi(None),
+                error => KernelError::map(maps::CONTROL, "open it as what the layout says")(error),
+            })?;
+        let Wire(control) = control
+            .get(&0, 0)
+            .map_err(KernelError::map(maps::CONTROL, "read"))?;
+        Ok(control.abi)
     }
 
     /// The kernel's id of a pinned map.
@@ -142,10 +149,12 @@ impl Maps {
 
     /// Sizes of the tables, as the maps were made.
     pub fn limits(&self) -> Result<Limits, KernelError> {
+        let control = self.control()?;
         Ok(Limits {
-            hosts: self.control()?.host_keys,
+            hosts: control.host_keys,
             prefixes: self.room_for_prefixes,
-            flows: self.control()?.flow_cells,
+            flows: control.flow_cells,
+            inside: control.inside,
         })
     }
 
@@ -163,6 +172,17 @@ impl Maps {
     }
 }
 
+/// A pinned map of an instance.
+fn pinned(pins: &Pins, name: &'static str) -> Result<Map, KernelError> {
+    let path = pins.map(name);
+    MapData::from_pin(&path)
+        .and_then(Map::from_map_data)
+        .map_err(|source| KernelError::OpenMap {
+            path,
+            source: Box::new(source),
+        })
+}
+
 fn typed<T: TryFrom<Map, Error = MapError>>(
     name: &'static str,
     map: Map,
@@ -170,10 +190,13 @@ fn typed<T: TryFrom<Map, Error = MapError>>(
     T::try_from(map).map_err(KernelError::map(name, "open it as what the layout says"))
 }
 
-fn mapped(map: &Map) -> Result<MappedSlots, KernelError> {
-    let slots = usize::try_from(max_entries(maps::HOSTS, map)?).unwrap_or(usize::MAX);
+fn mapped<const WORDS: usize>(
+    name: &'static str,
+    map: &Map,
+) -> Result<MappedSlots<WORDS>, KernelError> {
+    let slots = usize::try_from(max_entries(name, map)?).unwrap_or(usize::MAX);
     let Map::Array(data) = map else {
-        return Err(KernelError::Missing(maps::HOSTS));
+        return Err(KernelError::Missing(name));
     };
     MappedSlots::map(data.fd(), slots).map_err(|source| KernelError::MapMemory { source })
 }
@@ -187,4 +210,74 @@ pub(super) fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelEr
         .info()
         .map_err(KernelError::map(name, "read its size"))?;
     Ok(info.max_entries())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
+
+    use imblock_common::layout::Inside;
+
+    use super::super::object::Loaded;
+    use super::*;
+    use crate::testing;
+
+    const LIMITS: Limits = Limits {
+        hosts: 64,
+        prefixes: 64,
+        flows: 64,
+        inside: Inside::NONE,
+    };
+
+    /// The pins of an instance of the test's own.
+    struct Pinned(Pins);
+
+    impl Drop for Pinned {
+        fn drop(&mut self) {
+            let _ = self.0.remove_all();
+        }
+    }
+
+    #[test]
+    fn maps_of_another_version_are_refused_by_name() {
+        if !testing::kernel_or_skip("maps_of_another_version_are_refused_by_name") {
+            return;
+        }
+        let name = format!("maps-{}", std::process::id());
+        let pinned = Pinned(Pins::of(&name.parse().unwrap()));
+        let pins = &pinned.0;
+        let refusals = || {
+            [
+                Maps::pinned(pins).err(),
+                Loaded::pinned(&LIMITS, pins).err(),
+            ]
+            .map(|error| error.map(|error| error.to_string()))
+        };
+        let (_, mut maps) = Loaded::pinned(&LIMITS, pins).unwrap();
+        assert_eq!(refusals(), [None, None]);
+
+        let control = maps.control().unwrap();
+        maps.set_control(Control {
+            abi: ABI - 1,
+            ..control
+        })
+        .unwrap();
+        let older = format!("(layout {}, this one's is {ABI})", ABI - 1);
+        for refusal in refusals() {
+            assert!(refusal.as_ref().unwrap().contains(&older), "{refusal:?}");
+        }
+
+        // A version whose control word was larger or smaller.
+        let path = pins.map(maps::CONTROL);
+        fs::remove_file(&path).unwrap();
+        let other = MapData::from_pin(pins.map(maps::POLICIES)).unwrap();
+        other.pin(&path).unwrap();
+        for refusal in refusals() {
+            let refusal = refusal.unwrap();
+            assert!(refusal.contains("layout unknown"), "{refusal}");
+            assert!(refusal.contains("imblock down"), "{refusal}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use aya::maps::{Map, MapData};
 use aya::programs::{Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use imblock_common::flows::{FLOW_IDLE, WAYS, cells_for, flow_clock_shift};
+use imblock_common::flows::{WAYS, cells_for, flow_clock_shift, flow_idle};
 use imblock_common::hosts::slots_for;
 use imblock_common::layout::{ABI, Control, Stage, maps, programs};
 use imblock_common::{Hook, Side, View};
@@ -41,11 +41,14 @@ pub(super) fn view_of_program(name: &str) -> Option<View> {
 }
 
 /// How many entries the maps get whose sizes the policy says; all others have those of the object.
-pub fn table_sizes(limits: &Limits) -> Result<[(&'static str, u32); 6], KernelError> {
-    let slots = slots_for(limits.hosts).saturating_mul(possible_cpus()?);
+pub fn table_sizes(limits: &Limits) -> Result<[(&'static str, u32); 7], KernelError> {
+    let cpus = possible_cpus()?;
+    let places = limits.inside.slots().saturating_mul(cpus);
     let cells = cells_for(limits.flows);
     Ok([
-        (maps::HOSTS, slots),
+        (maps::HOSTS, slots_for(limits.hosts).saturating_mul(cpus)),
+        // The kernel makes no map without entries.
+        (maps::INSIDE, places.max(1)),
         (maps::HOST_PREFIXES, limits.prefixes),
         (maps::REMOTES, limits.prefixes),
         (maps::NAMES, limits.prefixes),
@@ -84,6 +87,12 @@ impl Loaded {
     /// Makes maps pinned where an instance keeps them, or adopts those that are there.
     pub(super) fn pinned(limits: &Limits, pins: &Pins) -> Result<(Self, Maps), KernelError> {
         pins.create()?;
+        if pins.map(maps::CONTROL).exists() {
+            let found = Maps::layout(pins)?;
+            if found != ABI && found != 0 {
+                return Err(KernelError::abi(Some(found)));
+            }
+        }
         Self::load(limits, Some(pins), &maps::ALL)
     }
 
@@ -189,8 +198,8 @@ impl Loaded {
         let attached = info.map_err(refused(name))?.tag();
         let sightings = self.sightings.info();
         let sightings = sightings.map_err(KernelError::map(maps::SIGHTINGS, "read its id"))?;
-        let [depth, reject] = stages::tags(view.hook, sightings.id());
-        Ok([attached, depth, reject])
+        let [flow, depth, reject] = stages::tags(view.hook, sightings.id());
+        Ok([attached, flow, depth, reject])
     }
 
     /// The program of a side's ingress. For benchmarks, which run it over and over.
@@ -284,13 +293,11 @@ fn adopt(maps: &mut Maps, limits: &Limits, host_seed: u32) -> Result<(), KernelE
             ticks_per_second: ticks_per_second(),
             flow_cells: cells_for(limits.flows),
             flow_clock_shift: flow_clock_shift(ticks_per_second()),
-            flow_idle: FLOW_IDLE,
+            flow_idle: flow_idle(ticks_per_second()),
+            inside: limits.inside,
             ..control
         }),
-        found => Err(KernelError::Abi {
-            found,
-            expected: ABI,
-        }),
+        found => Err(KernelError::abi(Some(found))),
     }
 }
 

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use aya::programs::loaded_programs;
-use imblock_common::layout::{ActionRow, Control, maps};
+use imblock_common::layout::{ActionRow, Control, Inside, maps};
 use imblock_common::{Hook, View};
 
 use super::attach::{Attachment, attachments};
@@ -48,11 +48,12 @@ pub const BY_POLICY: [&str; 19] = [
 
 /// The maps that programs write to, the control word, and the actions, which a question about another
 /// time changes: the copy has its own.
-pub const OWN_MAPS: [&str; 20] = [
+pub const OWN_MAPS: [&str; 21] = [
     maps::CONTROL,
     maps::ACTIONS,
     maps::TOTALS,
     maps::HOSTS,
+    maps::INSIDE,
     maps::FLOW_CELLS,
     maps::FLOWS,
     maps::HEADS,
@@ -76,6 +77,7 @@ const OWN: Limits = Limits {
     hosts: 64,
     prefixes: 0,
     flows: 1024,
+    inside: Inside::NONE,
 };
 
 /// A program that is attached somewhere, and one that would answer for it.
@@ -113,7 +115,7 @@ impl Instance {
                 .filter_map(Result::ok)
                 .find(|program| program.id() == attachment.program)
                 .map(|program| program.tag());
-            let [depth, reject] = match attachment.hook {
+            let [flow, depth, reject] = match attachment.hook {
                 Hook::Ingress => behind_ingress,
                 Hook::Egress => behind_egress,
             };
@@ -123,7 +125,7 @@ impl Instance {
                     side: attachment.side,
                     hook: attachment.hook,
                 },
-                tags: [tag.unwrap_or_default(), depth, reject],
+                tags: [tag.unwrap_or_default(), flow, depth, reject],
             }
         });
         Ok(attached.collect())
@@ -143,6 +145,7 @@ impl Instance {
         maps.set_control(Control {
             host_slots: own.host_slots,
             host_keys: own.host_keys,
+            inside: own.inside,
             flow_cells: own.flow_cells,
             // Nobody else counts for the copy.
             flags: Control::WAN_COUNTS_RECEIVED | Control::WAN_COUNTS_SENT,

@@ -62,8 +62,10 @@ impl Stages {
 /// The name of the program of a stage.
 pub(super) const fn name(hook: Hook, stage: Stage) -> &'static str {
     match (hook, stage) {
+        (Hook::Ingress, Stage::Flow) => programs::XDP_FLOW,
         (Hook::Ingress, Stage::Depth) => programs::XDP_DEPTH,
         (Hook::Ingress, Stage::Reject) => programs::XDP_REJECT,
+        (Hook::Egress, Stage::Flow) => programs::SKB_FLOW,
         (Hook::Egress, Stage::Depth) => programs::SKB_DEPTH,
         (Hook::Egress, Stage::Reject) => programs::SKB_REJECT,
     }

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use bytemuck::{TransparentWrapper as _, Zeroable as _};
-use imblock_common::Action;
-use imblock_common::layout::{ActionCell, ActionRow, Control, Half, Name, PolicyHeader, maps};
+use imblock_common::layout::{
+    ActionCell, ActionRow, Control, Half, Name, PolicyHeader, PortEntry, PortTable, maps,
+};
+use imblock_common::{Action, Transport};
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::KernelError;
@@ -142,6 +144,7 @@ impl Maps {
         toggled: &HashSet<(u16, u16)>,
     ) -> Result<usize, KernelError> {
         let half = self.live_half()?;
+        self.change_rates(half, cells)?;
         let mut rows: HashMap<u16, (ActionRow, usize)> = HashMap::new();
         for timed in cells {
             let (row, changed) = match rows.get_mut(&timed.group) {
@@ -209,6 +212,20 @@ impl Maps {
     pub fn ports(&self) -> Result<BTreeMap<u16, Vec<PortRange>>, KernelError> {
         let half = self.live_half()?;
         Ok(ports_by_service(self.port_table(half)?.as_ref()))
+    }
+
+    /// The ports through which the live policy lets operators reach the box, whatever its rules say.
+    pub fn management_ports(&self) -> Result<Vec<(Transport, u16)>, KernelError> {
+        let table = self.port_table(self.live_half()?)?;
+        let ports = [Transport::Tcp, Transport::Udp]
+            .into_iter()
+            .flat_map(|transport| (0..=u16::MAX).map(move |port| (transport, port)));
+        let entry = |transport, port| table.0.get(PortTable::index(transport, port)).copied();
+        Ok(ports
+            .filter(|(transport, port)| {
+                entry(*transport, *port).is_some_and(|entry| PortEntry(entry).is_management())
+            })
+            .collect())
     }
 
     /// Names of the live policy's groups, by number.

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::resume_unwind;
 use std::thread;
 
+use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, MapData, MapError};
 use bytemuck::{Pod, Zeroable as _};
-use imblock_common::layout::{Half, HostPrefix, NameKey, RemoteGate, maps};
+use imblock_common::layout::{Half, HostEntry, HostPrefix, NameKey, RemoteGate, maps};
 use imblock_common::{Addr, Family};
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -39,6 +40,36 @@ impl Maps {
             let names = names.join().unwrap_or_else(|panic| resume_unwind(panic));
             addresses.and(names)
         })
+    }
+
+    /// Guards addresses that the box has got since the live policy was put in force, as those that it had
+    /// then. Returns the new ones.
+    pub fn guard_own(&mut self, own: &[IpAddr]) -> Result<Vec<IpAddr>, KernelError> {
+        let half = self.live_half()?;
+        let mut new = Vec::new();
+        for address in own {
+            let TrieKey { bits, data } = address_key(half, &IpNet::from(*address));
+            let key = Key::new(bits, Wire(data));
+            // The group, and what else is said, is that of the prefix around it.
+            let entry = match self.host_prefixes.get(&key, 0) {
+                Ok(Wire(entry)) => entry,
+                Err(MapError::KeyNotFound) => HostEntry::default(),
+                Err(error) => {
+                    return Err(KernelError::map(maps::HOST_PREFIXES, "look an address up")(
+                        error,
+                    ));
+                }
+            };
+            if !entry.is_own() {
+                let flags = entry.flags | HostEntry::OWN;
+                let entry = HostEntry { flags, ..entry };
+                self.host_prefixes
+                    .insert(&key, Wire(entry), 0)
+                    .map_err(KernelError::map(maps::HOST_PREFIXES, "guard an address"))?;
+                new.push(*address);
+            }
+        }
+        Ok(new)
     }
 
     fn write_addresses(&self, half: Half, plan: &Plan) -> Result<(), KernelError> {

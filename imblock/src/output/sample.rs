@@ -11,7 +11,8 @@ use crate::snapshot::{
     FrameCounts, HostCounts, InitialCounts, RejectionCounts, ServiceCell, ServiceCounts, Snapshot,
 };
 use crate::status::{
-    InterfaceStatus, OverrideStatus, PolicyStatus, ScheduleStatus, ServiceStatus, Status,
+    HostsInUse, InterfaceStatus, OverrideStatus, PolicyStatus, ScheduleStatus, ServiceStatus,
+    Status,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -190,7 +191,10 @@ pub(crate) fn status() -> Status {
             },
         ],
         limits: Limits::default(),
-        hosts_in_use: 3,
+        in_use: HostsInUse {
+            hosts: 3,
+            inside: 0,
+        },
     }
 }
 
@@ -201,7 +205,7 @@ pub(crate) fn bare_status() -> Status {
         schedules: None,
         interfaces: Vec::new(),
         overrides: Vec::new(),
-        hosts_in_use: 0,
+        in_use: HostsInUse::default(),
         ..status()
     }
 }

@@ -1,5 +1,7 @@
 //! `imblock status`: whether it runs, what it enforces, where, and what it can't see.
 
+mod room;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -25,6 +27,7 @@ struct Report<'a> {
     overrides: Vec<Override<'a>>,
     limits: Limits,
     hosts_in_use: u32,
+    inside_in_use: u32,
     quic: Quic,
     rejections: BTreeMap<&'static str, u64>,
     frames: Vec<Frames>,
@@ -162,7 +165,8 @@ impl<'a> Report<'a> {
                 })
                 .collect(),
             limits: status.limits,
-            hosts_in_use: status.hosts_in_use,
+            hosts_in_use: status.in_use.hosts,
+            inside_in_use: status.in_use.inside,
             quic: Quic {
                 handed_over: snapshot.initials.handed_over,
                 lost: snapshot.initials.lost,
@@ -209,10 +213,10 @@ impl<'a> Report<'a> {
         if let Some(schedules) = &self.schedules {
             fact(to, "schedules", &schedules.words())?;
         }
-        let room = self.limits.hosts;
-        let pairs = plural(u64::from(self.hosts_in_use), "pair", "pairs");
-        let line = format!("{pairs} of host and service in the tables; room for {room}");
-        fact(to, "hosts", &line)?;
+        let room = room::lines(&self.limits, self.hosts_in_use, self.inside_in_use);
+        for (name, line) in ["hosts", ""].into_iter().zip(&room) {
+            fact(to, name, line)?;
+        }
         if self.quic.lost > 0 {
             let datagrams = plural(self.quic.lost, "datagram", "datagrams");
             let line = format!(

@@ -307,8 +307,9 @@ fn status_as_json() {
                 {"service": "xmpp", "group": null, "action": "allow", "by": "ada\u{1b}[2J",
                  "at": "2025-06-15T15:18:20Z", "until": null},
             ],
-            "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072},
+            "limits": {"hosts": 16_384, "prefixes": 262_144, "flows": 131_072, "inside": []},
             "hosts_in_use": 3,
+            "inside_in_use": 0,
             "quic": {"handed_over": 41, "lost": 3},
             "rejections": {
                 "reset": 10, "cut": 11, "unreachable": 12, "no_such_name": 13, "limited": 14,

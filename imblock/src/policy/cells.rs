@@ -25,7 +25,7 @@ pub(super) struct Cells {
     pub(super) origins: Vec<CellOrigin>,
     /// What holds when.
     pub(super) timetable: Timetable,
-    /// How fast, where the action is limit. Rules with a schedule can't limit.
+    /// How fast, where the action is limit while no schedule holds.
     pub(super) rates: Rates,
     /// Positions, from 0, of rules that found every cell of theirs taken.
     pub(super) idle_rules: Vec<usize>,
@@ -45,28 +45,26 @@ impl Cells {
             timetable: Timetable::default(),
             schedules: HashMap::new(),
             rates: Rates::default(),
+            rate_numbers: Vec::new(),
         };
+        for rule in policy.rules() {
+            let number = table.rates.number(rule.limit, groups)?;
+            table.rate_numbers.push(number);
+        }
         let mut idle_rules = Vec::new();
         let index = Index::of(policy.groups(), numbered);
         for (position, rule) in policy.rules().iter().enumerate() {
             let (services, groups) = (index.services(rule), index.groups(rule));
             // What always holds is as good as no schedule, and decides as firmly.
             let laid = match rule.when.as_ref().filter(|when| !when.is_always()) {
-                None => {
-                    let rate = table.rates.number(rule.limit, table.free.len())?;
-                    table.lay(position, &groups, &services, rate)
-                }
+                None => table.lay(position, &groups, &services),
                 Some(when) => {
                     let areas = table.open(&groups, &services);
                     let some = !areas.is_empty();
                     let schedule = table.schedule(when);
                     if some {
-                        table.timetable.entries.push(entry(
-                            policy,
-                            Some(position),
-                            schedule,
-                            areas,
-                        ));
+                        let entry = table.entry(policy, Some(position), schedule, areas);
+                        table.timetable.entries.push(entry);
                     }
                     some
                 }
@@ -100,6 +98,8 @@ struct Laying {
     timetable: Timetable,
     schedules: HashMap<String, usize>,
     rates: Rates,
+    /// By the rule's position, from 0.
+    rate_numbers: Vec<u8>,
 }
 
 /// How fast, by cell. Empty where nothing is limited.
@@ -138,7 +138,8 @@ impl Rates {
 
 impl Laying {
     /// Takes what is free for a rule, for good. Whether there was anything.
-    fn lay(&mut self, position: usize, groups: &[u16], services: &Numbers, rate: u8) -> bool {
+    fn lay(&mut self, position: usize, groups: &[u16], services: &Numbers) -> bool {
+        let rate = self.rate_number(Some(position));
         let mut some = false;
         for group in groups.iter().map(|group| usize::from(*group)) {
             let (Some(free), Some(deciders)) =
@@ -176,6 +177,30 @@ impl Laying {
         areas
     }
 
+    /// The number of a rule's rate; 0 for none.
+    fn rate_number(&self, position: Option<usize>) -> u8 {
+        let number = position.and_then(|position| self.rate_numbers.get(position));
+        number.copied().unwrap_or(0)
+    }
+
+    fn entry(
+        &self,
+        policy: &Policy,
+        position: Option<usize>,
+        schedule: Option<usize>,
+        areas: Vec<Area>,
+    ) -> Entry {
+        let rule = position.and_then(|position| policy.rules().get(position));
+        Entry {
+            schedule,
+            action: rule.map_or(policy.default_action(), |rule| rule.action),
+            rate: self.rate_number(position),
+            rule: position.map(|position| position + 1),
+            place: rule.map(|rule| policy.place(rule.at)).unwrap_or_default(),
+            areas,
+        }
+    }
+
     /// The place of a schedule among those that are known.
     fn schedule(&mut self, when: &Schedule) -> Option<usize> {
         let schedules = &mut self.timetable.schedules;
@@ -192,7 +217,7 @@ impl Laying {
             rows: Vec::with_capacity(self.deciders.len()),
             origins: Vec::new(),
             timetable: Timetable::default(),
-            rates: self.rates,
+            rates: Rates::default(),
             idle_rules,
         };
         let mut otherwise: Vec<(Option<usize>, Vec<Area>)> = Vec::new();
@@ -230,32 +255,16 @@ impl Laying {
             }
         }
         for (decider, areas) in otherwise {
-            self.timetable
-                .entries
-                .push(entry(policy, decider, None, areas));
+            let entry = self.entry(policy, decider, None, areas);
+            self.timetable.entries.push(entry);
         }
         // A schedule of rules that decide nothing would wake the controller for nothing.
         if self.timetable.entries.is_empty() {
             self.timetable.schedules.clear();
         }
         cells.timetable = self.timetable;
+        cells.rates = self.rates;
         cells
-    }
-}
-
-fn entry(
-    policy: &Policy,
-    position: Option<usize>,
-    schedule: Option<usize>,
-    areas: Vec<Area>,
-) -> Entry {
-    let rule = position.and_then(|position| policy.rules().get(position));
-    Entry {
-        schedule,
-        action: rule.map_or(policy.default_action(), |rule| rule.action),
-        rule: position.map(|position| position + 1),
-        place: rule.map(|rule| policy.place(rule.at)).unwrap_or_default(),
-        areas,
     }
 }
 

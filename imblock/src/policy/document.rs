@@ -363,4 +363,8 @@ pub(super) struct LimitsDocument {
     /// Flows that are remembered at the same time.
     #[schemars(with = "Option<schema::FlowsLimit>")]
     pub(super) flows: Option<Placed<u64>>,
+    /// IPv4 prefixes of local hosts whose counters have places by address.
+    #[serde(default, deserialize_with = "or_nothing")]
+    #[schemars(with = "Option<Vec<schema::InsidePrefix>>")]
+    pub(super) inside: Vec<Placed<String>>,
 }

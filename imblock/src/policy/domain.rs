@@ -43,6 +43,7 @@ impl Domain {
 /// What is wrong with a name: first what people mean well, then what is no name at all.
 fn fault_of(text: &str) -> Option<DomainFault> {
     let bare = text.trim_start_matches("*.").trim_matches('.');
+    let only_label = bare.strip_prefix('*').unwrap_or(bare);
     let rest = text.strip_prefix('*').filter(|rest| !rest.is_empty());
     let rest = rest.unwrap_or(text);
     if text.is_empty() {
@@ -53,7 +54,7 @@ fn fault_of(text: &str) -> Option<DomainFault> {
         Some(DomainFault::Url)
     } else if !text.is_ascii() {
         Some(DomainFault::NotAscii)
-    } else if !bare.is_empty() && bare.chars().all(is_of_a_label) {
+    } else if !only_label.is_empty() && only_label.chars().all(is_of_a_label) {
         Some(DomainFault::TopLevel)
     } else if text.starts_with("*.") && !bare.is_empty() {
         Some(DomainFault::Wildcard)
@@ -189,6 +190,9 @@ mod tests {
             ("a..b", EmptyLabel),
             (".", EmptyLabel),
             ("com", TopLevel),
+            ("*com", TopLevel),
+            ("*_", TopLevel),
+            ("*com.", TopLevel),
         ] {
             assert_eq!(fault_of(text), Some(fault), "{text}");
         }

@@ -5,6 +5,7 @@ use strum::VariantNames as _;
 
 use super::domain::DomainFault;
 use super::error_kind::PolicyErrorKind;
+use super::inside::InsideFault;
 use super::marker_fault::MarkerFault;
 use super::net::{PortFault, PrefixFault};
 use super::numbers::NumberError;
@@ -22,6 +23,7 @@ impl PolicyErrorKind {
             Self::BadDomain { fault, .. } => fault.into(),
             Self::Selector(fault) => fault.into(),
             Self::Marker(fault) => fault.into(),
+            Self::Inside(fault) => fault.into(),
             Self::Number(fault) => fault.into(),
             _ => return kind.to_owned(),
         };
@@ -37,6 +39,7 @@ impl PolicyErrorKind {
             ("BadDomain", DomainFault::VARIANTS),
             ("Selector", SelectorError::VARIANTS),
             ("Marker", MarkerFault::VARIANTS),
+            ("Inside", InsideFault::VARIANTS),
             ("Number", NumberError::VARIANTS),
         ];
         let mut classes = Vec::new();

@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use super::domain::DomainFault;
 use super::include::IncludeFault;
+use super::inside::InsideFault;
 use super::marker_fault::MarkerFault;
 use super::model::VERSION;
 use super::net::{PortFault, PrefixFault};
@@ -237,6 +238,9 @@ pub enum PolicyErrorKind {
     /// A `when` that is none.
     #[error(transparent)]
     When(#[from] WhenFault),
+    /// A prefix of hosts that can't have places by address.
+    #[error(transparent)]
+    Inside(#[from] InsideFault),
     /// A file that can't be included.
     #[error(transparent)]
     Include(#[from] IncludeFault),
@@ -329,6 +333,7 @@ impl PolicyErrorKind {
             Self::TooManyMacs { .. } => {
                 "give the hosts addresses of one prefix, and name that".into()
             }
+            Self::Inside(fault) => fault.help(),
             Self::When(fault) => fault.help().into(),
             Self::Include(fault) => return fault.help().map(str::to_owned),
             Self::Trial(fault) => return fault.help().map(str::to_owned),

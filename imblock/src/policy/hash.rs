@@ -1,8 +1,8 @@
 //! The hash of a plan: equal for equal tables, on every box and in every version.
 
-use imblock_common::Side;
 use imblock_common::layout::{ActionRow, Generics, HopRule, Rate};
 use imblock_common::layout::{Marker, Masked, NameKey, PortSpan};
+use imblock_common::{Action, Side};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use super::plan::{
 use super::timetable::{Area, Entry, Timetable};
 
 /// What is hashed, and in which order. A change of either changes this.
-const ENCODING: &str = "imblock plan 5";
+const ENCODING: &str = "imblock plan 7";
 
 impl Plan {
     /// SHA-256 over everything that has an effect: not the warnings, nor where in the text a rule
@@ -59,10 +59,16 @@ impl Plan {
             hosts,
             prefixes: most_prefixes,
             flows,
+            inside,
         } = limits;
         hash.bytes(&hosts.to_be_bytes());
         hash.bytes(&most_prefixes.to_be_bytes());
         hash.bytes(&flows.to_be_bytes());
+        let inside: Vec<_> = inside.prefixes().collect();
+        hash.list(&inside, |hash, (network, bits)| {
+            hash.bytes(&network.octets());
+            hash.bytes(&[*bits]);
+        });
         hash.list(services, Hasher::service);
         hash.list(groups, |hash, group| hash.text(group));
         hash.list(&ports.0, |hash, port| hash.bytes(&port.to_be_bytes()));
@@ -73,7 +79,8 @@ impl Plan {
                 hash.bytes(&word.to_be_bytes());
             }
         });
-        hash.list(rate_rows, |hash, row| hash.bytes(&row.0));
+        let rate_rows = without_timed(rate_rows, timetable);
+        hash.list(&rate_rows, |hash, row| hash.bytes(&row.0));
         hash.list(prefixes, Hasher::prefix);
         hash.list(macs, Hasher::mac);
         hash.list(remotes, Hasher::remote);
@@ -113,6 +120,19 @@ impl Plan {
 #[derive(Default)]
 struct Hasher(Sha256);
 
+/// The cells that never change; in the place of the others is what none has.
+fn without_timed(rows: &[ActionRow], timetable: &Timetable) -> Vec<ActionRow> {
+    const TIMED: u8 = 0xff;
+    let mut rows = rows.to_vec();
+    for cell in timetable.cells_at(Timestamp::UNIX_EPOCH) {
+        let row = rows.get_mut(usize::from(cell.group));
+        if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(cell.service))) {
+            *cell = TIMED;
+        }
+    }
+    rows
+}
+
 impl Hasher {
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
@@ -134,28 +154,24 @@ impl Hasher {
 
     /// The cells that never change, and what the others are when.
     fn actions(&mut self, actions: &[ActionRow], timetable: &Timetable) {
-        /// No cell has this, so that a cell which the clock decides is told from all others.
-        const TIMED: u8 = 0xff;
         let Timetable { schedules, entries } = timetable;
-        let mut rows = actions.to_vec();
-        for cell in timetable.cells_at(Timestamp::UNIX_EPOCH) {
-            let row = rows.get_mut(usize::from(cell.group));
-            if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(cell.service))) {
-                *cell = TIMED;
-            }
-        }
+        let rows = without_timed(actions, timetable);
         self.list(&rows, |hash, row| hash.bytes(&row.0));
         self.list(schedules, |hash, schedule| hash.text(&schedule.to_string()));
         self.list(entries, |hash, entry| {
             let Entry {
                 schedule,
                 action,
+                rate,
                 rule: _,
                 place: _,
                 areas,
             } = entry;
             hash.length(schedule.map_or(0, |place| place + 1));
             hash.bytes(&[*action as u8]);
+            if *action == Action::Limit {
+                hash.bytes(&[*rate]);
+            }
             hash.list(areas, |hash, Area { groups, services }| {
                 hash.list(&groups.0, |hash, word| hash.bytes(&word.to_be_bytes()));
                 hash.list(&services.0, |hash, word| hash.bytes(&word.to_be_bytes()));

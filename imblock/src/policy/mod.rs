@@ -21,6 +21,7 @@ mod hash;
 mod hops;
 mod hosts;
 mod include;
+pub(crate) mod inside;
 mod mac;
 mod marker;
 mod marker_fault;
@@ -50,6 +51,7 @@ pub use error_kind::{PolicyErrorKind, SyntaxError};
 pub use family::Family;
 pub use hops::Hops;
 pub use include::IncludeFault;
+pub use inside::InsideFault;
 pub use mac::Mac;
 pub use marker::{
     ByteOrder, LengthField, Marker, MarkerFrom, MarkerPacket, MarkerTransport, Needle,

@@ -9,7 +9,8 @@ mod lists;
 use std::fmt;
 
 use imblock_common::layout::{
-    ActionRow, Control, Generics, HopRule, HostEntry, PortEntry, PortTable, Rate, ServiceSet,
+    ActionRow, Control, Generics, HopRule, HostEntry, Inside, PortEntry, PortTable, Rate,
+    ServiceSet,
 };
 use imblock_common::{Action, Side, Transport};
 use ipnet::IpNet;
@@ -133,6 +134,10 @@ pub struct Limits {
     /// bytes, used or not. In a full table a new flow takes the place of the one that was silent
     /// longest, and those in which a service was found stay.
     pub flows: u32,
+    /// Prefixes of hosts whose counters have places by address, beside those of `hosts`. Each address takes
+    /// 256 bytes a CPU, used or not.
+    #[serde(with = "super::inside", default)]
+    pub inside: Inside,
 }
 
 impl Default for Limits {
@@ -141,6 +146,7 @@ impl Default for Limits {
             hosts: 16_384,
             prefixes: 262_144,
             flows: 131_072,
+            inside: Inside::NONE,
         }
     }
 }

@@ -27,7 +27,6 @@ use super::marker::{self, Marker};
 use super::model::{Defaults, Group, Policy, Protect, Rule, Service, VERSION};
 use super::net::{self, PortRange};
 use super::plan::{EVERYONE, InterfacePlan};
-use super::schedule::WhenFault;
 use super::selector::Selector;
 use super::source::{Placed, Source, Span};
 use super::words::{self, Category, GroupName, ServiceId, Status, Suggestion};
@@ -293,9 +292,6 @@ impl<'a> Reader<'a> {
         let when = rule.when.as_ref().and_then(|when| self.when(when));
         let action = self.word(&rule.action, words::rule_action)?;
         let limit = self.rate_limit(rule, action);
-        if when.is_some() && limit.is_some() {
-            self.fail(rule.action.at, WhenFault::Limit.into());
-        }
         Some(Rule {
             services: values(services),
             groups,

@@ -135,6 +135,8 @@ words! {
     Span = text_or_number(r"^[0-9]+(\.\.[0-9]*)?$");
     Hex = json_schema!({ "type": ["string", "integer"] });
     StunAttribute = text_or_number(r"^(0x)?[0-9a-fA-F]+(-(0x)?[0-9a-fA-F]+)?$");
+    /// Of IPv4.
+    InsidePrefix = pattern(r"^[0-9.]+(/[0-9]{1,2})?$");
     Prefix = pattern(r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$");
     /// A prefix, or a MAC address.
     Member = pattern(concat!(

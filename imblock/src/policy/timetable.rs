@@ -30,6 +30,9 @@ pub(super) struct Entry {
     pub(super) schedule: Option<usize>,
     #[serde(with = "action_name")]
     pub(super) action: Action,
+    /// The number of its rate in [`Plan::rates`](super::plan::Plan::rates); 0 unless it limits.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) rate: u8,
     /// Position of the rule in the policy, from 1; none for `defaults`.
     pub(super) rule: Option<usize>,
     /// File and line of the rule.
@@ -54,6 +57,8 @@ pub struct TimedCell<'a> {
     pub service: u16,
     /// What the policy says.
     pub action: Action,
+    /// The number of the rate; 0 unless it limits.
+    pub rate: u8,
     /// Position of the deciding rule in the policy, from 1, with its file and line; none for
     /// `defaults`.
     pub rule: Option<(usize, &'a str)>,
@@ -65,12 +70,11 @@ impl Timetable {
         self.schedules.is_empty()
     }
 
-    /// The rules that depend on the clock, by their places, and when they do what.
-    pub(super) fn rules(&self) -> impl Iterator<Item = (String, String)> {
+    /// The rules that depend on the clock, and when they hold.
+    pub(super) fn rules(&self) -> impl Iterator<Item = (&Entry, &Schedule)> {
         self.entries.iter().filter_map(|entry| {
             let schedule = self.schedules.get(entry.schedule?)?;
-            let rule = format!("rule {}", entry.rule?);
-            Some((rule, format!("{}, {schedule}", entry.action.name())))
+            Some((entry, schedule))
         })
     }
 
@@ -93,6 +97,7 @@ impl Timetable {
                         group,
                         service,
                         action: entry.action,
+                        rate: entry.rate,
                         rule: entry.rule.map(|rule| (rule, entry.place.as_str())),
                     }));
                 }
@@ -128,6 +133,11 @@ impl Timetable {
             .flat_map(|entry| &entry.areas)
             .any(|area| area.services.contains(one) != area.services.contains(other))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(rate: &u8) -> bool {
+    *rate == 0
 }
 
 const SERVICE_WORDS: usize = SERVICES_MAX / 64;

@@ -60,6 +60,9 @@ impl<'a> Schedules<'a> {
 pub(crate) fn set_cells(timetable: &Timetable, tables: &MemoryTables, at: Timestamp) {
     for cell in timetable.cells_at(at) {
         let action = ActionCell::of_policy(cell.action);
+        if cell.rate != 0 {
+            tables.set_rate(cell.group, cell.service, cell.rate);
+        }
         tables.set_action(cell.group, cell.service, action);
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use imblock_common::flows::{self, Bucket, FlowEntry, WAYS, cells_for};
-use imblock_common::hosts::{HostSlot, slots_for};
+use imblock_common::hosts::{HostSlot, InsideSlot, slots_for};
 use imblock_common::layout::{
     ActionCell, ActionRow, DATAGRAM_MAX, GROUPS_MAX, Generic, Generics, Half, HopRule, HostEntry,
-    HostRecord, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, Rate,
+    HostRecord, Inside, Marker, MarkerSets, NameKey, OUTCOME_SLOTS, PortEntry, PortTable, Rate,
     SERVICES_MAX, ServiceSet, ServiceTotals, StunAttributes,
 };
 use imblock_common::stream::{HEADS, Head};
@@ -55,6 +55,9 @@ pub struct MemoryTables {
     totals: RefCell<Vec<ServiceTotals>>,
     hosts: Box<[Cell<HostSlot>]>,
     hosts_wanted: u32,
+    inside: Inside,
+    /// By address.
+    places: Box<[Cell<InsideSlot>]>,
     overflow: Box<[Cell<HostRecord>]>,
     /// Made when the first hello goes on in another segment.
     heads: RefCell<Vec<Head>>,
@@ -73,7 +76,7 @@ pub struct MemoryTables {
     limits: SharedWords,
     limit_shared: Cell<u64>,
     rates: Vec<Rate>,
-    rate_rows: Vec<ActionRow>,
+    rate_numbers: Box<[Cell<u8>]>,
 }
 
 /// What a plan lists: it is never written to, and there can be much of it.
@@ -124,12 +127,6 @@ impl MemoryTables {
     }
 
     fn with(plan: &Plan, lists: Arc<Lists>) -> Self {
-        let mut actions = vec![Cell::new(0); GROUPS_MAX * SERVICES_MAX].into_boxed_slice();
-        for (row, planned) in actions.chunks_mut(SERVICES_MAX).zip(&plan.actions) {
-            for (cell, planned) in row.iter_mut().zip(planned.0) {
-                cell.set(planned);
-            }
-        }
         let slots = slots_for(plan.limits.hosts);
         let flow_cells = cells_for(plan.limits.flows);
         Self {
@@ -140,7 +137,7 @@ impl MemoryTables {
             control_flags: Cell::new(0),
             now: Cell::new(0),
             ports: plan.ports.clone(),
-            actions,
+            actions: cells_of(&plan.actions),
             lists,
             markers: [Transport::Tcp, Transport::Udp].map(|transport| {
                 let plans = plan.markers.of(transport);
@@ -152,6 +149,8 @@ impl MemoryTables {
             totals: RefCell::new(vec![ServiceTotals::zeroed(); SERVICES_MAX]),
             hosts: cells(size(slots), HostSlot::default()),
             hosts_wanted: plan.limits.hosts,
+            inside: plan.limits.inside,
+            places: cells(size(plan.limits.inside.slots()), InsideSlot::default()),
             overflow: cells(SERVICES_MAX, HostRecord::default()),
             heads: RefCell::new(Vec::new()),
             flow_cells: cells(size(flow_cells / WAYS), Bucket::default()),
@@ -168,17 +167,26 @@ impl MemoryTables {
             limits: shared_words(limit::BUCKETS),
             limit_shared: Cell::new(0),
             rates: plan.rates.clone(),
-            rate_rows: plan.rate_rows.clone(),
+            rate_numbers: cells_of(&plan.rate_rows),
         }
     }
 
     /// Changes what a group does with a service. Numbers that the tables don't have are ignored.
     pub fn set_action(&self, group: u16, service: u16, cell: ActionCell) {
-        if usize::from(service) >= SERVICES_MAX {
-            return;
-        }
-        if let Some(slot) = self.action_cell(group, service) {
+        if usize::from(service) < SERVICES_MAX
+            && let Some(slot) = cell_of(&self.actions, group, service)
+        {
             slot.set(cell.0);
+        }
+    }
+
+    /// Changes which of the plan's rates a group has for a service. Numbers that the tables don't have are
+    /// ignored.
+    pub(super) fn set_rate(&self, group: u16, service: u16, number: u8) {
+        if usize::from(service) < SERVICES_MAX
+            && let Some(slot) = cell_of(&self.rate_numbers, group, service)
+        {
+            slot.set(number);
         }
     }
 
@@ -206,9 +214,12 @@ impl MemoryTables {
 
     /// All counters. `taken_at` is the clock.
     pub fn snapshot(&self) -> Snapshot {
+        let hosts = self.hosts.iter().filter_map(|slot| slot.get().read());
+        let at_places = (0..).zip(&self.places);
+        let at_places = at_places.filter_map(|(place, slot)| slot.get().read(place, &self.inside));
         Snapshot {
             services: self.service_counts(),
-            hosts: host_counts(self.hosts.iter().map(Cell::get)),
+            hosts: host_counts(hosts.chain(at_places)),
             frames: self.frame_counts(),
             initials: InitialCounts {
                 handed_over: self.initials.get(),
@@ -222,15 +233,27 @@ impl MemoryTables {
 
     /// The masks are those of the kernel program, so that a number from nowhere ends in the same
     /// row and cell.
-    fn action_cell(&self, group: u16, service: u16) -> Option<&Cell<u8>> {
-        let row = usize::from(group) & (GROUPS_MAX - 1);
-        let column = usize::from(service) & (SERVICES_MAX - 1);
-        self.actions.get(row * SERVICES_MAX + column)
-    }
-
     fn frame_cell(&self, slot: u32) -> Option<&Cell<u64>> {
         self.frames.get(usize::try_from(slot).ok()?)
     }
+}
+
+/// A cell for each group and service there may be, as a plan has them.
+fn cells_of(rows: &[ActionRow]) -> Box<[Cell<u8>]> {
+    let mut cells = cells(GROUPS_MAX * SERVICES_MAX, 0);
+    for (row, planned) in cells.chunks_mut(SERVICES_MAX).zip(rows) {
+        for (cell, planned) in row.iter_mut().zip(planned.0) {
+            cell.set(planned);
+        }
+    }
+    cells
+}
+
+/// The cell of a group and a service, of which the lower bits count.
+fn cell_of(cells: &[Cell<u8>], group: u16, service: u16) -> Option<&Cell<u8>> {
+    let row = usize::from(group) & (GROUPS_MAX - 1);
+    let column = usize::from(service) & (SERVICES_MAX - 1);
+    cells.get(row * SERVICES_MAX + column)
 }
 
 impl Tables for &MemoryTables {
@@ -329,16 +352,13 @@ impl Tables for &MemoryTables {
 
     #[inline]
     fn action(self, _half: Half, group: u16, service: u16) -> Action {
-        let cell = self.action_cell(group, service).map_or(0, Cell::get);
+        let cell = cell_of(&self.actions, group, service).map_or(0, Cell::get);
         ActionCell(cell).action()
     }
 
     fn rate(self, _half: Half, group: u16, service: u16) -> Rate {
-        let number = self
-            .rate_rows
-            .get(usize::from(group) & (GROUPS_MAX - 1))
-            .and_then(|row| row.0.get(usize::from(service) & (SERVICES_MAX - 1)));
-        let rate = number.and_then(|number| self.rates.get(usize::from(*number)));
+        let number = cell_of(&self.rate_numbers, group, service).map_or(0, Cell::get);
+        let rate = self.rates.get(usize::from(number));
         rate.copied().unwrap_or(Rate::NONE)
     }
 

@@ -67,7 +67,12 @@ const OVERFLOW: Family = Family {
 const HOSTS_IN_USE: Family = Family {
     name: "imblock_hosts_in_use",
     unit: None,
-    help: "Pairs of host and service that have counters of their own, both address families",
+    help: "Pairs of host and service that have counters of their own in the host table, both address families; not those in places by address",
+};
+const INSIDE_IN_USE: Family = Family {
+    name: "imblock_inside_in_use",
+    unit: None,
+    help: "Pairs of host and service that have counters in places by address (limits.inside), which take no room of the host table",
 };
 const HOSTS_LIMIT: Family = Family {
     name: "imblock_hosts_limit",
@@ -178,7 +183,8 @@ impl Scrape {
                 .iter()
                 .map(|(service, packets)| ([("service", service.as_ref())], *packets)),
         )?;
-        HOSTS_IN_USE.gauge(to, u64::from(self.status.hosts_in_use))?;
+        HOSTS_IN_USE.gauge(to, u64::from(self.status.in_use.hosts))?;
+        INSIDE_IN_USE.gauge(to, u64::from(self.status.in_use.inside))?;
         HOSTS_LIMIT.gauge(to, u64::from(self.status.limits.hosts))
     }
 

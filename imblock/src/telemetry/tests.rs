@@ -149,6 +149,7 @@ async fn a_scrape_tells_what_the_source_says() {
     assert_eq!(seen.sum("imblock_frames_total", &[]), 44 + 524 + 1_020);
     seen.has("imblock_overflow_packets_total", &[("service", "irc")], 7);
     seen.has("imblock_hosts_in_use", &[], 3);
+    seen.has("imblock_inside_in_use", &[], 0);
     seen.has("imblock_hosts_limit", &[], 16_384);
     seen.has("imblock_policy_generation", &[], 3);
     seen.has(

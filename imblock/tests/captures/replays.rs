@@ -327,18 +327,18 @@ fn a_reader_that_goes_away_can_be_told_from_a_full_disk() {
     assert!(!full.is_broken_pipe());
 }
 
-#[test]
-fn schedules_are_those_of_the_time_of_the_capture() {
+/// What passes, and what is refused, of three minutes of IRC, so many packets a second, twice over. They
+/// begin on 2023-11-14, a Tuesday, at 22:13:20 UTC.
+fn three_minutes_under(rules: &str, a_second: u64) -> (u64, u64) {
     use imblock::policy::{ServiceNumbers, Source, Surroundings, parse};
 
-    // 2023-11-14, a Tuesday, at 22:13:20 UTC.
-    let text = "version: 1\nname: clock\nrules:\n  - { services: [irc], action: drop, when: { days: tue, hours: \"22:14-22:15\", timezone: UTC } }\n";
-    let policy = parse(Source::new("clock.yaml".to_owned(), text.to_owned())).unwrap();
+    let text = format!("version: 1\nname: clock\nrules:\n{rules}");
+    let policy = parse(Source::new("clock.yaml".to_owned(), text)).unwrap();
     let numbers = &mut ServiceNumbers::default();
     let plan = policy.compile(numbers, &Surroundings::default()).unwrap();
     let frame = ethernet(IPV4, &tcp4(CLIENT, IRC, SYN));
-    let packets: Vec<_> = (0..180)
-        .map(|second| (START + second * SECOND, frame.as_slice()))
+    let packets: Vec<_> = (0..180 * a_second)
+        .map(|number| (START + number * SECOND / a_second, frame.as_slice()))
         .collect();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("clock.pcap");
@@ -354,5 +354,21 @@ fn schedules_are_those_of_the_time_of_the_capture() {
         .iter()
         .find(|service| service.number == number);
     let irc = irc.unwrap();
-    assert_eq!((irc.passed().packets, irc.refused().packets), (240, 120));
+    (irc.passed().packets, irc.refused().packets)
+}
+
+#[test]
+fn schedules_are_those_of_the_time_of_the_capture() {
+    let rules = "  - { services: [irc], action: drop, when: { days: tue, hours: \"22:14-22:15\", timezone: UTC } }\n";
+    assert_eq!(three_minutes_under(rules, 1), (240, 120));
+}
+
+#[test]
+fn rates_are_those_of_the_time_of_the_capture() {
+    // The middle one of three minutes, twice: 600 packets each time, of which about 60 have room.
+    let rules = "  - { services: [irc], action: limit, rate: 1 packets/s, burst: 1 packets, when: { hours: \"22:14-22:15\", timezone: UTC } }\n  \
+         - { services: [irc], action: limit, rate: 100 packets/s, burst: 10 packets }\n";
+    let (passed, refused) = three_minutes_under(rules, 10);
+    assert_eq!(passed + refused, 3_600);
+    assert!((1_060..=1_120).contains(&refused), "{refused}");
 }

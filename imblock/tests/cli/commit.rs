@@ -3,6 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::site::Site;
@@ -96,6 +97,41 @@ fn a_policy_waits_is_confirmed_and_taken_back() {
         .exits(1)
         .in_one_line()
         .says("rolled back already");
+}
+
+#[test]
+fn a_controller_that_starts_meanwhile_takes_over_what_waits() {
+    let Some((site, two)) = site("a_controller_that_starts_meanwhile_takes_over_what_waits") else {
+        return;
+    };
+    let one = site.dir().join("one.yaml");
+    let one = one.to_str().unwrap();
+    let run = ["run", "--keep", "-p", one, "-i", "lan0", "--listen", "none"];
+    let before = site.start(&run);
+    site.imblock(&["policy", "apply", &two, "--confirm", "1h"])
+        .exits(0);
+    let waiting = site.policy()["generation"].clone();
+    before.signal(Signal::KILL);
+    before.end();
+
+    let next = site.start(&run);
+    let log = next.log();
+    assert!(
+        log.contains("waits for its confirmation") && log.contains("attached to lan0"),
+        "{log}"
+    );
+    assert_eq!(
+        (&site.policy()["name"], &site.policy()["generation"]),
+        (&"two".into(), &waiting)
+    );
+    assert_ne!(site.policy()["unconfirmed"], Value::Null);
+    let status = site.imblock(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["controller"], next.pid());
+    site.imblock(&["policy", "confirm"]).exits(0);
+    next.signal(Signal::HUP);
+    next.await_log("policy one is in force");
+    next.signal(Signal::TERM);
+    assert_eq!(next.end().0, Some(0));
 }
 
 #[test]

@@ -65,6 +65,63 @@ fn hangup_reads_the_policy_again() {
 }
 
 #[test]
+fn what_a_new_policy_can_not_change_is_said() {
+    const BEGINNING: &str = "version: 1\nname: new\n";
+    let Some(site) = Site::or_skip("what_a_new_policy_can_not_change_is_said") else {
+        return;
+    };
+    let on = |interfaces: &str| format!("{BEGINNING}interfaces: [{interfaces}]\n");
+    let policy = site.file("policy.yaml", &on("{ name: lan0, side: lan }"));
+    let limits = || {
+        site.file(
+            "policy.yaml",
+            &format!("{BEGINNING}limits: {{ hosts: 64 }}\n"),
+        )
+    };
+    let run = ["run", "-p", &policy, "--listen", "none"];
+
+    let running = site.start(&run);
+    running.signal(Signal::HUP);
+    running.await_log("generation 2");
+    let apply = || site.imblock(&["policy", "apply", &policy]).exits(0);
+    apply().in_one_line().says("generation 3");
+    assert!(!running.log().contains("warning"), "{}", running.log());
+    for other in [
+        "{ name: lan0, side: wan }",
+        "{ name: lan0, side: lan, egress: false }",
+        "{ name: lan0, side: lan }, { name: wan0, side: wan }",
+    ] {
+        site.file("policy.yaml", &on(other));
+        apply().says("warning: the policy's `interfaces` are not what is attached");
+    }
+    site.file("policy.yaml", &on("{ name: eth9, side: lan }"));
+    running.signal(Signal::HUP);
+    running.await_log("generation 7");
+    let log = running.log();
+    assert!(
+        log.contains("which would fail") && log.contains("eth9"),
+        "{log}"
+    );
+    limits();
+    running.signal(Signal::HUP);
+    running.await_log("generation 8");
+    running.await_log("room for 16384 hosts");
+    apply().says("the policy's `limits` take effect after `imblock down`");
+    running.signal(Signal::TERM);
+    running.end();
+
+    // What the command line names holds, whatever a policy says then; sizes are those it began with.
+    let named = site.start(&[&run[..], &["-i", "lan0"]].concat());
+    site.file(
+        "policy.yaml",
+        &(on("{ name: eth9, side: lan }") + "limits: { hosts: 64 }\n"),
+    );
+    named.signal(Signal::HUP);
+    named.await_log("generation 2");
+    assert!(!named.log().contains("warning"), "{}", named.log());
+}
+
+#[test]
 fn stop_signals_detach() {
     let Some(site) = Site::or_skip("stop_signals_detach") else {
         return;

@@ -78,6 +78,25 @@ fn what_can_not_be_leased_is_said() {
 }
 
 #[test]
+fn a_lease_for_all_over_the_toggle_of_a_group_says_what_is_lost() {
+    let Some(site) = site("a_lease_for_all_over_the_toggle_of_a_group_says_what_is_lost") else {
+        return;
+    };
+    site.imblock(&["allow", "msn", "-g", "support"]).exits(0);
+    // What lasts for another service is none of its business.
+    site.imblock(&["block", "icq", "--for", "1h"])
+        .exits(0)
+        .in_one_line();
+    site.imblock(&["block", "msn", "--for", "1h"])
+        .exits(0)
+        .says("warning: this takes the place of what was set by hand");
+    let by_hand = site.by_hand();
+    let of_msn: Vec<_> = by_hand.iter().filter(|o| o["service"] == "msn").collect();
+    assert_eq!(of_msn.len(), 1, "{by_hand:?}");
+    assert_eq!(of_msn[0]["group"], Value::Null);
+}
+
+#[test]
 fn a_lease_that_is_over_is_gone_from_status_and_then_from_the_file() {
     let Some(site) = site("a_lease_that_is_over_is_gone_from_status_and_then_from_the_file") else {
         return;

@@ -156,7 +156,8 @@ fn a_frame_of_a_capture_is_judged_after_those_before_it() {
         .prints("tcp 10.0.0.2:50000 -> 198.51.100.7:6667: dropped")
         .prints("judged   frame 1, by lan_ingress");
     why("2").exits(1).says("it has 1");
-    why("0").exits(1).says("the first is 1");
+    // Refused before the capture is looked at: how many frames it has is not known then.
+    why("0").exits(2).says("invalid value '0'").says("--frame");
     site.imblock(&["why", "--pcap", "nowhere.pcap", "--frame", "1"])
         .exits(1)
         .says("nowhere.pcap");

@@ -56,10 +56,11 @@ pub(super) fn s_client(site: &Site, port: u16, name: &str, more: &[&str]) -> Ans
     site.ends_well(&mut command)
 }
 
-fn curl(site: &Site, port: u16, name: &str) -> Answer {
+fn curl(site: &Site, port: u16, name: &str, more: &[&str]) -> Answer {
     let mut command = site.command("curl");
     command
         .args(["-sS", "--insecure"])
+        .args(more)
         .args(["--resolve", &format!("{name}:{port}:{}", site.address())])
         .arg(format!("https://{name}:{port}/"));
     site.ends_well(&mut command)
@@ -75,7 +76,7 @@ fn is_told_on(test: &str, port: u16) {
     };
     let fetch = |name| {
         let _server = server(&site, port);
-        curl(&site, port, name)
+        curl(&site, port, name, &[])
     };
     site.counts("whatsapp", &["sni"], || openssl(NAME));
     site.counts("whatsapp", &["sni"], || fetch(NAME));
@@ -96,6 +97,46 @@ fn a_name_is_told_on_the_port_of_the_web() {
 #[test]
 fn a_name_is_told_on_any_port() {
     is_told_on("a_name_is_told_on_any_port", OTHER);
+}
+
+/// TCP Fast Open (RFC 7413): the hello comes with the SYN, before anything is known of the connection.
+#[test]
+fn a_name_is_told_in_a_syn() {
+    /// Clients and listeners, data in the SYN without a cookie from an earlier visit, in any program
+    /// (`ip-sysctl.rst`, `tcp_fastopen`).
+    const ALWAYS: &str = "1543";
+    const TEST: &str = "a_name_is_told_in_a_syn";
+    let Some(site) = Site::counting(TEST, &["openssl", "curl"]) else {
+        return;
+    };
+    for host in [site.alice(), site.server()] {
+        let set = host.namespace.sysctl("ipv4/tcp_fastopen", ALWAYS);
+        set.unwrap();
+    }
+    let fetch = |name| {
+        let _server = server(&site, HTTPS);
+        curl(&site, HTTPS, name, &["--tcp-fastopen"])
+    };
+    site.counts("whatsapp", &["sni"], || fetch(NAME));
+    assert_eq!(opened_fast(&site), 1, "the hello did not come with the SYN");
+    site.drop_only(&["whatsapp"]);
+    site.is_innocent(|| fetch(OTHERS[0]));
+    assert_eq!(opened_fast(&site), 2);
+    site.refuses("whatsapp", &["sni"], || fetch(NAME));
+    assert_eq!(opened_fast(&site), 2, "a hello reached the server");
+}
+
+/// How many connections the server's kernel took up with what came in their SYN.
+fn opened_fast(site: &Site) -> u64 {
+    let read = || std::fs::read_to_string("/proc/thread-self/net/netstat");
+    let table = site.server().namespace.run(read).unwrap().unwrap();
+    let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
+    let (names, values) = (rows.next().unwrap(), rows.next().unwrap());
+    let mut fields = names.split(' ').zip(values.split(' '));
+    let (_, value) = fields
+        .find(|(name, _)| *name == "TCPFastOpenPassive")
+        .unwrap();
+    value.parse().unwrap()
 }
 
 /// Its hello takes two packets, with the name in the first or the second as it happens.

@@ -163,6 +163,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "groups: { kids: ['02:00:00:aa:bb:cc'], guests: [02-00-00-AA-BB-CC] }",
     ),
     ("LimitOutOfRange", "limits: { hosts: 0 }"),
+    (
+        "Inside/V6",
+        "limits: { inside: [10.0.0.0/16, '2001:db8:5::/120'] }",
+    ),
+    (
+        "Inside/TooMany",
+        "limits: { inside: [10.0.0.0/24, 10.0.1.0/24, 10.0.2.0/24, 10.0.3.0/24, 10.0.4.0/24] }",
+    ),
+    (
+        "Inside/Overlap",
+        "limits: { inside: [10.0.5.0/24, 192.168.1.0/24, 10.0.0.0/16] }",
+    ),
+    (
+        "Inside/TooLarge",
+        "limits: { inside: [192.168.0.0/16, 10.0.0.0/8] }",
+    ),
     ("BadDuration", "hops: { within: 2h }"),
     ("HopsAfter", "hops: { after: 17 }"),
 ];

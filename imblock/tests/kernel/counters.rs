@@ -5,12 +5,12 @@ use std::thread;
 use imblock::kernel::ActionChange;
 use imblock::policy::plan::Limits;
 use imblock::testing::kernel_or_skip;
-use imblock_common::layout::Counts;
+use imblock_common::layout::{Counts, Inside};
 use imblock_common::testkit::{Frame, World, group, service};
 use imblock_common::{Action, Evidence, Outcome, Verdict, View};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::plan::{ROOMY, plan_of};
+use crate::plan::{ROOMY, inside, plan_of};
 use crate::twins::{Counted, Sighting, Twins};
 
 const LAN_INGRESS: View = View::ALL[0];
@@ -20,6 +20,13 @@ fn to_port(host: &str, port: u16) -> Vec<u8> {
     Frame::eth()
         .ipv4(host, "198.51.100.7")
         .tcp(40_000, port)
+        .build()
+}
+
+fn from_port(port: u16, host: &str) -> Vec<u8> {
+    Frame::eth()
+        .ipv4("198.51.100.7", host)
+        .tcp(port, 40_000)
         .build()
 }
 
@@ -49,9 +56,11 @@ fn no_packet_is_lost_with_all_cpus_sending() {
     }
     const EACH: usize = 20_000;
     const HOSTS: usize = 200;
-    for room in [10, 100, 65_536] {
+    let none = Inside::NONE;
+    for (room, inside) in [(10, none), (100, none), (65_536, none), (10, inside())] {
         let limits = Limits {
             hosts: room,
+            inside,
             ..ROOMY
         };
         let twins = Twins::new(&plan_of(&World::standard(), limits), 0);
@@ -88,8 +97,58 @@ fn no_packet_is_lost_with_all_cpus_sending() {
         assert_eq!(frames, Some(&sent));
         assert_eq!(counted.overflow.is_empty(), room > 400, "room for {room}");
         // What came in while the table had room is in it, also when both CPUs came at once.
-        assert!(counted.hosts.len() >= 400.min(usize::try_from(room).unwrap()));
+        let places = 2 * inside.hosts().min(128);
+        assert!(counted.hosts.len() >= 400.min(usize::try_from(room + places).unwrap()));
     }
+}
+
+#[test]
+fn hosts_inside_and_outside_are_both_read_back() {
+    if !kernel_or_skip("hosts_inside_and_outside_are_both_read_back") {
+        return;
+    }
+    // Room for eight pairs outside, which five hosts have no need of.
+    let limits = Limits {
+        hosts: 1,
+        inside: inside(),
+        ..ROOMY
+    };
+    let twins = Twins::new(&plan_of(&World::standard(), limits), 0);
+    let inside = ["10.1.0.0", "10.1.0.1", "10.1.0.127", "10.0.5.127"];
+    let outside = ["10.1.0.128", "10.0.255.255", "10.0.5.128"];
+    for (times, host) in (1..).zip(inside.into_iter().chain(outside)) {
+        for _ in 0..times {
+            for (frame, view) in [
+                (to_port(host, 6667), LAN_INGRESS),
+                (to_port(host, 5222), LAN_INGRESS),
+                (from_port(5222, host), LAN_EGRESS),
+            ] {
+                let sighting = Sighting {
+                    frame,
+                    view,
+                    segments: 1,
+                };
+                twins.see(&sighting).unwrap();
+            }
+        }
+    }
+    let (kernel, library) = twins.counted();
+    assert_eq!(kernel, library);
+    kernel.assert_adds_up();
+    for (times, host) in (1..).zip(inside.into_iter().chain(outside)) {
+        let packets = |service| {
+            let key = (host.parse().unwrap(), service);
+            let (passed, refused) = kernel.hosts.get(&key).unwrap();
+            let [sent, received] = passed.map(|counts| counts.packets);
+            let [sent_too, received_too] = refused.map(|counts| counts.packets);
+            [sent + sent_too, received + received_too]
+        };
+        assert_eq!(packets(service::IRC), [times, 0], "{host}");
+        assert_eq!(packets(service::XMPP), [times, times], "{host}");
+    }
+    let in_use = twins.maps.hosts_in_use().unwrap();
+    assert_eq!((in_use.hosts, in_use.inside), (6, 8));
+    assert_eq!(twins.maps.limits().unwrap(), limits);
 }
 
 #[test]

@@ -13,13 +13,13 @@ use std::{env, fs};
 use imblock::catalogue;
 use imblock::policy::plan::{Limits, Plan};
 use imblock::testing::kernel_or_skip;
-use imblock_common::testkit::{End, Random, World, generate, generate_flow};
+use imblock_common::testkit::{ClientHello, End, Frame, Random, World, generate, generate_flow};
 use imblock_common::{Action, Hook, Side, View};
 
 use crate::captures::{NO_TALK, plan_of_text};
 use crate::counters::stay_on_this_cpu;
 use crate::phrases::phrases;
-use crate::plan::{ROOMY, plan_of, random_world};
+use crate::plan::{ROOMY, inside, plan_of, random_world};
 use crate::twins::{Sighting, Twins};
 
 const FRAMES: u64 = 200_000;
@@ -63,14 +63,49 @@ fn kernel_and_library_never_differ() {
     }
 }
 
+/// Its headers count to where a payload ends, not to the length that it gives.
+#[test]
+fn the_longest_packet_of_ipv6_is_judged_alike() {
+    if !kernel_or_skip("the_longest_packet_of_ipv6_is_judged_alike") {
+        return;
+    }
+    let hello = ClientHello::new("web.whatsapp.com").build();
+    let frame = Frame::eth().ipv6("fd00::2", "2001:db8::7");
+    let mut frame = frame.tcp(40_000, 443).payload(&hello).build();
+    for longest in [u16::MAX - 40, u16::MAX] {
+        frame.splice(18..20, longest.to_be_bytes());
+        for view in View::ALL {
+            let twins = Twins::new(&plan_of_text(NO_TALK), 0);
+            let sighting = Sighting {
+                frame: frame.clone(),
+                view,
+                segments: 1,
+            };
+            if let Some((kernel, library)) = twins.see(&sighting) {
+                assert_eq!(kernel, library, "{view:?}, {longest} bytes");
+            }
+            let (kernel, library) = twins.counted();
+            assert_eq!(kernel, library, "{view:?}, {longest} bytes");
+        }
+    }
+}
+
 fn cases(seed: u64) -> Vec<Case> {
     let mut random = Random::new(seed);
     let tiny = Limits { hosts: 7, ..ROOMY };
+    let placed = Limits {
+        inside: inside(),
+        ..ROOMY
+    };
+    let little = Limits {
+        inside: inside(),
+        ..tiny
+    };
     let case = |name, world: &World, limits, control_flags| Case {
         name,
         plan: plan_of(world, limits),
         control_flags,
-        overflows: limits == tiny,
+        overflows: limits.hosts == tiny.hosts,
     };
     let catalogued = |name, text: &str| Case {
         name,
@@ -84,6 +119,13 @@ fn cases(seed: u64) -> Vec<Case> {
         case("standard", &World::standard(), ROOMY, 0),
         case("standard, WAN counts all", &World::standard(), ROOMY, 3),
         case("standard, little room", &World::standard(), tiny, 1),
+        case("standard, hosts inside", &World::standard(), placed, 0),
+        case(
+            "random, hosts inside, little room",
+            &random_world(&mut random),
+            little,
+            3,
+        ),
         case("drop, little room", &World::uniform(Action::Drop), tiny, 2),
         case("drop", &World::uniform(Action::Drop), ROOMY, 0),
         case("reject", &World::uniform(Action::Reject), ROOMY, 1),
@@ -132,6 +174,9 @@ impl Case {
         assert!(counted.identified() > 100, "{name}: hardly a service told");
         assert!(kinds.len() > 6 || frames < LIFE / 2, "{name}: {kinds:?}");
         assert_eq!(full, self.overflows, "{name}");
+        let inside = twins.maps.hosts_in_use().unwrap().inside;
+        let wanted = self.plan.limits.inside.hosts() != 0;
+        assert_eq!(inside != 0, wanted, "{name}: pairs at places by address");
         index
     }
 

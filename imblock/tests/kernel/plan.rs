@@ -9,7 +9,8 @@ use imblock::policy::plan::{
 };
 use imblock::policy::{Mac, Plan};
 use imblock_common::layout::{
-    ActionCell, ActionRow, HopRule, HostEntry, PortEntry, PortTable, SERVICES_MAX, ServiceSet,
+    ActionCell, ActionRow, HopRule, HostEntry, Inside, PortEntry, PortTable, SERVICES_MAX,
+    ServiceSet,
 };
 use imblock_common::testkit::{Random, World};
 use imblock_common::{Action, Transport};
@@ -23,7 +24,24 @@ pub(crate) const ROOMY: Limits = Limits {
     hosts: 65_536,
     prefixes: 1024,
     flows: 262_144,
+    inside: Inside::NONE,
 };
+
+/// Places by address for some of the hosts that tests send as, whose neighbours send too.
+pub(crate) fn inside() -> Inside {
+    let prefixes = [
+        ([10, 0, 5, 0], 25),
+        ([198, 51, 100, 7], 32),
+        ([203, 0, 113, 0], 30),
+        ([10, 1, 0, 0], 25),
+    ];
+    prefixes
+        .into_iter()
+        .try_fold(Inside::NONE, |inside, (network, bits)| {
+            inside.with(network.into(), bits)
+        })
+        .unwrap()
+}
 
 /// The tables of a policy of the testkit.
 pub(crate) fn plan_of(world: &World, limits: Limits) -> Plan {

@@ -1,16 +1,20 @@
 //! What was written to the maps can be read back: the plan that is live is the plan that was applied.
 
+use std::collections::HashSet;
+
 use imblock::catalogue;
 use imblock::kernel::{KernelError, Loaded};
 use imblock::policy::plan::{Limits, NameKind, NamePlan, RemotePlan, stun_table};
 use imblock::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use imblock::testing::kernel_or_skip;
-use imblock_common::layout::Stage;
+use imblock_common::Action;
+use imblock_common::layout::{ActionCell, Inside, Stage};
 
 const LIMITS: Limits = Limits {
     hosts: 64,
     prefixes: 16_384,
     flows: 64,
+    inside: Inside::NONE,
 };
 
 /// A policy with something in every table.
@@ -142,6 +146,59 @@ fn apply_lists() {
         "{refused:?}"
     );
     assert!(maps.plan().unwrap().0 == before);
+}
+
+#[test]
+fn what_the_clock_changes_is_what_another_instant_compiles() {
+    if !kernel_or_skip("what_the_clock_changes_is_what_another_instant_compiles") {
+        return;
+    }
+    let roomy = std::thread::Builder::new().stack_size(64 << 20);
+    roomy.spawn(apply_and_reschedule).unwrap().join().unwrap();
+}
+
+fn apply_and_reschedule() {
+    /// Drops, limits and limits to something else, as the day goes by.
+    const CLOCK: &str = "
+version: 1
+name: clock
+groups: { lab: [10.1.0.0/16] }
+rules:
+- { services: [irc], groups: [lab], action: drop, when: { hours: '12:00-13:00', timezone: UTC } }
+- { services: [irc], action: limit, rate: 1 mbit/s, when: { hours: '08:00-14:00', timezone: UTC } }
+- { services: [irc], groups: [lab], action: limit, rate: 9 mbit/s }
+limits: { hosts: 64, prefixes: 16384, flows: 64 }
+";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("clock.yaml");
+    std::fs::write(&file, CLOCK).unwrap();
+    let mut plan = compile(&PolicySource::File(file), &mut ServiceNumbers::default());
+    let (_loaded, mut maps) = Loaded::unpinned(&LIMITS, &Stage::ALL).unwrap();
+    let irc = usize::from(plan.service("irc").unwrap().number);
+    // What is done with it, and how fast where it is limited, by group.
+    let cells = |plan: &Plan| {
+        let rows = plan.actions.iter().zip(&plan.rate_rows);
+        let cells = rows.map(|(actions, rates)| {
+            let action = ActionCell(*actions.0.get(irc).unwrap()).policy();
+            let rate = usize::from(*rates.0.get(irc).unwrap());
+            let limits = action == Action::Limit;
+            (action, limits.then(|| *plan.rates.get(rate).unwrap()))
+        });
+        cells.collect::<Vec<_>>()
+    };
+    let mut seen = HashSet::new();
+    plan.move_to("2026-01-01T03:00:00Z".parse().unwrap());
+    maps.apply(&plan).unwrap();
+    for hour in [9, 12, 13, 14, 12, 3] {
+        let now = format!("2026-01-01T{hour:02}:00:00Z").parse().unwrap();
+        let timed = plan.timetable.cells_at(now);
+        maps.reschedule(&timed, &HashSet::new()).unwrap();
+        plan.move_to(now);
+        let wanted = cells(&plan);
+        assert_eq!(cells(&maps.plan().unwrap().0), wanted, "at {hour}");
+        seen.insert(format!("{wanted:?}"));
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
 }
 
 fn apply_and_read() {

@@ -18,7 +18,13 @@ fn ports_are_enforced_before_packets_are_looked_into() {
         return;
     }
     let plan = plan_of_text(POLICY);
-    for (stages, reads_names) in [(&[Stage::Reject][..], false), (&Stage::ALL, true)] {
+    let halfway = [Stage::Flow, Stage::Reject];
+    let starts = [
+        (&[Stage::Reject][..], false),
+        (&halfway, false),
+        (&Stage::ALL, true),
+    ];
+    for (stages, reads_names) in starts {
         let (kernel, mut maps) = Loaded::unpinned(&plan.limits, stages).unwrap();
         maps.apply(&plan).unwrap();
         let passes = |port, flags, payload: &[u8]| {

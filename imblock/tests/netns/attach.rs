@@ -1,6 +1,6 @@
 //! Coming and going: what is attached, refused, and left behind.
 
-use imblock::lab::{EchoServer, Lab};
+use imblock::lab::{EchoServer, Lab, cable};
 
 use super::support::{ACME, PORTS, Rig};
 
@@ -160,6 +160,19 @@ fn an_interface_that_goes_away_does_no_harm() {
         "{status:?}"
     );
     rig.ok(&["hosts"]);
+    // Another one of the same name has no programs either, until it gets them.
+    let Lab { alice, router, .. } = &rig.lab;
+    cable((&router.namespace, Lab::LAN), (&alice.namespace, "eth9")).unwrap();
+    let attached = || {
+        let status = rig.status();
+        let [lan] = &status.interfaces[..] else {
+            panic!("{status:?}");
+        };
+        (lan.xdp != "none", lan.egress)
+    };
+    assert_eq!(attached(), (false, false));
+    rig.ok(&["up", "-p", "policy.yaml", "-i", Lab::LAN]);
+    assert_eq!(attached(), (true, true));
     rig.ok(&["down"]);
     assert!(!rig.pins_exist());
 }

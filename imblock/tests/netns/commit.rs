@@ -54,7 +54,11 @@ impl Rig {
     fn plan(&self, file: &str) -> Plan {
         let path = self.home.path().join(file);
         let source = PolicySource::parse(path.to_str().unwrap());
-        let mut numbers = Instance::numbers(&self.name()).unwrap();
+        let mut numbers = Instance::open(&self.name())
+            .unwrap()
+            .maps
+            .service_numbers()
+            .unwrap();
         let policy = imblock::policy::load(&source).unwrap();
         policy
             .compile(&mut numbers, &Surroundings::default())

@@ -1,7 +1,7 @@
 //! Toggles, and the controller that comes, is killed, and goes.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use imblock::lab::{Answer, EchoServer, Host, Lab, Probe, probe};
 use imblock_common::Transport;
@@ -242,6 +242,46 @@ fn metrics_and_json_say_the_same() {
     );
 }
 
+#[test]
+fn an_address_that_the_box_gets_later_is_guarded_too() {
+    const SSH: u16 = 22;
+    let Some(rig) = Rig::new("an_address_that_the_box_gets_later_is_guarded_too") else {
+        return;
+    };
+    let Lab { alice, router, .. } = &rig.lab;
+    let later: IpAddr = "10.99.0.1".parse().unwrap();
+    let policy = POLICY.replace(&format!("tcp/{ACME}"), &format!("tcp/{SSH}, tcp/{ACME}"));
+    rig.write(
+        "ssh.yaml",
+        &format!("{policy}rules: [{{ services: [all], action: drop }}]\n"),
+    );
+    let _controller = rig.run(&["-p", "ssh.yaml", "-i", Lab::LAN, "--listen", "none"]);
+    let net = format!("{later}/24").parse().unwrap();
+    router.namespace.address(Lab::LAN, net).unwrap();
+    let to = SocketAddr::new(later, SSH);
+    let listen = || TcpListener::bind(to).unwrap();
+    let _listener = router.namespace.run(listen).unwrap();
+    eventually("the new address answers", || {
+        let connect = || TcpStream::connect_timeout(&to, PATIENCE).is_ok();
+        alice.namespace.run(connect).unwrap()
+    });
+}
+
+#[test]
+fn a_reset_holds_in_the_policy_before_as_well() {
+    let Some(rig) = Rig::up("a_reset_holds_in_the_policy_before_as_well") else {
+        return;
+    };
+    let _server = EchoServer::start(&rig.lab.server, &PORTS).unwrap();
+    let without = POLICY.lines().filter(|line| !line.contains("id: acme"));
+    rig.write("other.yaml", &without.collect::<Vec<_>>().join("\n"));
+    rig.ok(&["block", "acme"]);
+    rig.ok(&["policy", "apply", "other.yaml"]);
+    rig.ok(&["reset"]);
+    rig.ok(&["policy", "rollback"]);
+    assert_eq!(rig.alice_reaches(), [true, true, true]);
+}
+
 /// The body of a page.
 fn get(at: &Host, address: SocketAddr, path: &str) -> String {
     let mut stream = at
@@ -290,6 +330,10 @@ fn the_operators_own_session_outlives_a_policy_that_drops_its_port() {
         let probes = [to(router.v4.into()), to(server.v4.into())];
         probe(&alice.namespace, &probes, PATIENCE).unwrap()
     };
+    assert_eq!(answers(ACME), [Answer::Echoed, Answer::Silence]);
+    assert_eq!(answers(BOLT), [Answer::Silence, Answer::Silence]);
+    // By a process that knows nothing of the session.
+    rig.ok(&["policy", "apply", "policy.yaml"]);
     assert_eq!(answers(ACME), [Answer::Echoed, Answer::Silence]);
     assert_eq!(answers(BOLT), [Answer::Silence, Answer::Silence]);
 }

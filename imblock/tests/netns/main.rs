@@ -20,6 +20,7 @@ mod commit;
 mod control;
 mod demo;
 mod filter;
+mod inside;
 mod leases;
 mod limit;
 mod names;

@@ -216,9 +216,61 @@ fn the_hash_knows_schedules_and_their_place() {
     );
 }
 
+/// Slow by day, slower in the lab, and as fast as at all times else.
+const RATES: &str = "
+  - { services: [acme], groups: [lab], action: limit, rate: 1 mbit/s, when: { hours: \"08:00-12:00\", timezone: UTC } }
+  - { services: [acme], action: limit, rate: 2 mbit/s, when: { hours: \"08:00-18:00\", timezone: UTC } }
+  - { services: [acme], groups: [lab], action: drop }
+  - { services: [acme], action: limit, rate: 9 mbit/s }
+";
+
+#[test]
+fn a_rate_may_depend_on_the_clock() {
+    let at = |hour: u8| instant(&format!("2026-01-01T{hour:02}:00:00Z"));
+    // In megabits a second.
+    let rate = |plan: &Plan, group: &str| {
+        let group = usize::from(plan.group(group).unwrap());
+        let service = usize::from(plan.service("acme").unwrap().number);
+        match ActionCell(plan.actions[group].0[service]).policy() {
+            Action::Limit => {
+                let rate = plan.rates[usize::from(plan.rate_rows[group].0[service])];
+                // A byte takes so many nanoseconds, in units of 2^-16.
+                let bytes = (1_000_000_000_u64 << 16) / rate.time;
+                Some((bytes * 8).div_ceil(1_000_000))
+            }
+            _ => None,
+        }
+    };
+    let by_night = plan_at(RATES, at(3));
+    // Whether it was compiled then or came to it by the clock.
+    let mut moved = by_night.clone();
+    for (hour, everyone, lab) in [
+        (3, Some(9), None),
+        (9, Some(2), Some(1)),
+        (13, Some(2), Some(2)),
+        (19, Some(9), None),
+        (8, Some(2), Some(1)),
+    ] {
+        moved.move_to(at(hour));
+        for plan in [&plan_at(RATES, at(hour)), &moved] {
+            assert_eq!(rate(plan, "everyone"), everyone, "at {hour}");
+            assert_eq!(rate(plan, "lab"), lab, "at {hour}");
+            assert_eq!(plan.hash(), by_night.hash(), "at {hour}");
+        }
+    }
+    let faster = plan_at(&RATES.replace("2 mbit/s", "3 mbit/s"), at(3));
+    assert_ne!(faster.hash(), by_night.hash());
+    let exchanged = RATES
+        .replace("1 mbit/s", "x")
+        .replace("2 mbit/s", "1 mbit/s");
+    let exchanged = plan_at(&exchanged.replace("rate: x", "rate: 2 mbit/s"), at(3));
+    assert_ne!(exchanged.hash(), by_night.hash());
+}
+
 #[test]
 fn schedules_survive_the_state() {
-    let plan = plan_at(OVERLAID, instant("2026-01-01T03:00:00Z"));
+    let rules = format!("{OVERLAID}{RATES}");
+    let plan = plan_at(&rules, instant("2026-01-01T03:00:00Z"));
     let text = serde_json::to_string(&plan.timetable).unwrap();
     let read: policy::Timetable = serde_json::from_str(&text).unwrap();
     assert_eq!(read, plan.timetable);

@@ -12,6 +12,7 @@ mod packets;
 mod policy;
 mod programs;
 mod scale;
+mod script;
 mod sheet;
 mod site;
 mod timer;

@@ -4,6 +4,7 @@
 use anyhow::{Result, anyhow, ensure};
 use imblock::policy::plan::{Limits, Plan};
 use imblock::policy::{self, Policy, PolicyErrors, ServiceNumbers, Source, Surroundings};
+use imblock_common::layout::Inside;
 
 use super::classes::{
     COUNTED_NAME, DROPPED_NAME, DROPPED_PORT, ENDED_PORT, FlowTable, MARKER, REJECTED_PORT,
@@ -16,6 +17,7 @@ const LIMITS: Limits = Limits {
     hosts: 131_072,
     prefixes: 262_144,
     flows: 131_072,
+    inside: Inside::NONE,
 };
 
 /// The plan, with as many names as promised.

@@ -1,6 +1,6 @@
 //! The programs that are compared, loaded and with their tables filled.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use imblock_common::layout::Stage;
 
 use super::classes::{Class, DROPPED_PORT, ENDED_PORT, Front, How};
 use super::policy;
+use super::script::Script;
 use super::xdp_filter::{self, Features};
 use crate::kernel_object;
 use crate::workspace::BENCH_OBJECT;
@@ -32,6 +33,8 @@ pub(super) struct Programs {
     flows_empty: Ebpf,
     /// By class, for those that vary flows: what one writes to the flow table is not for others.
     flows_ours: HashMap<&'static str, Apart>,
+    /// By class, for those that say frames in turn.
+    scripts: HashMap<&'static str, RefCell<Script>>,
     xdp_filter: Result<Ebpf>,
 }
 
@@ -56,7 +59,12 @@ impl Programs {
         ];
         let flows_empty = front(VARY_FLOW, empty)?;
         let mut flows_ours = HashMap::new();
+        let mut scripts = HashMap::new();
         for class in classes {
+            if class.how == How::InTurn {
+                let script = Script::load(class, &plan, empty)?;
+                scripts.insert(class.name, RefCell::new(script));
+            }
             if class.is_apart() {
                 let plan = policy::few_hosts(&plan, class.flow_table);
                 let (ours, maps) = with_policy(&plan)?;
@@ -77,6 +85,7 @@ impl Programs {
             hosts,
             flows_empty,
             flows_ours,
+            scripts,
             xdp_filter: xdp_filter::load(Features::All, [DROPPED_PORT, ENDED_PORT]),
         })
     }
@@ -106,6 +115,12 @@ impl Programs {
         }
     }
 
+    /// Of a class that says frames in turn.
+    pub(super) fn script(&self, class: &Class) -> Result<RefMut<'_, Script>> {
+        let script = self.scripts.get(class.name);
+        Ok(script.context("a class without a script")?.borrow_mut())
+    }
+
     /// `None` where it can't be compared: it is not there, it has no such rule, or there is a front
     /// (it can't follow one, which may do what it may not).
     pub(super) fn xdp_filter(&self, class: &Class) -> Option<&Xdp> {
@@ -124,11 +139,14 @@ impl Programs {
     /// Says what is to be said before, then: an error unless our program does with the class what is
     /// measured, and xdp-filter likewise. It also fills the tables of hosts and flows.
     pub(super) fn prove(&self, class: &Class) -> Result<()> {
+        if class.how == How::InTurn {
+            return self.script(class)?.prove(class);
+        }
         let warm_up = class.front.warm_up();
         let ours = self.ours(class)?;
         let (before, frame) = match class.how {
-            How::Repeated => (class.before.clone(), class.frame.clone()),
             How::OneByOne => class.of_flow(0),
+            How::Repeated | How::InTurn => (class.before.clone(), class.frame.clone()),
         };
         for frame in &before {
             run(ours, frame, warm_up)?;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::ProgramInfo;
 use imblock::policy::plan::Limits;
+use imblock_common::layout::Inside;
 use serde_json::{Value, json};
 
 use crate::kernel_object;
@@ -35,12 +36,14 @@ const LARGE: Limits = Limits {
     hosts: 200_000,
     prefixes: 262_144,
     flows: 1_000_000,
+    inside: Inside::NONE,
 };
 /// As little as a policy may ask for.
 const SMALL: Limits = Limits {
     hosts: 1,
     prefixes: 256,
     flows: 0,
+    inside: Inside::NONE,
 };
 
 #[derive(clap::Args, Default)]

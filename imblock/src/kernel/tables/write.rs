@@ -11,8 +11,8 @@ use imblock_common::layout::{
 use crate::kernel::KernelError;
 use crate::kernel::maps::Maps;
 use crate::kernel::wire::Wire;
-use crate::policy::Plan;
 use crate::policy::plan::{MacPlan, MarkerPlans, stun_table};
+use crate::policy::{Plan, TimedCell};
 
 impl Maps {
     pub(in crate::kernel) fn write_row(
@@ -65,14 +65,61 @@ impl Maps {
         }
         // Where nothing is limited, nobody asks for the rows.
         for (group, row) in (0..=u16::MAX).zip(&plan.rate_rows) {
-            self.rate_rows
-                .set(ActionRow::index(half, group), Wire::wrap_ref(row), 0)
-                .map_err(KernelError::map(
-                    maps::RATE_ROWS,
-                    "write which rate a service has",
-                ))?;
+            self.write_rate_row(half, group, row)?;
         }
         Ok(())
+    }
+
+    fn write_rate_row(
+        &mut self,
+        half: Half,
+        group: u16,
+        row: &ActionRow,
+    ) -> Result<(), KernelError> {
+        self.rate_rows
+            .set(ActionRow::index(half, group), Wire::wrap_ref(row), 0)
+            .map_err(KernelError::map(
+                maps::RATE_ROWS,
+                "write which rate a service has",
+            ))
+    }
+
+    /// Brings the rates of cells to what the policy says at another instant, before the cells ask for
+    /// them. Those that don't limit then keep what they had.
+    pub(in crate::kernel) fn change_rates(
+        &mut self,
+        half: Half,
+        cells: &[TimedCell<'_>],
+    ) -> Result<(), KernelError> {
+        let mut rows: HashMap<u16, [ActionRow; 2]> = HashMap::new();
+        for timed in cells.iter().filter(|timed| timed.rate != 0) {
+            let [_, row] = match rows.get_mut(&timed.group) {
+                Some(row) => row,
+                None => {
+                    let row = self.rate_row(half, timed.group)?;
+                    rows.entry(timed.group).or_insert([row; 2])
+                }
+            };
+            if let Some(cell) = row.0.get_mut(usize::from(timed.service)) {
+                *cell = timed.rate;
+            }
+        }
+        for (group, [old, new]) in rows {
+            if new != old {
+                self.write_rate_row(half, group, &new)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rate_row(&self, half: Half, group: u16) -> Result<ActionRow, KernelError> {
+        self.rate_rows
+            .get(&ActionRow::index(half, group), 0)
+            .map(|wire| wire.0)
+            .map_err(KernelError::map(
+                maps::RATE_ROWS,
+                "read which rate a service has",
+            ))
     }
 
     /// Touches only what differs.

@@ -8,9 +8,9 @@ use imblock_common::layout::{
 use imblock_common::{Action, Transport};
 
 use super::{EntryChange, TableDiff, entries};
-use crate::policy::Plan;
 use crate::policy::net::PortRange;
 use crate::policy::plan::{MarkerPlan, NameKind, QuicMode, stun_table};
+use crate::policy::{Plan, inside};
 
 /// Every table in which something differs.
 pub(super) fn tables(old: &Plan, new: &Plan) -> Vec<TableDiff> {
@@ -57,12 +57,24 @@ fn settings(plan: &Plan) -> BTreeMap<String, String> {
         ("limits.hosts".to_owned(), limits.hosts.to_string()),
         ("limits.prefixes".to_owned(), limits.prefixes.to_string()),
         ("limits.flows".to_owned(), limits.flows.to_string()),
+        ("limits.inside".to_owned(), inside::words(&limits.inside)),
     ])
 }
 
 /// When the rules hold that do not always.
 fn schedules(plan: &Plan) -> BTreeMap<String, String> {
-    plan.timetable.rules().collect()
+    let rules = plan.timetable.rules().filter_map(|(entry, schedule)| {
+        let rate = plan.rates.get(usize::from(entry.rate));
+        let what = match rate.filter(|_| entry.action == Action::Limit) {
+            Some(rate) => format!("limit to {}", rate_in_words(rate)),
+            None => entry.action.name().to_owned(),
+        };
+        Some((
+            format!("rule {}", entry.rule?),
+            format!("{what}, {schedule}"),
+        ))
+    });
+    rules.collect()
 }
 
 /// How fast the cells may be used that are limited.

@@ -127,11 +127,12 @@ fn every_table_has_its_words() {
     assert_eq!(
         diff(
             "quic: block\nprotect: { ports: [tcp/22], hosts: [10.0.0.1] }\n",
-            "hops: { action: drop, within: 20s, for: 1m, after: 1 }\nlimits: { hosts: 5000 }\n"
+            "hops: { action: drop, within: 20s, for: 1m, after: 1 }\nlimits: { hosts: 5000, inside: [10.0.0.0/16, 10.7.0.9] }\n"
         ),
         [
             "settings hops: count, within 30 s, for 300 s, after 2 -> drop, within 20 s, for 60 s, after 1",
             "settings limits.hosts: 16384 -> 5000",
+            "settings limits.inside: none -> 10.0.0.0/16, 10.7.0.9/32",
             "settings quic: block -> inspect",
             "hosts 10.0.0.1/32: everyone, protected -> -",
             "ports tcp/22: protected -> -"

@@ -18,12 +18,26 @@ impl Plan {
         rows
     }
 
+    /// Which rate each cell has at an instant; those that don't limit have any.
+    fn rates_at(&self, at: Timestamp) -> Vec<ActionRow> {
+        let mut rows = self.rate_rows.clone();
+        let limited = self.timetable.cells_at(at);
+        for timed in limited.iter().filter(|timed| timed.rate != 0) {
+            let row = rows.get_mut(usize::from(timed.group));
+            if let Some(cell) = row.and_then(|row| row.0.get_mut(usize::from(timed.service))) {
+                *cell = timed.rate;
+            }
+        }
+        rows
+    }
+
     /// Makes it the plan of another instant: its cells, and where they come from. The hash stays.
     pub fn move_to(&mut self, at: Timestamp) {
         if self.timetable.is_empty() {
             return;
         }
         self.actions = self.cells_at(at);
+        self.rate_rows = self.rates_at(at);
         self.origins = self.origins_at(at);
     }
 

@@ -1,8 +1,12 @@
 //! The sizes of tables.
 
+use imblock_common::layout::Inside;
+
 use super::Reader;
 use crate::policy::document::LimitsDocument;
 use crate::policy::error_kind::PolicyErrorKind;
+use crate::policy::inside::{self, InsideFault};
+use crate::policy::net;
 use crate::policy::plan::Limits;
 use crate::policy::source::{Placed, Span};
 
@@ -25,7 +29,31 @@ impl Reader<'_> {
                 standard.prefixes,
             ),
             flows: self.limit("flows", document.flows.as_ref(), FLOWS, standard.flows),
+            inside: self.inside(&document.inside),
         }
+    }
+
+    /// The first prefix that can't be in the list is told, with the one that is in its way.
+    fn inside(&mut self, given: &[Placed<String>]) -> Inside {
+        let mut inside = Inside::NONE;
+        let nets = self.words(given, net::prefix);
+        for (place, net) in nets.iter().enumerate() {
+            inside = match inside::with(inside, net.value) {
+                Ok(more) => more,
+                Err(fault) => {
+                    let InsideFault::Overlap { other, .. } = fault else {
+                        self.fail(net.at, fault.into());
+                        break;
+                    };
+                    let mut earlier = nets.iter().take(place);
+                    let first = earlier.find(|earlier| earlier.value == other.into());
+                    let first = first.map_or(net.at, |first| first.at);
+                    self.fail_twice(net.at, first, fault.into());
+                    break;
+                }
+            };
+        }
+        inside
     }
 
     fn limit(

@@ -185,9 +185,6 @@ pub enum WhenFault {
     /// Neither days nor hours.
     #[error("`when` has neither `days` nor `hours`")]
     Nothing,
-    /// A rule that limits.
-    #[error("a rule with `when` can allow, count or drop, and not limit")]
-    Limit,
     /// Not a range of hours.
     #[error("`{text}` is no range of hours: {fault}")]
     Hours {
@@ -211,7 +208,6 @@ impl WhenFault {
     pub(in crate::policy) fn help(&self) -> &'static str {
         match self {
             Self::Nothing => "write `{ days: mon-fri, hours: \"21:30-07:00\" }`, or one of the two",
-            Self::Limit => "limit at all times, with a rule before it that drops or allows at some",
             Self::Hours { .. } => "write 08:00-12:30, 21:30-07:00 past midnight, or 00:00-24:00",
             Self::Zone { .. } => "write Europe/Berlin or UTC; left out, it is the box's own",
         }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use imblock_common::layout::Inside;
 use imblock_common::testkit::{
     ClientHello, Frame, Layer, dns_query, dns_query_tcp, flags, http_request,
 };
@@ -31,6 +32,7 @@ impl Policy {
         plan.limits = Limits {
             hosts: 1,
             flows: FLOWS,
+            inside: Inside::NONE,
             ..plan.limits
         };
         plan.move_to(at);

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use imblock_common::flows::{FLOW_IDLE, flow_clock_shift};
+use imblock_common::flows::{flow_clock_shift, flow_idle};
 use imblock_common::hosts::{Slots, slots_for};
 use imblock_common::layout::{ABI, Control, Counts, HALVES, HostRecord, ServiceTotals};
 use imblock_common::{Counters, Evidence, Outcome, Verdict, View};
@@ -24,10 +24,10 @@ impl Counters for &MemoryTables {
             policy_flags: [0; HALVES],
             flow_cells: u32::try_from(self.flows.len()).unwrap_or(u32::MAX),
             flow_clock_shift: flow_clock_shift(TICKS_PER_SECOND),
-            flow_idle: FLOW_IDLE,
+            flow_idle: flow_idle(TICKS_PER_SECOND),
             deadline: 0,
             fallback: 0,
-            reserved: 0,
+            inside: self.inside,
         }
     }
 

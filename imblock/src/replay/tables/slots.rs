@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use imblock_common::flows::{self, Bucket, FlowEntry};
-use imblock_common::hosts::{HostSlot, Slots};
+use imblock_common::hosts::{HostSlot, InsideSlot, Slots};
+use imblock_common::layout::Inside;
 
 use super::{MemoryTables, size};
 
@@ -23,6 +24,16 @@ impl Slots for &MemoryTables {
     #[inline]
     fn slot<R>(self, number: u32, visit: impl FnOnce(&mut HostSlot) -> R) -> Option<R> {
         visited(self.hosts.get(size(number))?, visit)
+    }
+
+    #[inline]
+    fn place<R>(self, number: u32, visit: impl FnOnce(&mut InsideSlot) -> R) -> Option<R> {
+        visited(self.places.get(size(number))?, visit)
+    }
+
+    #[inline]
+    fn inside(&self) -> &Inside {
+        &self.inside
     }
 
     #[inline]

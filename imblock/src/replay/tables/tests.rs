@@ -295,9 +295,14 @@ proptest! {
     fn hosts_and_overflow_add_up_to_the_totals(
         judged in prop::collection::vec(judgements(), 0..200),
         capacity in 0..12_u32,
+        bits in 29..=33_u8,
     ) {
         let mut plan = plan();
         plan.limits.hosts = capacity;
+        // Some of the hosts, or none.
+        let network = [10, 0, 0, 0].into();
+        let inside = Inside::NONE.with(network, bits).unwrap_or_default();
+        plan.limits.inside = inside;
         let tables = MemoryTables::new(&plan);
         let bytes = [0; 2_000];
         for (judgement, length) in &judged {
@@ -305,7 +310,7 @@ proptest! {
         }
 
         let snapshot = tables.snapshot();
-        prop_assert!(snapshot.hosts.len() <= slots_for(capacity) as usize);
+        prop_assert!(snapshot.hosts.len() <= (slots_for(capacity) + inside.slots()) as usize);
         let frames: u64 = snapshot.frames.iter().map(|frame| frame.packets).sum();
         prop_assert_eq!(frames, judged.len() as u64);
         let mut packets = 0;

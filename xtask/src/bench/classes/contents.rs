@@ -34,6 +34,19 @@ fn fresh(name: &'static str, frame: &Frame) -> Class {
     class(name, &[], frame).fresh()
 }
 
+/// Each frame comes behind others of its flow, one of a thousand.
+fn in_turn(name: &'static str, before: &[Frame], frame: &Frame) -> Class {
+    Class {
+        how: How::InTurn,
+        ..class(name, before, frame).varied(1_000, 1)
+    }
+}
+
+/// The first that a connection says.
+fn behind_syn(name: &'static str, frame: &Frame) -> Class {
+    in_turn(name, &[syn_of(CLIENT_PORT)], frame)
+}
+
 fn hello(name: &str) -> Frame {
     hello_of(CLIENT_PORT, name)
 }
@@ -83,8 +96,7 @@ fn known() -> Vec<Class> {
 
 /// Names of TLS.
 fn hellos() -> Vec<Class> {
-    let small = |class| Class {
-        flow_table: FlowTable::Small,
+    let whole = |class| Class {
         pledge: Some(Pledge::WholeName),
         ..class
     };
@@ -101,24 +113,27 @@ fn hellos() -> Vec<Class> {
     };
     let [first, second] = [segment(1000, first), segment(2200, second)];
     vec![
-        small(dropped(fresh(
-            "TLS hello, dropped, table of 1,000 flows",
+        whole(dropped(behind_syn(
+            "TLS hello, dropped",
             &hello(DROPPED_NAME),
         ))),
-        small(fresh(
-            "TLS hello, counted, table of 1,000 flows",
-            &hello(COUNTED_NAME),
-        )),
-        dropped(fresh("TLS hello, dropped", &hello(DROPPED_NAME))),
-        fresh("TLS hello, counted", &hello(COUNTED_NAME)),
-        fresh("TLS hello of nobody", &hello("www.example.org")),
-        fresh("TLS hello, its first 1,200 B", &first),
+        whole(behind_syn("TLS hello, counted", &hello(COUNTED_NAME))),
+        behind_syn("TLS hello of nobody", &hello("www.example.org")),
         Class {
-            how: How::OneByOne,
+            flow_table: FlowTable::Small,
+            ..dropped(fresh(
+                "TLS hello, dropped, new flow in a full table of 1,000",
+                &hello(DROPPED_NAME),
+            ))
+        },
+        dropped(fresh("TLS hello, dropped, new flow", &hello(DROPPED_NAME))),
+        fresh("TLS hello of nobody, new flow", &hello("www.example.org")),
+        behind_syn("TLS hello, its first 1,200 B", &first),
+        Class {
             pledge: Some(Pledge::SecondSegment),
-            ..dropped(class(
+            ..dropped(in_turn(
                 "TLS hello, its second segment",
-                &[syn_of(CLIENT_PORT), first],
+                &[syn_of(CLIENT_PORT), first.clone()],
                 &second,
             ))
         },

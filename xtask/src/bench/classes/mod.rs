@@ -72,6 +72,8 @@ impl Front {
 pub(super) enum How {
     /// The same frame many times in one call.
     Repeated,
+    /// What is said before and the frame in turn, over and over, by one of the flows that vary.
+    InTurn,
     /// A frame a call, each of a flow of its own with what is said before: for what can't be said
     /// twice.
     OneByOne,
@@ -126,7 +128,7 @@ impl Class {
 
     /// Whether it has tables of its own.
     pub(super) fn is_apart(&self) -> bool {
-        matches!(self.front, Front::Flows { .. })
+        matches!(self.front, Front::Flows { .. }) && self.how != How::InTurn
     }
 
     /// What is said before, and the frame, of a flow of its own for each number. IPv4 without tags only.

@@ -197,7 +197,7 @@ fn fill(site: &Site) -> Result<()> {
     }
     let (wanted, found) = (
         HOSTS * u32::from(SERVICES),
-        Instance::open(&name)?.maps.hosts_in_use(),
+        Instance::open(&name)?.maps.hosts_in_use()?.hosts,
     );
     ensure!(
         found >= wanted - wanted / 1000,

@@ -34,8 +34,15 @@ impl Samples {
         class: &Class,
         repeat: u32,
     ) -> Result<()> {
-        if class.how == How::OneByOne {
-            return self.measure_one_by_one(programs, class);
+        match class.how {
+            How::OneByOne => return self.measure_one_by_one(programs, class),
+            How::InTurn => {
+                let [ours, empty] = programs.script(class)?.nanoseconds(repeat)?;
+                self.ours.push(ours);
+                self.empty.push(empty);
+                return Ok(());
+            }
+            How::Repeated => {}
         }
         let empty = timer::nanoseconds(programs.empty(class)?, &class.frame, repeat)?;
         let ours = timer::nanoseconds(programs.ours(class)?, &class.frame, repeat)?;

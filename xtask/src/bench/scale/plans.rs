@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use imblock::policy::plan::{Limits, Plan};
 use imblock::policy::{self, PolicySource};
-use imblock_common::layout::SERVICES_MAX;
+use imblock_common::layout::{Inside, SERVICES_MAX};
 
 use super::super::control::files::{self, Size};
 use super::super::policy::{compiled, of_text};
@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     hosts: 200_000,
     prefixes: 262_144,
     flows: 2_000_000,
+    inside: Inside::NONE,
 };
 
 /// A policy of so many groups, rules and own services. Group `g0` is 10.0.0.0/24, and the first own

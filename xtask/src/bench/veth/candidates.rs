@@ -14,6 +14,7 @@ pub(super) const FLOOR: &str = "XDP_DROP";
 pub(super) const NOTHING: &str = "no filter";
 pub(super) const PASS: &str = "XDP_PASS";
 pub(super) const IMBLOCK: &str = "imblock";
+pub(super) const INSIDE: &str = "imblock, inside configured prefixes";
 pub(super) const BOTH_WAYS: &str = "imblock, and at egress";
 pub(super) const XDP_FILTER: &str = "xdp-filter -f all";
 const XDP_FILTER_UDP: &str = "xdp-filter -f udp";

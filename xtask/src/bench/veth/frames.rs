@@ -6,6 +6,8 @@ use super::generator::HEAD;
 
 /// Where hosts are: the last 16 bits are the generator's to choose.
 const CLIENT: &str = "10.1.0.0";
+/// All that it can choose.
+pub(super) const CLIENTS: &str = "10.1.0.0/16";
 /// Whom they talk to.
 pub(super) const SERVER: &str = "198.51.100.7";
 /// Their port, unless it varies.

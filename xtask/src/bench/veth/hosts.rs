@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::super::sheet::{Bound, Line, Promise, Sheet};
 use super::super::timer::median;
 use super::super::xdp_filter::Features;
-use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, PASS, XDP_FILTER};
+use super::candidates::{Candidate, FLOOR, Field, IMBLOCK, INSIDE, PASS, XDP_FILTER};
 use super::counters::Fate;
 use super::filter::Filter;
 use super::frames::{Frame, OTHER_PORT};
@@ -23,7 +23,7 @@ const FLOODS: [u32; 4] = [0, 1_000, 10_000, MANY];
 /// Frames a host until each was chosen, and each flow's first payloads were looked into.
 const WARM_UP: u32 = 20;
 
-const CANDIDATES: [Candidate; 4] = [
+const CANDIDATES: [Candidate; 5] = [
     (FLOOR, Filter::Drop, None),
     (PASS, Filter::Pass, None),
     (
@@ -34,24 +34,33 @@ const CANDIDATES: [Candidate; 4] = [
         }),
         None,
     ),
+    (
+        INSIDE,
+        Filter::Imblock(Policy {
+            hosts: 131_072,
+            inside: true,
+            ..Policy::PLAIN
+        }),
+        None,
+    ),
     (XDP_FILTER, Filter::OfXdpTools(Features::All), None),
 ];
 
 const NOTES: [&str; 2] = [
+    "inside configured prefixes: a policy with `limits: { inside: [10.1.0.0/16] }`, which all frames come from",
     "added: over XDP_DROP with the same frames, of innocent flows over XDP_PASS; their packets have a \
      wrong IPv4 checksum, for which the stack throws them away at once",
-    "skipped: hosts inside configured prefixes: there is no table of such hosts, all are in the hash",
 ];
 
 pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> Result<Sheet> {
     let field = Field::build(&CANDIDATES, 1, tool)?;
     let mut lines = Vec::new();
-    let mut flood = f64::NAN;
+    let mut flood = [f64::NAN; 2];
     for hosts in FLOODS {
         let frame = Frame::udp(LISTED_PORT, 60).of_hosts(hosts);
         let fate = Fate::BeforeStack;
         let added = measure(&field, &frame, fate, FLOOR, generator, effort)?;
-        flood = added.ours;
+        flood = [added.ours, added.inside];
         lines.extend(added.lines(&format!("listed port, {} hosts", hosts.max(1))));
     }
     for rig in field.rigs() {
@@ -77,7 +86,7 @@ pub(super) fn sheet(tool: &Tool, generator: &mut Generator, effort: Effort) -> R
     })
 }
 
-fn promises(flood: f64, [one, many]: [f64; 2]) -> Vec<Promise> {
+fn promises([flood, inside]: [f64; 2], [one, many]: [f64; 2]) -> Vec<Promise> {
     let promise = |what: &str, limit, figure| Promise {
         what: what.to_owned(),
         bound: Bound::AtMost(limit),
@@ -89,7 +98,11 @@ fn promises(flood: f64, [one, many]: [f64; 2]) -> Vec<Promise> {
             100.0,
             Some(flood),
         ),
-        promise("the same inside configured prefixes: added, ns", 25.0, None),
+        promise(
+            "the same inside configured prefixes: added, ns",
+            25.0,
+            Some(inside),
+        ),
         promise(
             "60,000 innocent flows: more than one, ns",
             15.0,
@@ -98,10 +111,11 @@ fn promises(flood: f64, [one, many]: [f64; 2]) -> Vec<Promise> {
     ]
 }
 
-/// What each candidate adds, and ours.
+/// What each candidate adds, and ours without and with places by address.
 struct Added {
     lines: Vec<Line>,
     ours: f64,
+    inside: f64,
 }
 
 impl Added {
@@ -140,5 +154,6 @@ fn measure(
     Ok(Added {
         lines: lines.collect(),
         ours: median(&find(&series, IMBLOCK)?.over(floor)),
+        inside: median(&find(&series, INSIDE)?.over(floor)),
     })
 }

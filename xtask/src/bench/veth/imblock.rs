@@ -59,6 +59,10 @@ impl Tool {
             state: self.state.path().to_owned(),
             name,
             namespace: Arc::clone(namespace),
+            counted_in: match policy.inside {
+                true => "inside_in_use",
+                false => "hosts_in_use",
+            },
         };
         instance.ask(&["up", "--policy", &file.to_string_lossy()])?;
         let status = instance.json(&["status"])?;
@@ -92,6 +96,8 @@ pub(super) struct Instance {
     state: PathBuf,
     name: String,
     namespace: Arc<Namespace>,
+    /// The field of a status that says how many hosts are counted where the policy wants them.
+    counted_in: &'static str,
 }
 
 impl Instance {
@@ -117,10 +123,10 @@ impl Instance {
             .sum())
     }
 
-    /// How many pairs of host and service have counters of their own.
+    /// How many pairs of host and service have counters of their own, where the policy wants them.
     pub(super) fn hosts(&self) -> Result<u64> {
         let status = self.json(&["status"])?;
-        let hosts = status.get("hosts_in_use").and_then(Value::as_u64);
+        let hosts = status.get(self.counted_in).and_then(Value::as_u64);
         hosts.context("imblock does not say how many hosts it knows")
     }
 

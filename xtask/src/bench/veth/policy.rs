@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::frames::CLIENTS;
 use super::peers;
 use super::rig::{ENTRANCE, EXIT};
 
@@ -17,6 +18,8 @@ pub(super) struct Policy {
     pub(super) egress: bool,
     /// Hosts that have counters of their own.
     pub(super) hosts: u32,
+    /// Whether the hosts that frames come from have places by address.
+    pub(super) inside: bool,
     pub(super) markers: Markers,
 }
 
@@ -35,6 +38,7 @@ impl Policy {
     pub(super) const PLAIN: Self = Self {
         egress: false,
         hosts: 16_384,
+        inside: false,
         markers: Markers::None,
     };
 
@@ -51,10 +55,11 @@ interfaces:
             let _ = writeln!(text, "  - {{ name: {EXIT}, side: wan, egress: true }}");
         }
         let (ports, hosts) = (ports.join(", "), self.hosts);
+        let inside = if self.inside { CLIENTS } else { "" };
         let _ = write!(
             text,
             "defaults: {{ action: count }}
-limits: {{ hosts: {hosts} }}
+limits: {{ hosts: {hosts}, inside: [{inside}] }}
 rules:
   - {{ services: [{DROPPED_SERVICE}], action: drop }}
 services:
@@ -90,10 +95,15 @@ mod tests {
 
     #[test]
     fn every_policy_is_one() {
-        for markers in [Markers::None, Markers::Anchored, Markers::Searched] {
+        for (markers, inside) in [
+            (Markers::None, true),
+            (Markers::Anchored, false),
+            (Markers::Searched, false),
+        ] {
             let text = Policy {
                 egress: true,
                 hosts: 131_072,
+                inside,
                 markers,
             }
             .text();

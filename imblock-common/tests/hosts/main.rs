@@ -1,19 +1,23 @@
 //! The table of host counters.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod inside;
+
 use core::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use imblock_common::hosts::{
-    Arrival, BUCKET, HostKey, HostSlot, SLOTS_MAX, Shape, Slots, count, slots_for,
+    Arrival, BUCKET, HostKey, HostSlot, InsideSlot, SLOTS_MAX, Shape, Slots, count, slots_for,
 };
-use imblock_common::layout::{Counts, HostRecord};
+use imblock_common::layout::{Counts, HostRecord, Inside};
 use imblock_common::{Addr, Direction};
 
 struct Table {
     slots: RefCell<Vec<HostSlot>>,
+    places: RefCell<Vec<InsideSlot>>,
     now: Cell<u64>,
     asked: Cell<u32>,
+    inside: Inside,
 }
 
 impl Slots for &Table {
@@ -22,6 +26,17 @@ impl Slots for &Table {
             .borrow_mut()
             .get_mut(usize::try_from(number).ok()?)
             .map(visit)
+    }
+
+    fn place<R>(self, number: u32, visit: impl FnOnce(&mut InsideSlot) -> R) -> Option<R> {
+        self.places
+            .borrow_mut()
+            .get_mut(usize::try_from(number).ok()?)
+            .map(visit)
+    }
+
+    fn inside(&self) -> &Inside {
+        &self.inside
     }
 
     fn now(self) -> u64 {
@@ -35,11 +50,18 @@ const SECOND: u64 = 1_000_000_000;
 
 impl Table {
     fn of(slots: u32) -> Self {
-        let slots = vec![HostSlot::default(); usize::try_from(slots).unwrap()];
+        Self::with_inside(slots, Inside::NONE)
+    }
+
+    /// So many slots, and places for the hosts inside.
+    fn with_inside(slots: u32, inside: Inside) -> Self {
+        let size = |slots: u32| usize::try_from(slots).unwrap();
         Self {
-            slots: RefCell::new(slots),
+            slots: RefCell::new(vec![HostSlot::default(); size(slots)]),
+            places: RefCell::new(vec![InsideSlot::default(); size(inside.slots())]),
             now: Cell::new(0),
             asked: Cell::new(0),
+            inside,
         }
     }
 
@@ -52,8 +74,12 @@ impl Table {
     }
 
     fn count(&self, key: &HostKey, tick: u32) -> bool {
+        self.count_one_way(key, Direction::Received, tick)
+    }
+
+    fn count_one_way(&self, key: &HostKey, direction: Direction, tick: u32) -> bool {
         let arrival = Arrival {
-            direction: Direction::Received,
+            direction,
             traffic: Counts {
                 packets: 1,
                 bytes: 60,
@@ -63,10 +89,45 @@ impl Table {
         count(self, self.shape(), key, arrival)
     }
 
-    fn records(&self) -> Vec<(Addr, u16, HostRecord)> {
+    /// Each slot of the hash that is in use, by number.
+    fn hashed(&self) -> Vec<(u32, Told)> {
         let slots = self.slots.borrow();
-        slots.iter().filter_map(HostSlot::read).collect()
+        let told = (0..).zip(slots.iter());
+        told.filter_map(|(number, slot)| Some((number, slot.read()?)))
+            .collect()
     }
+
+    /// Each place by address that is in use, by number.
+    fn placed(&self) -> Vec<(u32, Told)> {
+        let places = self.places.borrow();
+        let told = (0..).zip(places.iter());
+        told.filter_map(|(number, slot)| Some((number, slot.read(number, &self.inside)?)))
+            .collect()
+    }
+
+    /// What all slots tell.
+    fn records(&self) -> Vec<Told> {
+        let slots = self.hashed().into_iter().chain(self.placed());
+        slots.map(|(_, told)| told).collect()
+    }
+}
+
+/// Host, service and record.
+type Told = (Addr, u16, HostRecord);
+
+/// Of the slots that count a host's traffic of a service: the number of each, and its packets.
+fn of(slots: Vec<(u32, Told)>, host: Addr, service: u16) -> Vec<(u32, u64)> {
+    let wanted = slots
+        .into_iter()
+        .filter(|(_, (of, about, _))| (*of, *about) == (host, service));
+    wanted
+        .map(|(number, (_, _, record))| (number, packets_of(&record)))
+        .collect()
+}
+
+fn packets_of(record: &HostRecord) -> u64 {
+    let counts = record.passed.iter().chain(&record.refused);
+    counts.map(|counts| counts.packets).sum()
 }
 
 fn v4(number: u32) -> Addr {
