@@ -21,6 +21,7 @@ mod network;
 mod probe;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use caps::{CapSet, Capability};
@@ -75,6 +76,10 @@ const LAN_V6: [u16; 4] = [0xfd77, 0, 0, 0];
 /// TEST-NET-2 (RFC 5737) and the documentation prefix (RFC 3849): nobody's real servers.
 const WAN_V4: [u8; 3] = [198, 51, 100];
 const WAN_V6: [u16; 4] = [0x2001, 0xdb8, 0x77, 0];
+
+/// Ports that clients call from, none of which the catalogue lists: one that it does would tell its service
+/// where a client in the world draws it by chance and calls a server on the LAN.
+const CLIENT_PORTS: RangeInclusive<u16> = 34_000..=60_999;
 
 /// The last part of each machine's addresses.
 const ROUTER: u8 = 1;
@@ -166,6 +171,8 @@ impl Lab {
 impl Host {
     fn new(name: &str, v4: [u8; 3], v6: [u16; 4], last: u8) -> Result<Self, LabError> {
         let namespace = Namespace::new(name)?;
+        let ports = format!("{} {}", CLIENT_PORTS.start(), CLIENT_PORTS.end());
+        namespace.sysctl("ipv4/ip_local_port_range", &ports)?;
         let has_v6 = namespace.run(|| Path::new("/proc/sys/net/ipv6/conf").exists())?;
         if has_v6 {
             // For link-local addresses, which the kernel makes and neighbour discovery needs.

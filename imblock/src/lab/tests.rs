@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use imblock_common::Transport::{Tcp, Udp};
 
-use super::{Answer, EchoServer, Host, Lab, LabError, Namespace, Probe, Wiring, probe};
+use super::{
+    Answer, CLIENT_PORTS, EchoServer, Host, Lab, LabError, Namespace, Probe, Wiring, probe,
+};
 use crate::testing;
 
 /// More than a second: a neighbour solicitation that finds the other end not up yet is sent again
@@ -36,6 +38,15 @@ fn ask(from: &Host, to: &Host, port: u16) -> Vec<Answer> {
         })
         .collect();
     probe(&from.namespace, &probes, PATIENCE).unwrap()
+}
+
+#[test]
+fn no_client_calls_from_a_port_of_a_messenger() {
+    for service in crate::catalogue::services().unwrap() {
+        let listed = service.ports.iter().flat_map(|range| range.ports());
+        let taken: Vec<u16> = listed.filter(|port| CLIENT_PORTS.contains(port)).collect();
+        assert_eq!(taken, [0; 0], "{}", service.id.as_str());
+    }
 }
 
 fn everybody_reaches_the_server(test: &str, wiring: Wiring) {
