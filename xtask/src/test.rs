@@ -1,13 +1,21 @@
 //! `cargo xtask test`: every test of the workspace, and one sum over all of them as the last line.
+//!
+//! A test that fails beside others is run once more, alone: on a busy machine, what must happen within
+//! a time may come late. It counts by how it ends alone, and is named, for a test that needs quiet wants
+//! to be mended.
+
+mod printed;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use printed::Printed;
 
 use crate::workspace::root;
 
@@ -47,33 +55,64 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Runs the tests and shows what they print. The summary is left for the caller to print.
 pub(crate) fn run_tests(args: &[String]) -> Result<Summary> {
     let skip_log = tempfile::NamedTempFile::new()?;
-    let mut cargo = Command::new("cargo")
-        .current_dir(root())
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .args(args)
-        .env("IMBLOCK_SKIP_LOG", skip_log.path())
-        .env(THREADS, threads())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let mut summary = Summary::default();
-    let stdout = cargo.stdout.take().context("cargo has no output")?;
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        println!("{line}");
-        summary.add_result_line(&line);
+    let company = cargo_test(args, &threads(), skip_log.path())?;
+    let (mut summary, failures) = (company.summary, company.failures);
+    if summary.failed != 0 && summary.failed == failures.len() {
+        println!("=== alone: {}", list(&failures));
+        let mut names = Vec::from(["--".to_owned(), "--exact".to_owned()]);
+        names.extend(failures.iter().cloned());
+        let alone = cargo_test(&names, "1".as_ref(), skip_log.path())?;
+        let (needs_quiet, failed): (BTreeSet<String>, BTreeSet<String>) = failures
+            .into_iter()
+            .partition(|name| alone.passes.contains(name) && !alone.failures.contains(name));
+        summary.passed += needs_quiet.len();
+        summary.failed = failed.len();
+        if !needs_quiet.is_empty() {
+            println!("failed beside others, passed alone: {}", list(&needs_quiet));
+        }
+        if !failed.is_empty() {
+            println!("failed alone, too: {}", list(&failed));
+        }
+    } else if !company.succeeded && summary.failed == 0 {
+        println!("cargo test failed outside of any test: see above");
+        summary.failed = 1;
     }
-    let succeeded = cargo.wait()?.success();
     let skips = std::fs::read_to_string(skip_log.path())?;
     summary.take_skips(&skips);
     if !skips.is_empty() {
         print!("\n{skips}");
     }
-    if !succeeded && summary.failed == 0 {
-        println!("cargo test failed outside of any test: see above");
-        summary.failed = 1;
-    }
     Ok(summary)
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Runs `cargo test` with so many tests of a binary at the same time, and shows what it prints.
+fn cargo_test(args: &[String], threads: &OsStr, skip_log: &Path) -> Result<Printed> {
+    let mut cargo = Command::new("cargo")
+        .current_dir(root())
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .args(args)
+        .env("IMBLOCK_SKIP_LOG", skip_log)
+        .env(THREADS, threads)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut printed = Printed::default();
+    let stdout = cargo.stdout.take().context("cargo has no output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        println!("{line}");
+        printed.take_line(&line);
+    }
+    printed.succeeded = cargo.wait()?.success();
+    Ok(printed)
 }
 
 impl Summary {
