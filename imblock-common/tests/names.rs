@@ -347,6 +347,24 @@ fn a_proxy_is_asked_for_a_host_or_for_a_port() {
     assert_eq!(connect("example.org:66670"), None);
     assert_eq!(connect("example.org:4294973963"), None);
     assert_eq!(connect("example.org"), None);
+    // The address of a service, written where a name belongs.
+    assert_eq!(connect("198.51.100.65:443"), BY_HTTP);
+    assert_eq!(connect("198.51.100.1:443"), None);
+    assert_eq!(
+        connect("198.51.100.1:6667"),
+        Some((service::IRC, Evidence::Http))
+    );
+    for nowhere in [
+        "4.198.51.100.65:443",
+        "198.51.1124.65:443",
+        "198.51.356.65:443",
+        "198.51.100:443",
+        "198.51.100.:443",
+        "198..100.65:443",
+        "t198.51.100.65:443",
+    ] {
+        assert_eq!(connect(nowhere), None, "{nowhere}");
+    }
     // A port in front of another target says nothing.
     let other = http_request("GET", "http://example.org:6667/", "example.org");
     assert_eq!(told(&other), None);
@@ -398,7 +416,10 @@ fn a_question_over_tcp_is_a_question() {
     let two = [question.clone(), question.clone()].concat();
     assert_eq!(asks(&sent(53, &two)), expect);
     assert_eq!(asks(&sent(853, &question)), None);
-    assert_eq!(asks(&sent(53, &dns_query("web.whatsapp.com"))), None);
+    // Its length went ahead in a segment of its own.
+    assert_eq!(asks(&sent(53, &dns_query("web.whatsapp.com"))), expect);
+    assert_eq!(asks(&sent(53, &[0, 34])), None);
+    assert_eq!(asks(&sent(53, &[0; 40])), None);
     // The name reaches beyond the message.
     let mut short = question;
     short.splice(..2, [0, 20]);

@@ -41,6 +41,19 @@ enum By {
     Address,
 }
 
+impl By {
+    #[inline(always)]
+    const fn of(by_address: bool, host: HostName) -> Self {
+        if by_address {
+            Self::Address
+        } else if host.is_some() {
+            Self::Name
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
 impl Asked {
     /// For nothing.
     const NOTHING: Self = Self {
@@ -93,13 +106,10 @@ impl Asked {
     #[inline(always)]
     const fn of_request(request: http::Request) -> Self {
         Self {
-            by: if request.host.is_some() {
-                By::Name
-            } else {
-                By::Nothing
-            },
+            by: By::of(request.by_address, request.host),
             evidence: Evidence::Http,
             host: request.host,
+            address: request.address,
             port: request.port,
             ..Self::NOTHING
         }
@@ -108,13 +118,7 @@ impl Asked {
     #[inline(always)]
     const fn of_destination(destination: socks::Destination) -> Self {
         Self {
-            by: if destination.by_address {
-                By::Address
-            } else if destination.host.is_some() {
-                By::Name
-            } else {
-                By::Nothing
-            },
+            by: By::of(destination.by_address, destination.host),
             evidence: Evidence::Socks,
             host: destination.host,
             address: destination.address,
@@ -165,6 +169,12 @@ pub(crate) fn of_hello<B: Bytes, T: Tables>(
 /// at more.
 #[inline(always)]
 fn asked<B: Bytes>(bytes: B, payload: Payload, remote_port: u16) -> Asked {
+    if remote_port == DNS_PORT {
+        let message = dns::message_of_tcp(bytes, payload);
+        if message.length() > 0 {
+            return question(bytes, message);
+        }
+    }
     let first = match bytes.settle(payload.at) {
         Some(at) if payload.length() > 0 => bytes.read::<1>(at),
         _ => None,
@@ -173,7 +183,6 @@ fn asked<B: Bytes>(bytes: B, payload: Payload, remote_port: u16) -> Asked {
         Some([b'C'..=b'P']) => Asked::of_request(http::host(bytes, payload)),
         Some([22]) => Asked::of_hello(tls::record(bytes, payload)),
         Some([4 | 5]) => Asked::of_destination(socks::destination(bytes, payload)),
-        Some(_) if remote_port == DNS_PORT => question(bytes, dns::message_of_tcp(bytes, payload)),
         _ => Asked::NOTHING,
     }
 }

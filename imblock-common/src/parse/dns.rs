@@ -16,24 +16,38 @@ const HEADER: usize = 12;
 const NOT_A_QUERY: u8 = 0xf8;
 const LABEL_MAX: u8 = 63;
 const TYPE_AND_CLASS: usize = 4;
+/// One question, as the header counts them.
+const ONE: [u8; 2] = [0, 1];
 /// In front of each message over TCP.
 const LENGTH: usize = 2;
 
-/// The message that begins a payload of TCP, its length in front; empty if no query fits into it.
+/// The message that begins a payload of TCP, with its length in front or, of a client that sent that in a segment
+/// of its own, without; empty if it is no query with one question.
 #[inline(always)]
 pub(crate) fn message_of_tcp<B: Bytes>(bytes: B, payload: Payload) -> Payload {
     let nothing = Payload { at: 0, end: 0 };
     let Some(at) = bytes.settle(payload.at) else {
         return nothing;
     };
-    let Some(length) = bytes.read::<LENGTH>(at) else {
+    let window = Window {
+        bytes,
+        end: payload.end,
+    };
+    let Some([l0, l1, _, _, q0, q1, b0, b1]) = window.read::<8>(at) else {
         return nothing;
     };
-    let at = at + LENGTH;
-    let end = at + usize::from(u16::from_be_bytes(length));
-    Payload {
-        at,
-        end: if end < payload.end { end } else { payload.end },
+    // The number of questions: two bytes further on where there is a length.
+    if [b0, b1] == ONE {
+        let at = at + LENGTH;
+        let end = at + usize::from(u16::from_be_bytes([l0, l1]));
+        Payload {
+            at,
+            end: if end < payload.end { end } else { payload.end },
+        }
+    } else if [q0, q1] == ONE {
+        payload
+    } else {
+        nothing
     }
 }
 
@@ -47,7 +61,7 @@ fn query<B: Bytes>(bytes: B, payload: Payload) -> Option<(Window<B>, usize)> {
         end: payload.end,
     };
     let [_, _, flags, _, q0, q1, ..] = window.read::<HEADER>(at)?;
-    if flags & NOT_A_QUERY != 0 || u16::from_be_bytes([q0, q1]) != 1 {
+    if flags & NOT_A_QUERY != 0 || [q0, q1] != ONE {
         return None;
     }
     Some((window, at + HEADER))

@@ -3,8 +3,8 @@
 //! Only what lies in one packet is read: a request whose host comes later remains without one.
 
 use super::{HostName, Window};
-use crate::Bytes;
 use crate::content::Payload;
+use crate::{Addr, Bytes};
 
 /// How many bytes behind its method a request is searched for its `Host` field. Clients send it first or second;
 /// only a long target comes before it.
@@ -15,6 +15,8 @@ pub const HTTP_HOST_MAX: usize = 64;
 
 /// Spaces and tabs that are skipped in front of a field's value. Everybody sends one.
 const SPACES_MAX: usize = 4;
+/// Bytes of the longest IPv4 address that is written out.
+const ADDRESS_MAX: usize = "255.255.255.255".len();
 /// Digits of a port.
 const PORT_DIGITS: usize = 5;
 
@@ -23,6 +25,10 @@ const PORT_DIGITS: usize = 5;
 pub(crate) struct Request {
     /// The host, or [`HostName::NONE`].
     pub(crate) host: HostName,
+    /// The address, if [`Request::by_address`].
+    pub(crate) address: Addr,
+    /// Whether an IPv4 address is written where the host belongs.
+    pub(crate) by_address: bool,
     /// The port that a proxy is asked to connect to; 0 for any other request.
     pub(crate) port: u16,
 }
@@ -30,6 +36,8 @@ pub(crate) struct Request {
 impl Request {
     const NONE: Self = Self {
         host: HostName::NONE,
+        address: Addr::v4([0; 4]),
+        by_address: false,
         port: 0,
     };
 }
@@ -68,10 +76,49 @@ fn request<B: Bytes>(bytes: B, payload: Payload) -> Option<Request> {
         return None;
     }
     let end = window.settle(at + length)?;
-    Some(Request {
-        host: HostName::text(bytes, end, length)?,
-        port: if connects { port(window, end) } else { 0 },
-    })
+    let port = if connects { port(window, end) } else { 0 };
+    match address(window, at, length) {
+        Some(octets) => Some(Request {
+            address: Addr::v4(octets),
+            by_address: true,
+            port,
+            ..Request::NONE
+        }),
+        None => Some(Request {
+            host: HostName::text(bytes, end, length)?,
+            port,
+            ..Request::NONE
+        }),
+    }
+}
+
+/// The IPv4 address that these `length` bytes spell: four decimal numbers with dots between them (RFC 3986
+/// section 3.2.2).
+#[inline(always)]
+fn address<B: Bytes>(window: Window<B>, mut at: usize, length: usize) -> Option<[u8; 4]> {
+    let (mut address, mut numbers) = (0_u32, 0);
+    let (mut number, mut digits) = (0, 0);
+    let mut done = 0;
+    while done <= ADDRESS_MAX {
+        let [byte] = window.read::<1>(at)?;
+        let ends = done == length;
+        if byte.is_ascii_digit() && digits < 3 && !ends {
+            number = number * 10 + u32::from(byte - b'0');
+            digits += 1;
+        } else if digits > 0 && number <= 0xff && numbers < 4 && (ends || byte == b'.') {
+            address = address << 8 | number;
+            numbers += 1;
+            (number, digits) = (0, 0);
+            if ends {
+                return (numbers == 4).then_some(address.to_be_bytes());
+            }
+        } else {
+            return None;
+        }
+        at = window.settle(at + 1)?;
+        done += 1;
+    }
+    None
 }
 
 /// The length of the method that begins a request, its space included. `PRI`, the beginning of

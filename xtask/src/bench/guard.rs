@@ -24,6 +24,9 @@ const PROMISED: f64 = 0.60;
 /// Enough for a median, and for a stage of less than a minute.
 const ROUNDS: u32 = 9;
 const REPEAT: u32 = 200_000;
+/// How often the ratios are measured at most. Who shares the processor's caches makes ours dearer than
+/// xdp-filter's, which has no counters; what a change makes dearer is so each time.
+const ATTEMPTS: u32 = 5;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
@@ -82,8 +85,11 @@ fn measure(before: Option<&Record>) -> Result<Record> {
             .insert(class.name.to_owned(), run.instructions);
     }
     now.ratios = ratios(classes)?;
-    let worse = before.is_some_and(|before| !dearer(before, &now).is_empty());
-    if worse {
+    let is_dearer = |now: &Record| before.is_some_and(|before| !dearer(before, now).is_empty());
+    for _ in 1..ATTEMPTS {
+        if !is_dearer(&now) {
+            break;
+        }
         println!("again, for a ratio is above the record");
         for (class, ratio) in ratios(classes::all())? {
             let best = now.ratios.entry(class).or_insert(ratio);

@@ -50,7 +50,11 @@ fn a_name_tells_the_flow_or_that_it_is_another_one() {
         Finding::flow(service::CHAT, Evidence::Http)
     );
     assert_eq!(request("example.org:80"), other(Evidence::Http));
-    assert_eq!(request("192.0.2.7:80"), Finding::NOTHING);
+    assert_eq!(request("192.0.2.7:80").answer, Answer::Nothing);
+    assert_eq!(
+        request("198.51.100.65:80"),
+        Finding::flow(service::CHAT, Evidence::Http)
+    );
     assert_eq!(sent(&socks5_host("example.org", 443)), Finding::NOTHING);
 }
 
