@@ -24,7 +24,7 @@ fn dnsmasq(site: &Site) -> Program {
 fn dig(site: &Site, name: &str, how: &str) -> Answer {
     let mut command = site.command("dig");
     command.args([&format!("@{}", site.address()), name, how]);
-    command.args(["+short", "+tries=1", "+timeout=9"]);
+    command.args(["+short", "+tries=1", "+timeout=20"]);
     let (well, said) = site.ends_well(&mut command);
     (well && said.contains(ADDRESS), said)
 }
