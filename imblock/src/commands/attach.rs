@@ -48,13 +48,14 @@ pub(super) fn enforce(
         Err(error) => return Err(error),
     }
     let mut plan = target.plan(&args.policy, listen)?;
+    let named = plan.interfaces.clone();
     if !args.interfaces.is_empty() {
         plan.interfaces.clone_from(&args.interfaces);
     }
     let mut state = target.state.load()?;
     warn_of(&plan.warnings);
     warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
-    let intent = target.remember(&mut state, &plan)?;
+    let intent = target.remember(&mut state, &plan, named)?;
     let instance = Instance::up(&target.name, &plan)?;
     intent.commit()?;
     warn_of(&fallbacks(&instance.interfaces()?));
