@@ -157,7 +157,7 @@ pub(super) fn frozen_schedules(plan: &Plan) -> Option<String> {
 pub(super) fn describe(interface: &InterfaceStatus) -> String {
     format!(
         "attached to {} ({} side, {} XDP{})",
-        interface.plan.name,
+        interface.names(),
         crate::policy::plan::side_name(interface.side()),
         interface.xdp,
         if interface.egress { ", egress" } else { "" }
