@@ -1,5 +1,5 @@
 //! What an instance must remember beyond the kernel's maps: the operator's toggles, and which
-//! services its policy knows.
+//! services its policy knows and which interfaces it names.
 //!
 //! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
 //! never an empty state.
@@ -24,7 +24,7 @@ pub(crate) use files::Prepared;
 
 use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
-use crate::policy::plan::{LeasePlan, ServicePlan, action_name};
+use crate::policy::plan::{InterfacePlan, LeasePlan, ServicePlan, action_name};
 
 pub use schedules::KnownSchedules;
 
@@ -45,6 +45,12 @@ pub struct State {
     /// Those of the policy before it, to which a rollback leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<KnownService>,
+    /// What the policy in force names to attach to, which need not be what is attached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<InterfacePlan>,
+    /// The same of the policy before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_interfaces: Vec<InterfacePlan>,
     /// The schedules of policies that may be live, the latest first; at most two.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<KnownSchedules>,
@@ -125,15 +131,18 @@ impl State {
             .retain(|old| group.is_some() && old.group.as_deref() != group);
     }
 
-    /// Learns which services a policy knows that was just put in force.
-    pub fn learn(&mut self, plan: &Plan) {
+    /// Learns which services a policy knows and which interfaces it names that was just put in force. The
+    /// plan may be to attach to others.
+    pub fn learn(&mut self, plan: &Plan, interfaces: Vec<InterfacePlan>) {
         let services = plan.services.iter().map(KnownService::from).collect();
         self.previous = std::mem::replace(&mut self.services, services);
+        self.previous_interfaces = std::mem::replace(&mut self.interfaces, interfaces);
     }
 
     /// Follows the kernel back to the policy before.
     pub fn go_back(&mut self) {
         std::mem::swap(&mut self.services, &mut self.previous);
+        std::mem::swap(&mut self.interfaces, &mut self.previous_interfaces);
     }
 
     /// Puts the toggles into a plan's cells. Those that name a service or group which the plan
@@ -194,9 +203,7 @@ impl State {
         }
         changes
     }
-}
 
-impl State {
     /// The toggles of a service for all groups, which a lease for one group would outlive or end in:
     /// the kernel knows only the policy to go back to.
     pub fn is_set_for_all(&self, service: &str) -> bool {

@@ -84,6 +84,8 @@ pub struct ServiceStatus {
 pub struct InterfaceStatus {
     /// What was asked for.
     pub plan: InterfacePlan,
+    /// What the interface is called now, if it was renamed since.
+    pub renamed_to: Option<String>,
     /// `native`, `generic`, or `none` when the program is gone.
     pub xdp: &'static str,
     /// Whether the egress program is attached.
@@ -113,5 +115,19 @@ impl InterfaceStatus {
     /// The side of the interface.
     pub fn side(&self) -> Side {
         self.plan.side
+    }
+
+    /// What the interface is called now.
+    pub fn name_now(&self) -> &str {
+        self.renamed_to.as_ref().unwrap_or(&self.plan.name)
+    }
+
+    /// Its name, and the new one if it was renamed.
+    pub fn names(&self) -> String {
+        let name = &self.plan.name;
+        match &self.renamed_to {
+            None => name.clone(),
+            Some(now) => format!("{name}, now {now}"),
+        }
     }
 }

@@ -48,13 +48,14 @@ pub(super) fn enforce(
         Err(error) => return Err(error),
     }
     let mut plan = target.plan(&args.policy, listen)?;
+    let named = plan.interfaces.clone();
     if !args.interfaces.is_empty() {
         plan.interfaces.clone_from(&args.interfaces);
     }
     let mut state = target.state.load()?;
     warn_of(&plan.warnings);
     warn_of(&sleeping_toggles(&state.put_into(&mut plan)));
-    let intent = target.remember(&mut state, &plan)?;
+    let intent = target.remember(&mut state, &plan, named)?;
     let instance = Instance::up(&target.name, &plan)?;
     intent.commit()?;
     warn_of(&fallbacks(&instance.interfaces()?));
@@ -156,7 +157,7 @@ pub(super) fn frozen_schedules(plan: &Plan) -> Option<String> {
 pub(super) fn describe(interface: &InterfaceStatus) -> String {
     format!(
         "attached to {} ({} side, {} XDP{})",
-        interface.plan.name,
+        interface.names(),
         crate::policy::plan::side_name(interface.side()),
         interface.xdp,
         if interface.egress { ", egress" } else { "" }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::CommandError;
-use super::say::{complain, say};
+use super::say::{Trouble, complain, say};
 use super::target::Target;
 use crate::kernel::Instance;
 
@@ -22,8 +22,7 @@ pub(super) struct Clockwork {
     target: Target,
     instance: Instance,
     watch: Watch,
-    /// Whether the operator knows that it does not work.
-    complained: bool,
+    trouble: Trouble,
 }
 
 impl Clockwork {
@@ -32,21 +31,25 @@ impl Clockwork {
             target: Target::new(target.name.clone()),
             instance: target.open()?,
             watch: Watch::default(),
-            complained: false,
+            trouble: Trouble::default(),
         })
     }
 
     /// Does what is due, and says how long there is nothing to do.
     pub(super) fn tick(&mut self) -> Duration {
         let now = Timestamp::now();
-        match self.keep_up(now) {
-            Ok(()) => self.complained = false,
+        let kept = self.keep_up(now);
+        let is_news = self.trouble.is_news(kept.is_ok());
+        match kept {
+            Ok(()) if is_news => say("the schedules are kept again"),
+            Ok(()) => {}
             Err(error) => {
-                if !self.complained {
+                if is_news {
                     complain(&error);
-                    say("what the policy's schedules say is not done until this is put right");
+                    if !error.is_done() {
+                        say("what the policy's schedules say is not done until this is put right");
+                    }
                 }
-                self.complained = true;
                 self.watch = Watch::default();
             }
         }
@@ -79,7 +82,8 @@ impl Clockwork {
             ));
         }
         state.keep_until(&live.hash, now);
-        self.target.state.store(&state)?;
+        let written = self.target.state.store(&state);
+        written.map_err(CommandError::ScheduleNotWrittenDown)?;
         self.watch.set(live.generation, now, next);
         Ok(())
     }

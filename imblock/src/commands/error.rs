@@ -34,6 +34,12 @@ pub enum CommandError {
          there are is told as it was before"
     )]
     NotWrittenDown(#[source] StateError),
+    /// What the schedules say was done, and could not be written down.
+    #[error(
+        "what the schedules say is done, but could not be written down: {0}; until it can be, `imblock \
+         status` may call them frozen"
+    )]
+    ScheduleNotWrittenDown(#[source] StateError),
     /// The demo.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
@@ -150,9 +156,10 @@ impl CommandError {
             | Self::LeaseOverToggle(_)
             | Self::NotOneService { .. } => Exit::Usage,
             Self::Kernel(error) => error.exit(),
-            Self::State(error) | Self::NotWritable(error) | Self::NotWrittenDown(error) => {
-                error.exit()
-            }
+            Self::State(error)
+            | Self::NotWritable(error)
+            | Self::NotWrittenDown(error)
+            | Self::ScheduleNotWrittenDown(error) => error.exit(),
             Self::Demo(error) => return error.exit_code(),
             Self::OnlyOnce(_) | Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => {
                 Exit::Usage
@@ -172,7 +179,10 @@ impl CommandError {
 
     /// Whether the command was carried out all the same.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::NotWrittenDown(_))
+        matches!(
+            self,
+            Self::NotWrittenDown(_) | Self::ScheduleNotWrittenDown(_)
+        )
     }
 
     /// Whether the reader of our output went away, which is no trouble of ours.

@@ -56,7 +56,8 @@ pub(super) struct Applied {
 
 /// Compiles a policy, toggles included, and makes it the live one, for good or for so long unless it
 /// is confirmed. Interfaces and the sizes of tables stay as they are, which is said where the policy has
-/// others. Where a command line has `named` interfaces, those of the policy mean nothing.
+/// others; of interfaces only when the policy before did not have the same. Where a command line has
+/// `named` interfaces, those of the policy mean nothing.
 pub(super) fn put_in_force(
     target: &Target,
     policy: &str,
@@ -73,11 +74,11 @@ pub(super) fn put_in_force(
     if target.state.controller().is_none() {
         warnings.extend(frozen_schedules(&plan));
     }
-    if named.is_empty() {
+    if named.is_empty() && plan.interfaces != state.interfaces {
         warnings.extend(other_interfaces(&instance, &plan)?);
     }
     warnings.extend(other_limits(&instance, &plan)?);
-    let intent = target.remember(&mut state, &plan)?;
+    let intent = target.remember(&mut state, &plan, plan.interfaces.clone())?;
     let generation = match time {
         None => instance.maps.apply(&plan)?,
         Some(time) => instance.maps.apply_for(&plan, time)?,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::CommandError;
 use super::attach::{adopt, describe, enforce};
 use super::clockwork::Clockwork;
-use super::say::{complain, say, warn_of};
+use super::say::{Trouble, complain, say, warn_of};
 use super::target::Target;
 use crate::cli::{AttachArgs, Listen, RunArgs};
 use crate::exit::Exit;
@@ -77,6 +77,7 @@ async fn serve(
 ) -> Result<(), CommandError> {
     let mut maps = target.open()?.maps;
     let mut guard = OwnAddresses::default();
+    let mut settling = Trouble::default();
     let inspector = inspector(target)?;
     let mut clockwork = Clockwork::of(target)?;
     let mut wake = Instant::now() + tokio::task::block_in_place(|| clockwork.tick());
@@ -93,7 +94,7 @@ async fn serve(
             Some(()) = signals.terminate.recv() => break,
             Some(()) = signals.hangup.recv() => reload(target, args),
             _ = watch.tick() => {
-                settle(target, &maps);
+                settle(target, &maps, &mut settling);
                 tokio::task::block_in_place(|| guard.keep_up(&mut maps));
             }
             () = tokio::time::sleep_until(wake) => {
@@ -157,42 +158,52 @@ fn inspector(target: &Target) -> Result<tokio::task::JoinHandle<()>, CommandErro
 }
 
 /// Says and writes down what the kernel did when a policy was not confirmed in time.
-fn settle(target: &Target, maps: &Maps) {
+fn settle(target: &Target, maps: &Maps, trouble: &mut Trouble) {
     let overdue = maps.is_overdue().map_err(CommandError::from);
     // Opening the instance settles it.
     let settled = overdue.and_then(|overdue| match overdue {
         true => tokio::task::block_in_place(|| target.open().map(drop)),
         false => Ok(()),
     });
-    match settled {
+    let settled = match settled {
         // Somebody took the instance down by hand: there is nothing left to settle.
-        Ok(()) | Err(CommandError::Kernel(KernelError::NotRunning(_))) => {}
-        Err(error) => complain(&error),
+        Err(CommandError::Kernel(KernelError::NotRunning(_))) => Ok(()),
+        settled => settled,
+    };
+    let is_news = trouble.is_news(settled.is_ok());
+    match settled {
+        Ok(()) if is_news => {
+            say("what became of a policy that was not confirmed is written down again");
+        }
+        Err(error) if is_news => complain(&error),
+        _ => {}
     }
 }
 
 /// Keeps the guard over the box's own addresses, of which it may get some at any time.
 #[derive(Default)]
 struct OwnAddresses {
-    /// Whether the operator knows that it does not work.
-    complained: bool,
+    trouble: Trouble,
 }
 
 impl OwnAddresses {
     fn keep_up(&mut self, maps: &mut Maps) {
-        match own_addresses().and_then(|own| maps.guard_own(&own)) {
+        let guarded = own_addresses().and_then(|own| maps.guard_own(&own));
+        let is_news = self.trouble.is_news(guarded.is_ok());
+        match guarded {
             Ok(new) => {
-                self.complained = false;
+                if is_news {
+                    say("addresses that the box gets are guarded again");
+                }
                 for address in new {
                     say(format_args!(
                         "the box has the address {address} now: it is guarded like the others"
                     ));
                 }
             }
-            Err(error) if !self.complained => {
+            Err(error) if is_news => {
                 complain(&error.into());
                 say("addresses that the box gets now are not guarded until this is put right");
-                self.complained = true;
             }
             Err(_) => {}
         }

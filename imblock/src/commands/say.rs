@@ -24,6 +24,22 @@ pub(super) fn warn_of(warnings: &[String]) {
     }
 }
 
+/// Trouble with something that is tried again and again: it is told when it begins and when it is over,
+/// and not each time.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    told: bool,
+}
+
+impl Trouble {
+    /// Whether the operator does not know yet that it works now, or that it does not.
+    pub(super) fn is_news(&mut self, works: bool) -> bool {
+        let is_news = works == self.told;
+        self.told = !works;
+        is_news
+    }
+}
+
 /// Prints an error with its causes; policy errors with the lines they are about.
 pub fn complain(error: &CommandError) {
     match error {
@@ -52,5 +68,18 @@ impl Display for WithCauses<'_> {
             _ => format!("{said}: {cause}"),
         });
         f.write_str(&said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_news_when_it_begins_and_when_it_is_over() {
+        let mut trouble = Trouble::default();
+        let attempts = [true, false, false, false, true, true, false];
+        let news = attempts.map(|works| trouble.is_news(works));
+        assert_eq!(news, [false, true, false, false, true, false, true]);
     }
 }

@@ -11,7 +11,7 @@ use super::say::say;
 use crate::cli::Listen;
 use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
-use crate::policy::plan::ServicePlan;
+use crate::policy::plan::{InterfacePlan, ServicePlan};
 use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
 use crate::provenance::{self, Provenance};
 use crate::state::{Prepared, State, StateDir, StateLock};
@@ -137,9 +137,15 @@ impl Target {
     }
 
     /// Writes down which services a policy knows that is to be put in force, for selectors such as
-    /// `category:im`, and which rules its cells come from.
-    pub(super) fn remember(&self, state: &mut State, plan: &Plan) -> Result<Intent, CommandError> {
-        state.learn(plan);
+    /// `category:im`, which rules its cells come from, and which interfaces it names: those of the plan, or
+    /// others if the command line has named those.
+    pub(super) fn remember(
+        &self,
+        state: &mut State,
+        plan: &Plan,
+        interfaces: Vec<InterfacePlan>,
+    ) -> Result<Intent, CommandError> {
+        state.learn(plan, interfaces);
         state.remember_schedules(plan, Timestamp::now());
         let origins = provenance::prepare(&self.state, plan);
         let origins = origins.map_err(CommandError::NotWritable)?;

@@ -1,15 +1,13 @@
 //! Attaching to interfaces by links that outlive the process, and knowing ours from others'.
 
-use std::io;
-
-use aya::programs::links::{FdLink, LinkError, PinnedLink};
+use aya::programs::links::{FdLink, LinkError};
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::xdp::XdpMode;
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, loaded_programs};
-use aya::sys::SyscallError;
 use imblock_common::{Hook, Side, View};
 
 use super::detach::detach;
+use super::links::{Linked, follow_renamed, linked, open_error, open_link};
 use super::netlink::{Interface, interfaces};
 use super::object::{Loaded, view_of_program};
 use super::pins::Pins;
@@ -17,11 +15,13 @@ use super::{KernelError, clsact};
 use crate::policy::plan::{InterfacePlan, XdpAttachMode};
 use crate::status::InterfaceStatus;
 
-/// A pinned link, as the kernel tells it.
+/// A program on an interface.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// The interface.
+    /// The interface, as it was called when it was attached.
     pub interface: String,
+    /// What it is called now; none for one that is gone.
+    pub now: Option<String>,
     /// The hook.
     pub hook: Hook,
     /// The side that its program serves.
@@ -31,7 +31,8 @@ pub struct Attachment {
 }
 
 /// Finds the planned interfaces, a bridge's ports in the place of the bridge, and refuses any that
-/// somebody else's program is on. Nothing has been touched when this fails.
+/// somebody else's program is on. Pins of interfaces that were renamed follow them. Nothing has been
+/// touched when this fails.
 pub(super) fn resolve(
     plan: &[InterfacePlan],
     pins: &Pins,
@@ -39,10 +40,13 @@ pub(super) fn resolve(
     if plan.is_empty() {
         return Err(KernelError::NoInterfaces);
     }
-    let resolved = present(plan, &interfaces()?)?;
+    let known = interfaces()?;
+    let resolved = present(plan, &known)?;
+    let links = linked(pins)?;
     for (_, interface) in &resolved {
-        refuse_foreign(interface, pins)?;
+        refuse_foreign(interface, &links)?;
     }
+    follow_renamed(pins, &known)?;
     Ok(resolved)
 }
 
@@ -51,9 +55,11 @@ pub(super) fn is_attached_by(plan: &[InterfacePlan], pins: &Pins) -> Result<bool
     let wanted = present(plan, &interfaces()?)?;
     let attached = interface_status(pins)?;
     let is_attached = |(wanted, _): &(InterfacePlan, Interface)| {
-        attached.iter().any(|InterfaceStatus { plan: is, .. }| {
+        attached.iter().any(|status| {
+            let is = &status.plan;
             let open = [wanted.mode, is.mode].contains(&XdpAttachMode::Auto);
-            (&is.name, is.side, is.egress) == (&wanted.name, wanted.side, wanted.egress)
+            let (name, side) = (status.name_now(), is.side);
+            (name, side, is.egress) == (&wanted.name, wanted.side, wanted.egress)
                 && (open || is.mode == wanted.mode)
         })
     };
@@ -111,12 +117,11 @@ fn stand_ins<'a>(
     Ok(ports)
 }
 
-fn refuse_foreign(interface: &Interface, pins: &Pins) -> Result<(), KernelError> {
+fn refuse_foreign(interface: &Interface, links: &[Linked]) -> Result<(), KernelError> {
     let Some(attached) = interface.xdp else {
         return Ok(());
     };
-    let ours = linked_program(pins, &interface.name, Hook::Ingress)?;
-    if ours == Some(attached.program) {
+    if links.iter().any(|link| link.has_xdp_on(interface)) {
         return Ok(());
     }
     Err(KernelError::Foreign {
@@ -126,49 +131,36 @@ fn refuse_foreign(interface: &Interface, pins: &Pins) -> Result<(), KernelError>
     })
 }
 
-impl Loaded {
-    /// Attaches what the plan asks of one interface. Links that are there get the new program
-    /// without a gap. Returns the hooks that were not attached before.
-    pub(super) fn attach(
-        &mut self,
-        plan: &InterfacePlan,
-        interface: &Interface,
-        pins: &Pins,
-    ) -> Result<Vec<Hook>, KernelError> {
-        let mut fresh = Vec::new();
-        if self.attach_ingress(plan, interface, pins)? {
-            fresh.push(Hook::Ingress);
-        }
-        if !plan.egress {
-            detach(pins, &plan.name, Hook::Egress)?;
-        } else if self.attach_egress(plan, pins)? {
-            fresh.push(Hook::Egress);
-        }
-        Ok(fresh)
-    }
+/// Whether a program that is on an interface is there in a mode that is wanted.
+pub(super) fn fits(wanted: XdpAttachMode, interface: &Interface) -> bool {
+    interface.xdp.is_some_and(|xdp| match wanted {
+        XdpAttachMode::Auto => true,
+        XdpAttachMode::Native => xdp.mode == "native",
+        XdpAttachMode::Generic => xdp.mode == "generic",
+    })
+}
 
-    /// `true` if there was no link to take over.
-    fn attach_ingress(
+impl Loaded {
+    /// Attaches what the plan asks of what enters by an interface. A link that is there gets the new
+    /// program without a gap, unless its mode is another.
+    pub(super) fn attach_ingress(
         &mut self,
         plan: &InterfacePlan,
         interface: &Interface,
         pins: &Pins,
-    ) -> Result<bool, KernelError> {
+    ) -> Result<(), KernelError> {
         let pin = pins.link(&plan.name, Hook::Ingress);
         let program = self.xdp(plan.side)?;
-        let fits = interface.xdp.is_some_and(|xdp| match plan.mode {
-            XdpAttachMode::Auto => true,
-            XdpAttachMode::Native => xdp.mode == "native",
-            XdpAttachMode::Generic => xdp.mode == "generic",
-        });
-        if fits && let Some(old) = open_link(&pin)? {
+        if fits(plan.mode, interface)
+            && let Some(old) = open_link(&pin)?
+        {
             let link = FdLink::from(old)
                 .try_into()
                 .map_err(|e| open_error(&pin, e))?;
             program
                 .attach_to_link(link)
                 .map_err(attach_error(plan, Hook::Ingress))?;
-            return Ok(false);
+            return Ok(());
         }
         // A link that is left over from an interface that was deleted, or of the other mode.
         detach(pins, &plan.name, Hook::Ingress)?;
@@ -179,14 +171,22 @@ impl Loaded {
                 path: pin.clone(),
                 source: Box::new(source),
             })?;
-        Ok(true)
+        Ok(())
     }
 
-    /// `true` if there was no link to take over.
-    fn attach_egress(&mut self, plan: &InterfacePlan, pins: &Pins) -> Result<bool, KernelError> {
+    /// Attaches what the plan asks of what leaves by an interface, or lets go of it. What is there gets
+    /// the new program without a gap.
+    pub(super) fn attach_egress(
+        &mut self,
+        plan: &InterfacePlan,
+        pins: &Pins,
+    ) -> Result<(), KernelError> {
+        if !plan.egress {
+            return detach(pins, &plan.name, Hook::Egress);
+        }
         let program: &mut SchedClassifier = self.classifier(plan.side)?;
         if clsact::is_needed(&plan.name) {
-            return clsact::attach(program, &plan.name, pins);
+            return clsact::attach(program, &plan.name, pins).map(drop);
         }
         let pin = pins.link(&plan.name, Hook::Egress);
         if let Some(old) = open_link(&pin)? {
@@ -195,7 +195,7 @@ impl Loaded {
                 .map_err(|e| open_error(&pin, e))?;
             // Fails when the interface was deleted meanwhile; then a new link is made.
             if program.attach_to_link(link).is_ok() {
-                return Ok(false);
+                return Ok(());
             }
             Pins::remove(&pin)?;
         }
@@ -212,7 +212,7 @@ impl Loaded {
             path: pin.clone(),
             source: Box::new(source),
         })?;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -243,13 +243,31 @@ fn attach_xdp(program: &mut Xdp, plan: &InterfacePlan, index: u32) -> Result<FdL
     })
 }
 
-/// Every link of an instance that can be opened, and every filter that is still there.
-pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
+/// Every link of an instance, and every filter that is still there. `present` are the interfaces.
+pub(super) fn attachments(
+    pins: &Pins,
+    present: &[Interface],
+) -> Result<Vec<Attachment>, KernelError> {
+    let links = linked(pins)?;
     let mut attachments = Vec::new();
     for (interface, hook) in pins.links()? {
-        let program = match linked_program(pins, &interface, hook)? {
-            None if hook == Hook::Egress => clsact::attached(pins, &interface)?,
-            program => program,
+        let of = |hook: Hook| {
+            let is_it = |link: &&Linked| link.interface == interface && link.hook == hook;
+            links.iter().find(is_it)
+        };
+        let (own, ingress) = (of(hook), of(Hook::Ingress));
+        let by_link = |found: &&Interface| {
+            let mut links = [ingress, own].into_iter().flatten();
+            links.any(|link| link.is_on(found))
+        };
+        // A filter of clsact has no link.
+        let by_name = |found: &&Interface| own.is_none() && found.name == interface;
+        let on = present.iter().find(by_link);
+        let on = on.or_else(|| present.iter().find(by_name));
+        let program = match (own, on) {
+            (Some(link), _) => Some(link.program),
+            (None, Some(on)) => clsact::attached(pins, &interface, on.index)?,
+            (None, None) => None,
         };
         let Some(program) = program else {
             continue;
@@ -258,6 +276,7 @@ pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
         let side = view.map_or(Side::Lan, |view: View| view.side);
         attachments.push(Attachment {
             interface,
+            now: on.map(|on| on.name.clone()),
             hook,
             side,
             program,
@@ -269,24 +288,20 @@ pub(super) fn attachments(pins: &Pins) -> Result<Vec<Attachment>, KernelError> {
 /// The attachments by interface, held against what is really on the interfaces.
 pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, KernelError> {
     let present = interfaces()?;
-    let attachments = attachments(pins)?;
+    let attachments = attachments(pins, &present)?;
     let links = pins.links()?;
-    let is_linked = |name: &str| pins.link(name, Hook::Egress).exists();
-    let egress = |name: &str| {
-        attachments.iter().any(|a| {
-            let is_its = a.interface == name && a.hook == Hook::Egress;
-            // A filter of clsact was found on the interface itself.
-            is_its && (!is_linked(name) || has_tcx_program(name, a.program))
-        })
-    };
     let ingress = attachments
         .iter()
         .filter(|attachment| attachment.hook == Hook::Ingress);
     Ok(ingress
         .map(|attachment| {
+            let name = &attachment.interface;
+            let is_its =
+                |other: &&Attachment| other.interface == *name && other.hook == Hook::Egress;
+            let egress_by = attachments.iter().find(is_its).and_then(egress_by(pins));
             let interface = present
                 .iter()
-                .find(|found| found.name == attachment.interface);
+                .find(|found| attachment.now.as_ref() == Some(&found.name));
             let attached = interface
                 .and_then(|interface| interface.xdp)
                 .filter(|xdp| xdp.program == attachment.program);
@@ -295,26 +310,34 @@ pub(super) fn interface_status(pins: &Pins) -> Result<Vec<InterfaceStatus>, Kern
                 Some(_) => XdpAttachMode::Generic,
                 None => XdpAttachMode::Auto,
             };
-            let egress = interface.is_some() && egress(&attachment.interface);
-            let wants_egress = links
-                .iter()
-                .any(|(name, hook)| *name == attachment.interface && *hook == Hook::Egress);
+            let wants_egress = links.contains(&(name.clone(), Hook::Egress));
             InterfaceStatus {
                 plan: InterfacePlan {
-                    name: attachment.interface.clone(),
+                    name: name.clone(),
                     side: attachment.side,
                     mode,
                     egress: wants_egress,
                 },
+                renamed_to: attachment.now.clone().filter(|now| now != name),
                 xdp: attached.map_or("none", |xdp| xdp.mode),
-                egress,
-                egress_by: egress.then(|| match is_linked(&attachment.interface) {
-                    true => "tcx",
-                    false => "clsact",
-                }),
+                egress: egress_by.is_some(),
+                egress_by,
             }
         })
         .collect())
+}
+
+/// By what an egress program is attached; none if it is not there any more.
+fn egress_by(pins: &Pins) -> impl Fn(&Attachment) -> Option<&'static str> {
+    move |attachment| {
+        let now = attachment.now.as_ref()?;
+        let pin = pins.link(&attachment.interface, Hook::Egress);
+        match pin.exists() {
+            true => has_tcx_program(now, attachment.program).then_some("tcx"),
+            // A filter was found on the interface itself.
+            false => Some("clsact"),
+        }
+    }
 }
 
 /// Whether an interface's egress has a program: its link may be there and lead nowhere, when somebody
@@ -323,41 +346,6 @@ pub(super) fn has_tcx_program(interface: &str, program: u32) -> bool {
     // An interface that is gone has no programs.
     SchedClassifier::query_tcx(interface, TcAttachType::Egress)
         .is_ok_and(|(_, programs)| programs.iter().any(|found| found.id() == program))
-}
-
-/// The id of the program that a pinned link carries.
-pub(super) fn linked_program(
-    pins: &Pins,
-    interface: &str,
-    hook: Hook,
-) -> Result<Option<u32>, KernelError> {
-    let pin = pins.link(interface, hook);
-    let Some(link) = open_link(&pin)? else {
-        return Ok(None);
-    };
-    let info = FdLink::from(link)
-        .info()
-        .map_err(|error| open_error(&pin, error))?;
-    Ok(Some(info.program_id()))
-}
-
-fn open_link(pin: &std::path::Path) -> Result<Option<PinnedLink>, KernelError> {
-    match PinnedLink::from_pin(pin) {
-        Ok(link) => Ok(Some(link)),
-        Err(LinkError::SyscallError(SyscallError { io_error, .. }))
-            if io_error.kind() == io::ErrorKind::NotFound =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(open_error(pin, error)),
-    }
-}
-
-fn open_error(pin: &std::path::Path, source: LinkError) -> KernelError {
-    KernelError::OpenLink {
-        path: pin.to_owned(),
-        source: Box::new(source),
-    }
 }
 
 fn attach_error(plan: &InterfacePlan, hook: Hook) -> impl Fn(ProgramError) -> KernelError {

@@ -133,17 +133,35 @@ pub(super) fn detach(pins: &Pins, interface: &str) -> Result<(), KernelError> {
     folder.remove()
 }
 
-/// The program in our filter; none if the filter is gone.
-pub(super) fn attached(pins: &Pins, interface: &str) -> Result<Option<u32>, KernelError> {
-    let filter = ours(&Folder::of(pins, interface), interface)?;
+/// The program in our filter on the interface with this index, which may have been renamed since we knew
+/// its name; none if the filter is gone.
+pub(super) fn attached(
+    pins: &Pins,
+    interface: &str,
+    index: u32,
+) -> Result<Option<u32>, KernelError> {
+    let filter = ours_on(&Folder::of(pins, interface), index)?;
     Ok(filter.map(|filter| filter.program))
 }
 
+/// Moves what we remember of an interface to another name. What lies there is of an interface that is gone.
+pub(super) fn rename(pins: &Pins, from: &str, to: &str) -> Result<(), KernelError> {
+    Folder::of(pins, to).remove()?;
+    Pins::rename(&pins.filter(from), &pins.filter(to))
+}
+
 fn ours(folder: &Folder, interface: &str) -> Result<Option<Filter>, KernelError> {
+    match index_of(interface)? {
+        Some(index) => ours_on(folder, index),
+        None => Ok(None),
+    }
+}
+
+fn ours_on(folder: &Folder, index: u32) -> Result<Option<Filter>, KernelError> {
     let known = folder.programs()?;
-    let Some(index) = index_of(interface)?.filter(|_| !known.is_empty()) else {
+    if known.is_empty() {
         return Ok(None);
-    };
+    }
     let filters = egress_filters(index)?;
     Ok(filters
         .into_iter()
@@ -323,6 +341,11 @@ mod tests {
         (fresh, ours.info().unwrap().id())
     }
 
+    fn seen(pins: &Pins, interface: &str) -> Option<u32> {
+        let index = index_of(interface).unwrap()?;
+        attached(pins, interface, index).unwrap()
+    }
+
     fn filters_on(interface: &str) -> Vec<Filter> {
         egress_filters(index_of(interface).unwrap().unwrap()).unwrap()
     }
@@ -338,12 +361,12 @@ mod tests {
             let (mut foreign, mut old, mut new) = (program(pins), program(pins), program(pins));
             qdisc_add_clsact(Lab::LAN).unwrap();
             let stranger = attach_as_stranger(&mut foreign, Lab::LAN);
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+            assert_eq!(seen(pins, Lab::LAN), None);
 
             let (fresh, first) = attach_ours(&mut old, Lab::LAN, pins);
             assert!(fresh);
             drop(old);
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(first));
+            assert_eq!(seen(pins, Lab::LAN), Some(first));
             let of = |program| {
                 let filters = filters_on(Lab::LAN);
                 assert_eq!(filters.len(), 2);
@@ -362,10 +385,10 @@ mod tests {
                 (after.priority, after.handle),
                 (before.priority, before.handle)
             );
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(second));
+            assert_eq!(seen(pins, Lab::LAN), Some(second));
 
             detach(pins, Lab::LAN).unwrap();
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+            assert_eq!(seen(pins, Lab::LAN), None);
             let left: Vec<u32> = filters_on(Lab::LAN)
                 .iter()
                 .map(|left| left.program)
@@ -399,6 +422,37 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_is_ours_whatever_its_interface_is_called() {
+        let Some(rig) = Rig::new("a_filter_is_ours_whatever_its_interface_is_called") else {
+            return;
+        };
+        let mut program_id = 0;
+        rig.run(|pins| {
+            let mut ours = program(pins);
+            // One of that name was there, and is gone.
+            attach_ours(&mut ours, Lab::WAN, pins);
+            rename(pins, Lab::WAN, "lan9").unwrap();
+            (_, program_id) = attach_ours(&mut ours, Lab::LAN, pins);
+        });
+        let router = &rig.lab.router.namespace;
+        router.remove(Lab::WAN).unwrap();
+        router.rename(Lab::LAN, "lan9").unwrap();
+        rig.run(|pins| {
+            let index = index_of("lan9").unwrap().unwrap();
+            let known_as = |name| attached(pins, name, index).unwrap();
+            assert_eq!(known_as(Lab::LAN), Some(program_id));
+            rename(pins, Lab::LAN, "lan9").unwrap();
+            assert_eq!(
+                (known_as(Lab::LAN), known_as("lan9")),
+                (None, Some(program_id))
+            );
+            detach(pins, "lan9").unwrap();
+            assert!(filters_on("lan9").is_empty());
+            assert!(pins.links().unwrap().is_empty());
+        });
+    }
+
+    #[test]
     fn who_died_between_two_steps_left_nothing_unknown() {
         let Some(rig) = Rig::new("who_died_between_two_steps_left_nothing_unknown") else {
             return;
@@ -409,15 +463,15 @@ mod tests {
             // As if it had died before the last step.
             let folder = Folder::of(pins, Lab::LAN);
             std::fs::rename(folder.program(), folder.next()).unwrap();
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(program));
+            assert_eq!(seen(pins, Lab::LAN), Some(program));
             let (fresh, program) = attach_ours(&mut new, Lab::LAN, pins);
             assert!(!fresh);
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), Some(program));
+            assert_eq!(seen(pins, Lab::LAN), Some(program));
             assert_eq!(filters_on(Lab::LAN).len(), 1);
         });
         rig.lab.router.namespace.remove(Lab::LAN).unwrap();
         rig.run(|pins| {
-            assert_eq!(attached(pins, Lab::LAN).unwrap(), None);
+            assert_eq!(seen(pins, Lab::LAN), None);
             detach(pins, Lab::LAN).unwrap();
             assert!(pins.links().unwrap().is_empty());
         });

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use imblock_common::Hook;
 
-use super::attach::{has_tcx_program, linked_program};
+use super::attach::has_tcx_program;
+use super::links::linked_program;
 use super::netlink::{Interface, interfaces};
 use super::pins::Pins;
 use super::{KernelError, clsact};

@@ -1,5 +1,6 @@
 //! What can go wrong between this process and the kernel.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -114,6 +115,21 @@ pub enum KernelError {
         hook: &'static str,
         /// What the kernel said.
         source: Box<ProgramError>,
+    },
+    /// A start failed, and what was attached before could not be attached again.
+    #[error(
+        "{} left without a program, for what was there could not be put back ({}): nothing is seen or \
+         blocked there until an `imblock up` attaches again; it began with this",
+        are(.interfaces), with_causes(.reason)
+    )]
+    NotPutBack {
+        /// Where.
+        interfaces: Vec<String>,
+        /// Why it could not be put back, at the first of them.
+        reason: Box<KernelError>,
+        /// Why the start failed.
+        #[source]
+        error: Box<KernelError>,
     },
     /// The verifier or the loader refused a program.
     #[error("the kernel refused the program `{program}`: {}", digest(.source))]
@@ -254,6 +270,7 @@ impl KernelError {
                 Exit::KernelLacks
             }
             Self::InstanceName(_) | Self::NoInterfaces => Exit::Usage,
+            Self::NotPutBack { error, .. } => error.exit(),
             Self::NotRunning(_) => Exit::NotRunning,
             Self::NoInterface { .. }
             | Self::NoPorts { .. }
@@ -301,6 +318,27 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+fn are(interfaces: &[String]) -> String {
+    match interfaces {
+        [one] => format!("interface `{one}` is"),
+        several => format!("the interfaces {} are", several.join(", ")),
+    }
+}
+
+/// An error and what led to it; some tell that in their own sentence.
+fn with_causes(error: &KernelError) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !words.contains(&said) {
+            words = format!("{words}: {said}");
+        }
+        cause = next.source();
+    }
+    words
+}
+
 /// The last lines of a verifier log say why; the thousands before them say how it got there.
 fn digest(error: &ProgramError) -> String {
     const LINES: usize = 12;
@@ -319,5 +357,37 @@ fn digest(error: &ProgramError) -> String {
             format!("{io_error}\n  {tail}")
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_put_back_says_where_why_and_what_to_do() {
+        let error = |interfaces: &[&str]| KernelError::NotPutBack {
+            interfaces: interfaces.iter().map(|name| (*name).to_owned()).collect(),
+            reason: Box::new(KernelError::Attach {
+                interface: "lan0".to_owned(),
+                hook: "XDP ingress",
+                source: Box::new(ProgramError::NotAttached),
+            }),
+            error: Box::new(KernelError::NoInterfaces),
+        };
+        let said = error(&["lan0"]).to_string();
+        for part in [
+            "interface `lan0` is left without a program",
+            "could not attach to interface `lan0` (XDP ingress): the program is not attached",
+            "until an `imblock up` attaches again",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let said = error(&["lan0", "lan1"]).to_string();
+        assert!(
+            said.starts_with("the interfaces lan0, lan1 are left"),
+            "{said}"
+        );
+        assert_eq!(error(&[]).exit(), Exit::Usage, "that of the start's error");
     }
 }

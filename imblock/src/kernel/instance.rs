@@ -1,14 +1,14 @@
 //! An instance: what `up` makes, what every other command opens, what `down` removes.
 
-use imblock_common::layout::{Control, Stage};
-use imblock_common::{Hook, Side, View};
+use imblock_common::layout::Stage;
 
 use super::attach::{interface_status, is_attached_by, resolve};
-use super::detach::{detach, detach_all};
+use super::detach::detach_all;
+use super::links::follow_renamed;
 use super::maps::Maps;
-use super::netlink::Interface;
-use super::object::Loaded;
+use super::netlink::{Interface, interfaces};
 use super::pins::{InstanceName, Pins};
+use super::start::Start;
 use super::{KernelError, features};
 use crate::policy::plan::{InterfacePlan, Plan};
 use crate::status::InterfaceStatus;
@@ -45,47 +45,31 @@ impl Instance {
     /// and counters stay, links get the new programs without a gap, interfaces that the plan does
     /// not name any more are let go.
     ///
-    /// When this fails, what was newly attached is detached again and the old policy is in force; an
-    /// instance that was not up before leaves nothing behind.
+    /// An interface that was renamed is the one that it was.
+    ///
+    /// When this fails, the interfaces are attached as they were before and the old policy is in force;
+    /// an instance that was not up before leaves nothing behind. [`KernelError::NotPutBack`] says where
+    /// the kernel did not let that be done.
     pub fn up(name: &InstanceName, plan: &Plan) -> Result<Self, KernelError> {
         features::require_right()?;
         let pins = Pins::of(name);
         let interfaces = resolve(&plan.interfaces, &pins)?;
         let new = !pins.exist();
-        let mut fresh = Vec::new();
-        let mut before = None;
-        let result = Loaded::pinned(&plan.limits, &pins).and_then(|(mut loaded, mut maps)| {
-            let views = views(&interfaces);
-            // What was attached before goes on in programs that are there; what is attached for the
-            // first time need not wait for those that take longest.
-            let ahead: &[Stage] = if new { &[Stage::Reject] } else { &Stage::ALL };
-            loaded.verify(&views, ahead)?;
-            let earlier = maps.generation()?;
-            maps.apply(plan)?;
-            before = Some(earlier);
-            maps.set_flags(counting_flags(&interfaces))?;
-            for (wanted, interface) in &interfaces {
-                let hooks = loaded.attach(wanted, interface, &pins)?;
-                fresh.extend(hooks.into_iter().map(|hook| (wanted.name.clone(), hook)));
-            }
-            loaded.verify(&views, &Stage::ALL)?;
-            Ok(maps)
-        });
-        match result {
+        // What was attached before goes on in programs that are there; what is attached for the first
+        // time need not wait for those that take longest.
+        let ahead: &[Stage] = if new { &[Stage::Reject] } else { &Stage::ALL };
+        let started = Start::new(&plan.limits, &pins)
+            .and_then(|start| start.carry_out(plan, &interfaces, ahead));
+        match started {
             Ok(maps) => {
                 let instance = Self { pins, maps };
                 instance.let_go(&interfaces)?;
                 Ok(instance)
             }
             Err(error) => {
-                // The first error is the one to tell; what can't be undone shows in `status`.
-                for (interface, hook) in fresh {
-                    let _ = detach(&pins, &interface, hook);
-                }
                 if new {
+                    // The first error is the one to tell.
                     let _ = take_down(&pins);
-                } else if let (Some(before), Ok(mut maps)) = (before, Maps::pinned(&pins)) {
-                    let _ = maps.go_back_to(before);
                 }
                 Err(error)
             }
@@ -126,35 +110,10 @@ impl Instance {
     }
 }
 
-/// The views that the interfaces need.
-fn views(interfaces: &[(InterfacePlan, Interface)]) -> Vec<View> {
-    let needed = |view: &View| {
-        interfaces.iter().any(|(interface, _)| {
-            interface.side == view.side && (view.hook == Hook::Ingress || interface.egress)
-        })
-    };
-    View::ALL.into_iter().filter(needed).collect()
-}
-
 /// Detaches first, so that nothing is judged by maps on their way out.
 fn take_down(pins: &Pins) -> Result<(), KernelError> {
+    // What is waited for, and the filters of clsact, are found by name.
+    follow_renamed(pins, &interfaces()?)?;
     detach_all(pins, pins.links()?)?;
     pins.remove_all()
-}
-
-/// Which passing packets WAN sides count: those that no LAN side sees as well.
-fn counting_flags(interfaces: &[(InterfacePlan, Interface)]) -> u32 {
-    let lan = |hook: Hook| {
-        interfaces.iter().any(|(interface, _)| {
-            interface.side == Side::Lan && (hook == Hook::Ingress || interface.egress)
-        })
-    };
-    let mut flags = 0;
-    if !lan(Hook::Egress) {
-        flags |= Control::WAN_COUNTS_RECEIVED;
-    }
-    if !lan(Hook::Ingress) {
-        flags |= Control::WAN_COUNTS_SENT;
-    }
-    flags
 }

@@ -16,6 +16,7 @@ mod features;
 mod handshakes;
 mod instance;
 mod leases;
+mod links;
 #[expect(
     unsafe_code,
     reason = "memory that the kernel shares with this process"
@@ -28,6 +29,7 @@ mod pins;
 mod probe;
 mod read_back;
 mod stages;
+mod start;
 mod tables;
 mod tries;
 #[expect(

@@ -48,7 +48,7 @@ impl fmt::Display for InstanceName {
 }
 
 /// The pin directory of an instance: `maps/NAME`, `links/INTERFACE-HOOK`, and `filters/INTERFACE/…`
-/// where egress has no link.
+/// where egress has no link. An interface has there the name that it had when it was attached.
 #[derive(Clone, Debug)]
 pub struct Pins {
     root: PathBuf,
@@ -121,6 +121,16 @@ impl Pins {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(pins_error(path.to_owned(), "could not be removed", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames a pin; one that is not there is no trouble.
+    pub(super) fn rename(from: &Path, to: &Path) -> Result<(), KernelError> {
+        match std::fs::rename(from, to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(pins_error(from.to_owned(), "could not be renamed", error))
             }
             _ => Ok(()),
         }

@@ -16,6 +16,7 @@ use super::attach::{Attachment, attachments};
 use super::handshakes::Handshakes;
 use super::instance::Instance;
 use super::maps::Maps;
+use super::netlink::interfaces;
 use super::object::Loaded;
 use super::stages::{self, Tags};
 use super::{KernelError, features};
@@ -106,7 +107,7 @@ pub struct Probe {
 impl Instance {
     /// The programs that are attached, by interface.
     pub fn attached(&self) -> Result<Vec<AttachedProgram>, KernelError> {
-        let programs = attachments(self.pins())?;
+        let programs = attachments(self.pins(), &interfaces()?)?;
         let sightings = Maps::id(self.pins(), maps::SIGHTINGS)?;
         let behind_ingress = stages::tags(Hook::Ingress, sightings);
         let behind_egress = stages::tags(Hook::Egress, sightings);

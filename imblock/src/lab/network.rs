@@ -100,6 +100,21 @@ impl Namespace {
         })
     }
 
+    /// Gives an interface another name. It may be up since Linux 6.2.
+    ///
+    /// # Errors
+    ///
+    /// An interface that is not there, and a name that is taken.
+    pub fn rename(&self, interface: &str, name: &str) -> Result<(), LabError> {
+        let index = self.index(interface)?;
+        let link = LinkUnspec::new_with_index(index)
+            .name(name.to_owned())
+            .build();
+        self.netlink(&format!("rename {interface} to {name}"), async |handle| {
+            handle.link().set(link).execute().await
+        })
+    }
+
     /// Makes a bridge of interfaces. It forwards at once: there is no spanning tree.
     ///
     /// # Errors

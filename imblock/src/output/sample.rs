@@ -123,7 +123,7 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
-/// Two groups, two overrides, an interface that lost its egress program.
+/// Two groups, two overrides, an interface that lost its egress program, and one that was renamed.
 pub(crate) fn status() -> Status {
     let interface = |name: &str, side, xdp, wanted, egress| InterfaceStatus {
         plan: InterfacePlan {
@@ -132,6 +132,7 @@ pub(crate) fn status() -> Status {
             mode: XdpAttachMode::Auto,
             egress: wanted,
         },
+        renamed_to: None,
         xdp,
         egress,
         egress_by: egress.then_some("tcx"),
@@ -170,7 +171,10 @@ pub(crate) fn status() -> Status {
         }),
         interfaces: vec![
             interface("br-lan", Side::Lan, "native", true, false),
-            interface("eth0", Side::Wan, "generic", false, false),
+            InterfaceStatus {
+                renamed_to: Some("wan9".to_owned()),
+                ..interface("eth0", Side::Wan, "generic", false, false)
+            },
         ],
         overrides: vec![
             OverrideStatus {

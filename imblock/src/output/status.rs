@@ -1,5 +1,6 @@
 //! `imblock status`: whether it runs, what it enforces, where, and what it can't see.
 
+mod interfaces;
 mod room;
 
 use std::collections::BTreeMap;
@@ -9,13 +10,14 @@ use imblock_common::reject::{Fate, REPLIES_PER_SECOND};
 use imblock_common::{Outcome, View};
 use serde::Serialize;
 
+use self::interfaces::Interface;
 use super::document::Document;
 use super::table::{BOLD, Cell, Column, RED, Table, YELLOW, printable};
 use super::units::{plural, rfc3339};
 use super::{Format, view_name};
-use crate::policy::plan::{Limits, XdpAttachMode, side_name};
+use crate::policy::plan::Limits;
 use crate::snapshot::Snapshot;
-use crate::status::{InterfaceStatus, Status};
+use crate::status::Status;
 
 /// The state of an instance.
 #[derive(Debug, Serialize)]
@@ -63,22 +65,6 @@ struct Schedules {
 }
 
 #[derive(Debug, Serialize)]
-struct Interface<'a> {
-    name: &'a str,
-    side: &'static str,
-    /// What was asked for.
-    mode: XdpAttachMode,
-    /// What came of it: `native`, `generic`, `none`.
-    xdp: &'static str,
-    /// Whether the egress program is attached.
-    egress: bool,
-    /// By what: `tcx`, `clsact`.
-    egress_by: Option<&'static str>,
-    #[serde(skip)]
-    egress_wanted: bool,
-}
-
-#[derive(Debug, Serialize)]
 struct Override<'a> {
     service: &'a str,
     group: Option<&'a str>,
@@ -117,7 +103,7 @@ pub fn render(
         Format::Text => {
             report.write_facts(&status.instance, to)?;
             writeln!(to)?;
-            report.write_interfaces(to)?;
+            interfaces::write(&report.interfaces, to)?;
             writeln!(to)?;
             report.write_overrides(to)?;
             writeln!(to)?;
@@ -258,49 +244,6 @@ impl<'a> Report<'a> {
         fact(to, "rejected", &line)
     }
 
-    fn write_interfaces(&self, to: &mut dyn Write) -> io::Result<()> {
-        if self.interfaces.is_empty() {
-            return writeln!(
-                to,
-                "{RED}No interface is attached: nothing is seen, nothing is blocked.{RED:#}"
-            );
-        }
-        let mut table = Table::new(vec![
-            Column::text("INTERFACE"),
-            Column::text("SIDE"),
-            Column::text("MODE"),
-            Column::text("XDP"),
-            Column::text("EGRESS"),
-        ]);
-        for interface in &self.interfaces {
-            let xdp = Cell::text(interface.xdp);
-            table.row(vec![
-                Cell::text(interface.name),
-                Cell::text(interface.side),
-                Cell::text(interface.mode.to_string()),
-                if interface.has_xdp() {
-                    xdp
-                } else {
-                    xdp.style(RED)
-                },
-                match (interface.egress, interface.egress_wanted) {
-                    (true, _) => Cell::text("yes"),
-                    (false, false) => Cell::text("no"),
-                    (false, true) => Cell::text("gone").style(RED),
-                },
-            ]);
-        }
-        table.write(to)?;
-        if !self.interfaces.iter().all(Interface::is_whole) {
-            writeln!(
-                to,
-                "{RED}A program is gone from its interface: traffic there is not seen.{RED:#} \
-                 `imblock up`, or a restart of the controller, attaches it again."
-            )?;
-        }
-        Ok(())
-    }
-
     fn write_overrides(&self, to: &mut dyn Write) -> io::Result<()> {
         if self.overrides.is_empty() {
             return writeln!(
@@ -373,27 +316,5 @@ impl Schedules {
                 "{RED}frozen{RED:#}: what is done is not what they say since {since}; `imblock run` keeps them"
             ),
         }
-    }
-}
-
-impl<'a> Interface<'a> {
-    fn new(interface: &'a InterfaceStatus) -> Self {
-        Self {
-            name: &interface.plan.name,
-            side: side_name(interface.side()),
-            mode: interface.plan.mode,
-            xdp: interface.xdp,
-            egress: interface.egress,
-            egress_by: interface.egress_by,
-            egress_wanted: interface.plan.egress,
-        }
-    }
-
-    fn has_xdp(&self) -> bool {
-        self.xdp != "none"
-    }
-
-    fn is_whole(&self) -> bool {
-        self.has_xdp() && (self.egress || !self.egress_wanted)
     }
 }

@@ -242,9 +242,10 @@ fn status_of_an_instance_with_everything() {
     rejected    46 packets answered, 15 dropped in silence; 14 more in silence: over 1000 answers a second and CPU
     overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
 
-    INTERFACE  SIDE  MODE  XDP      EGRESS
-    br-lan     lan   auto  native   gone
-    eth0       wan   auto  generic  no
+    INTERFACE       SIDE  MODE  XDP      EGRESS
+    br-lan          lan   auto  native   gone
+    eth0, now wan9  wan   auto  generic  no
+    eth0 was renamed to wan9, and what is attached goes on there: the next `imblock up` or `run` must call it wan9.
     A program is gone from its interface: traffic there is not seen. `imblock up`, or a restart of the controller, attaches it again.
 
     SET BY HAND  GROUP     ACTION  BY       SINCE                 UNTIL
@@ -298,8 +299,8 @@ fn status_as_json() {
                 "next_change": "2025-06-15T16:00:00Z",
             },
             "interfaces": [
-                {"name": "br-lan", "side": "lan", "mode": "auto", "xdp": "native", "egress": false, "egress_by": null},
-                {"name": "eth0", "side": "wan", "mode": "auto", "xdp": "generic", "egress": false, "egress_by": null},
+                {"name": "br-lan", "renamed_to": null, "side": "lan", "mode": "auto", "xdp": "native", "egress": false, "egress_by": null},
+                {"name": "eth0", "renamed_to": "wan9", "side": "wan", "mode": "auto", "xdp": "generic", "egress": false, "egress_by": null},
             ],
             "overrides": [
                 {"service": "irc", "group": "everyone", "action": "drop", "by": "root",

@@ -93,10 +93,12 @@ fn what_a_new_policy_can_not_change_is_said() {
     ] {
         site.file("policy.yaml", &on(other));
         apply().says("warning: the policy's `interfaces` are not what is attached");
+        let again = apply();
+        assert!(!again.err.contains("warning"), "{}", again.err);
     }
     site.file("policy.yaml", &on("{ name: eth9, side: lan }"));
     running.signal(Signal::HUP);
-    running.await_log("generation 7");
+    running.await_log("generation 10");
     let log = running.log();
     assert!(
         log.contains("which would fail") && log.contains("eth9"),
@@ -104,7 +106,7 @@ fn what_a_new_policy_can_not_change_is_said() {
     );
     limits();
     running.signal(Signal::HUP);
-    running.await_log("generation 8");
+    running.await_log("generation 11");
     running.await_log("room for 16384 hosts");
     apply().says("the policy's `limits` take effect after `imblock down`");
     running.signal(Signal::TERM);
@@ -119,6 +121,35 @@ fn what_a_new_policy_can_not_change_is_said() {
     named.signal(Signal::HUP);
     named.await_log("generation 2");
     assert!(!named.log().contains("warning"), "{}", named.log());
+}
+
+#[test]
+fn interfaces_of_a_policy_that_is_in_force_are_no_news() {
+    let Some(site) = Site::or_skip("interfaces_of_a_policy_that_is_in_force_are_no_news") else {
+        return;
+    };
+    const WARNING: &str = "warning: the policy's `interfaces` are not what is attached";
+    let on = |name: &str, interface: &str| {
+        let text =
+            format!("version: 1\nname: {name}\ninterfaces: [{{ name: {interface}, side: lan }}]\n");
+        site.file(&format!("{name}.yaml"), &text)
+    };
+    let (one, other) = (on("one", "wan0"), on("other", "eth9"));
+    let warns = |arguments: &[&str]| {
+        let ran = site.imblock(arguments).exits(0);
+        ran.err.contains(WARNING)
+    };
+    // The command line said where to attach, and the policy is the same.
+    assert!(!warns(&["up", "-p", &one, "-i", "lan0"]));
+    assert!(!warns(&["policy", "apply", &one]));
+    assert!(warns(&["policy", "apply", &other]));
+    assert!(!warns(&["policy", "apply", &other]));
+    assert!(warns(&["policy", "apply", &one]));
+    assert!(warns(&["policy", "apply", &other]));
+    // Back at the one, the other one's are others again.
+    assert!(!warns(&["policy", "rollback"]));
+    assert!(!warns(&["policy", "apply", &one]));
+    assert!(warns(&["policy", "apply", &other]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -243,4 +244,44 @@ fn a_policy_that_was_not_confirmed_goes_although_the_disk_is_full() {
         .exits(0)
         .says("was not confirmed in time");
     site.imblock(&["block", "acme"]).exits(2);
+}
+
+#[test]
+fn schedules_are_kept_on_a_full_disk_with_one_complaint() {
+    let Some(site) = Site::or_skip("schedules_are_kept_on_a_full_disk_with_one_complaint") else {
+        return;
+    };
+    // All of the day but one second, which is over.
+    let second = |back: i64| {
+        let at = Timestamp::now() - SignedDuration::from_secs(back);
+        at.strftime("%H:%M:%S").to_string()
+    };
+    let hours = format!("{}-{}", second(60), second(61));
+    let rule = format!(
+        "{{ services: [irc], action: drop, when: {{ hours: \"{hours}\", timezone: UTC }} }}"
+    );
+    let clock = site.file(
+        "clock.yaml",
+        &format!("version: 1\nname: clock\nrules: [{rule}]\n"),
+    );
+    let full = Full::of(&site);
+    let running = site.start(&["run", "-i", "lan0", "--listen", "none"]);
+    // It looks at the new policy when there is no room any more to write down that it did.
+    running.signal(Signal::STOP);
+    site.imblock(&["policy", "apply", &clock]).exits(0);
+    full.fill();
+    running.signal(Signal::CONT);
+    running.await_log("what the schedules say is done, but could not be written down");
+    let action = || {
+        let irc = site.imblock(&["services", "irc", "--json"]).exits(0).json();
+        irc["services"][0]["actions"]["everyone"].clone()
+    };
+    assert_eq!(action(), "drop");
+    // It tries each second, and must not say so again: the longer this takes, the more it proves.
+    std::thread::sleep(Duration::from_secs(3));
+    full.make_room();
+    running.await_log("the schedules are kept again");
+    let log = running.log();
+    assert_eq!(log.matches("No space left").count(), 1, "{log}");
+    assert!(!log.contains("is not done"), "{log}");
 }

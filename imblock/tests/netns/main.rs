@@ -27,4 +27,5 @@ mod names;
 mod reject;
 mod reload;
 mod schedules;
+mod takeover;
 mod vlan;

@@ -74,9 +74,10 @@ pub(crate) struct SchedulesRow {
     pub(crate) next_change: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct InterfaceRow {
     pub(crate) name: String,
+    pub(crate) renamed_to: Option<String>,
     pub(crate) side: String,
     pub(crate) xdp: String,
     pub(crate) egress: bool,
