@@ -1,6 +1,7 @@
 //! `policy diff`, and `policy apply` that looks before it drops.
 
 use std::fs;
+use std::io::Write as _;
 
 use serde_json::Value;
 
@@ -122,6 +123,21 @@ fn trouble_is_more_than_1() {
     imblock(&["policy", "diff", "nowhere.yaml"])
         .exits(3)
         .says("nowhere.yaml");
+}
+
+#[test]
+fn what_can_be_read_only_once_is_not_held_against_two_policies() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("drop.yaml"), format!("{HEAD}{DROP}")).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&irc_capture()).unwrap();
+    drop(writer);
+    let arguments = ["policy", "diff", "--from", "audit", "drop.yaml"];
+    let mut command = command(&[&arguments[..], &["--replay", "/dev/stdin"]].concat());
+    run(command.current_dir(dir.path()).stdin(reader))
+        .exits(2)
+        .says("/dev/stdin can't be read twice")
+        .says("to a file");
 }
 
 #[test]
