@@ -23,6 +23,10 @@ pub struct Comparison {
     pub failed: u64,
     /// Frames that were read.
     pub frames: u64,
+    /// Frames by link type where that is not understood. They are judged by neither policy.
+    pub unknown_link_types: BTreeMap<u16, u64>,
+    /// Packets of flows for which there was no room: they are not compared.
+    pub packets_without_flow: u64,
     /// Flows that were seen.
     pub flows: u64,
     /// Flows of which the old policy drops something.
@@ -120,6 +124,8 @@ pub fn compare(
     }
     comparison.captures = before.summary.captures;
     comparison.frames = before.summary.frames;
+    comparison.packets_without_flow = before.flows.packets_without_flow();
+    comparison.unknown_link_types = before.summary.unknown_link_types;
     Ok(comparison)
 }
 
@@ -140,6 +146,11 @@ impl Comparison {
             old: old.identity.map(Fate::from),
             new: new.identity.map(Fate::from),
         });
+    }
+
+    /// Frames of which it is not told how they would fare.
+    pub fn not_compared(&self) -> u64 {
+        self.unknown_link_types.values().sum::<u64>() + self.packets_without_flow
     }
 
     /// The same by host.

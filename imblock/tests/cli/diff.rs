@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::replay::irc_capture;
+use crate::replay::{irc_capture, radio_capture};
 use crate::site::Site;
 use crate::support::{command, imblock, run};
 
@@ -17,6 +17,7 @@ fn between(old: &str, new: &str, options: &[&str]) -> crate::support::Ran {
     fs::write(dir.path().join("old.yaml"), format!("{HEAD}{old}")).unwrap();
     fs::write(dir.path().join("new.yaml"), format!("{HEAD}{new}")).unwrap();
     fs::write(dir.path().join("irc.pcap"), irc_capture()).unwrap();
+    fs::write(dir.path().join("radio.pcap"), radio_capture()).unwrap();
     let mut arguments = vec!["policy", "diff", "--from", "old.yaml", "new.yaml"];
     arguments.extend(options);
     run(command(&arguments).current_dir(dir.path()))
@@ -123,6 +124,17 @@ fn trouble_is_more_than_1() {
     imblock(&["policy", "diff", "nowhere.yaml"])
         .exits(3)
         .says("nowhere.yaml");
+}
+
+#[test]
+fn frames_that_no_policy_can_judge_are_told() {
+    between("", DROP, &["--replay", "radio.pcap"])
+        .exits(1)
+        .says("warning: link type 127 is not understood: 1 frame was not judged");
+    let json = between("", DROP, &["--replay", "radio.pcap", "--json"]).exits(1);
+    let replay = &json.json()["replay"];
+    assert_eq!(replay["unknown_link_types"]["127"], 1);
+    assert_eq!(replay["packets_without_flow"], 0);
 }
 
 #[test]
@@ -270,5 +282,8 @@ fn a_policy_that_drops_too_much_is_not_applied() {
     ])
     .exits(1)
     .says("nowhere.pcap");
+    // Nobody knows what it would drop of these.
+    fs::write(&capture, radio_capture()).unwrap();
+    apply("9").exits(1).says("of 1 frames of the captures");
     assert_eq!(generation(), 3);
 }
