@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use imblock_common::flows::cells_for;
 
 use super::CommandError;
-use super::replay::Watcher;
+use super::replay::{Watcher, warn_of_unknown};
 use super::say::say;
 use super::target::{Target, plan_of_nowhere};
 use crate::cli::{DiffArgs, Listen, OverCaptures};
@@ -78,6 +78,10 @@ pub(super) fn refuse_new_drops(
             failed: comparison.failed,
         });
     }
+    let frames = comparison.not_compared();
+    if frames > 0 {
+        return Err(CommandError::NotAllCompared { frames });
+    }
     let found = comparison.newly_dropped.len() as u64;
     if found <= most {
         say(format_args!(
@@ -114,7 +118,15 @@ fn over(
     let mut watcher = Watcher::new();
     let comparison = compare(&request, old, new, &mut watcher);
     watcher.finish();
-    Ok(Some(comparison?))
+    let comparison = comparison?;
+    warn_of_unknown(&comparison.unknown_link_types);
+    if comparison.packets_without_flow > 0 {
+        say(format_args!(
+            "warning: too many flows in one capture: {} packets are of flows that were not compared",
+            comparison.packets_without_flow
+        ));
+    }
+    Ok(Some(comparison))
 }
 
 fn two_files(old: &str, new: &str) -> Result<(Compared, Compared), CommandError> {

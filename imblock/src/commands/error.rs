@@ -57,6 +57,15 @@ pub enum CommandError {
         /// How many.
         failed: u64,
     },
+    /// What captures hold was not all held against the policy.
+    #[error(
+        "not applied: of {frames} frames of the captures it is not known whether they would newly be \
+         dropped; leave out captures of other link types, and cut up those with too many flows"
+    )]
+    NotAllCompared {
+        /// How many.
+        frames: u64,
+    },
     /// A policy would drop more than the operator wants to.
     #[error(
         "not applied: {found} flows of the captures would newly be dropped, and at most {most} may; \
@@ -169,6 +178,7 @@ impl CommandError {
             Self::NoFrame(_)
             | Self::OtherProgram { .. }
             | Self::CapturesFailed { .. }
+            | Self::NotAllCompared { .. }
             | Self::TooManyNewDrops { .. } => Exit::Failed,
             Self::Replay(_) | Self::Listen { .. } | Self::System { .. } | Self::Output(_) => {
                 Exit::Failed

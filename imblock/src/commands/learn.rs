@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::CommandError;
-use super::replay::Watcher;
+use super::replay::{Watcher, warn_of_unknown};
 use super::target::{Target, plan_of_nowhere};
 use super::toggle::known_services;
 use crate::catalogue;
@@ -72,6 +72,7 @@ fn captures(args: &LearnArgs) -> Result<Seen, CommandError> {
             failed: seen.summary.failed,
         });
     }
+    warn_of_unknown(&seen.summary.unknown_link_types);
     let observed = Observed {
         snapshot: seen.summary.snapshot,
         first_seen: seen.first_seen,

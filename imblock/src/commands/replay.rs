@@ -1,5 +1,6 @@
 //! `imblock replay`: what a policy would have done to captures.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,7 +10,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipnet::IpNet;
 
+use super::say::say;
 use crate::exit::Exit;
+use crate::output::units::plural;
 use crate::policy::Plan;
 use crate::replay::capture::{CaptureError, Cut};
 use crate::replay::{self, Format, Observer, ReplayError, ReplayRequest};
@@ -63,6 +66,16 @@ pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
         .ok()
         .or_else(address)
         .ok_or_else(|| "expected a prefix or an address, such as 192.168.0.0/16".to_owned())
+}
+
+/// Says which frames were not judged. What is told of captures is not about them.
+pub(super) fn warn_of_unknown(link_types: &BTreeMap<u16, u64>) {
+    for (link_type, frames) in link_types {
+        say(format_args!(
+            "warning: link type {link_type} is not understood: {} not judged",
+            plural(*frames, "frame was", "frames were")
+        ));
+    }
 }
 
 /// A replay that takes no longer shows no progress.

@@ -1,5 +1,6 @@
 //! `imblock policy diff`: what another policy would change, in its tables and over captures.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use imblock_common::Action;
@@ -80,6 +81,8 @@ struct Replayed<'a> {
     captures: u64,
     failed: u64,
     frames: u64,
+    unknown_link_types: &'a BTreeMap<u16, u64>,
+    packets_without_flow: u64,
     flows: u64,
     dropped_before: u64,
     dropped_after: u64,
@@ -169,6 +172,8 @@ impl<'a> Replayed<'a> {
             captures: comparison.captures,
             failed: comparison.failed,
             frames: comparison.frames,
+            unknown_link_types: &comparison.unknown_link_types,
+            packets_without_flow: comparison.packets_without_flow,
             flows: comparison.flows,
             dropped_before: comparison.dropped_before,
             dropped_after: comparison.dropped_after,

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use imblock_common::{Evidence, Transport, Verdict};
 
@@ -24,6 +23,10 @@ pub struct Comparison {
     pub failed: u64,
     /// Frames that were read.
     pub frames: u64,
+    /// Frames by link type where that is not understood. They are judged by neither policy.
+    pub unknown_link_types: BTreeMap<u16, u64>,
+    /// Packets of flows for which there was no room: they are not compared.
+    pub packets_without_flow: u64,
     /// Flows that were seen.
     pub flows: u64,
     /// Flows of which the old policy drops something.
@@ -70,9 +73,15 @@ pub struct HostChange {
 }
 
 /// Why two policies can't be compared over captures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the standard input can't be replayed twice: write the capture to a file")]
-pub struct OnlyOnce;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{capture} can't be read twice, once for each policy: a pipe or the standard input gives its bytes \
+     once; write the capture to a file"
+)]
+pub struct OnlyOnce {
+    /// As given.
+    pub capture: String,
+}
 
 /// Replays captures under both plans. Services must have the same numbers in both.
 pub fn compare(
@@ -81,10 +90,13 @@ pub fn compare(
     new: &Plan,
     observer: &mut dyn Observer,
 ) -> Result<Comparison, OnlyOnce> {
-    if request.captures.contains(&PathBuf::from("-")) {
-        return Err(OnlyOnce);
-    }
     let sources = sources::sources(&request.captures);
+    // The second policy would be held against an empty capture, and drop nothing in it.
+    if let Some(once) = sources.iter().flatten().find(|it| it.is_read_once()) {
+        return Err(OnlyOnce {
+            capture: once.name(),
+        });
+    }
     let size: u64 = sources.iter().flatten().filter_map(Source::size).sum();
     observer.begins(size.saturating_mul(2));
     let (mut before, mut after) = (Replay::new(request, old), Replay::new(request, new));
@@ -98,12 +110,13 @@ pub fn compare(
                 continue;
             }
         };
-        if let Err(error) = before.source(&source, observer) {
+        let first = before.source(&source, observer);
+        // What it can tell of a cut is what the first round told.
+        let second = after.source(&source, &mut Again(observer));
+        if let Err(error) = first.and(second) {
             comparison.failed += 1;
             observer.fails(&error);
         }
-        // The same troubles again: they have been told.
-        let _ = after.source(&source, &mut Again(observer));
         let pairs = before.flows.take_all().into_iter();
         for pair in pairs.zip(after.flows.take_all()) {
             comparison.flow(&source, pair);
@@ -111,6 +124,8 @@ pub fn compare(
     }
     comparison.captures = before.summary.captures;
     comparison.frames = before.summary.frames;
+    comparison.packets_without_flow = before.flows.packets_without_flow();
+    comparison.unknown_link_types = before.summary.unknown_link_types;
     Ok(comparison)
 }
 
@@ -131,6 +146,11 @@ impl Comparison {
             old: old.identity.map(Fate::from),
             new: new.identity.map(Fate::from),
         });
+    }
+
+    /// Frames of which it is not told how they would fare.
+    pub fn not_compared(&self) -> u64 {
+        self.unknown_link_types.values().sum::<u64>() + self.packets_without_flow
     }
 
     /// The same by host.

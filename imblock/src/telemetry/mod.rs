@@ -6,6 +6,7 @@
 
 mod collector;
 mod families;
+mod guests;
 mod per_host;
 mod server;
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text;
@@ -23,6 +24,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinError;
 
 use super::collector::Scrape;
+use super::guests::Guests;
 use super::{Options, Source, SourceError};
 
 /// The media type of OpenMetrics text.
@@ -30,6 +32,12 @@ pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.
 
 /// How long a client that is being served may hold up the shutdown.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Connections at a time: a few readers of metrics, each with a request or two.
+const PLACES: usize = 32;
+
+/// How long a connection may take for its one request: longer than any reader of metrics waits.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const INDEX: &str = "<!doctype html>\n<html lang=\"en\"><title>imblock</title>\n<h1>imblock</h1>\n\
 <p><a href=\"/metrics\">/metrics</a> for Prometheus and other readers of OpenMetrics</p>\n\
@@ -67,6 +75,16 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let guests = Guests::new(listener, PLACES, PATIENCE);
+    serve_guests(guests, source, options, shutdown).await
+}
+
+pub(super) async fn serve_guests(
+    guests: Guests,
+    source: Arc<dyn Source>,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let server = Arc::new(Server {
         source,
         options,
@@ -77,6 +95,7 @@ pub async fn serve(
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
+        .layer(map_response(close))
         .with_state(server);
     let (began, begun) = oneshot::channel();
     let shutdown = async move {
@@ -92,9 +111,16 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        done = axum::serve(listener, routes).with_graceful_shutdown(shutdown).into_future() => done,
+        done = axum::serve(guests, routes).with_graceful_shutdown(shutdown).into_future() => done,
         () = deadline => Ok(()),
     }
+}
+
+/// One request a connection: a reader that comes back in 15 seconds does not keep a place until then.
+async fn close(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 async fn metrics(State(server): State<Arc<Server>>) -> Response {

@@ -1,13 +1,14 @@
 //! `run`: readiness, signals, and what stays behind.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use imblock::lab::{Answer, Probe, probe};
 use imblock_common::Transport;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Signal, getrlimit, prlimit};
 
-use crate::site::Site;
+use crate::site::{Network as _, Site};
 
 #[test]
 fn hangup_reads_the_policy_again() {
@@ -62,6 +63,36 @@ fn hangup_reads_the_policy_again() {
     fs::write(&policy, "version: 1\nname: fourth\n").unwrap();
     running.signal(Signal::HUP);
     running.await_log("policy fourth is in force, generation 3");
+}
+
+#[test]
+fn clients_of_the_metrics_that_only_hold_on_take_nothing_from_the_controller() {
+    let Some(site) = Site::or_skip("clients_of_the_metrics_that_only_hold_on") else {
+        return;
+    };
+    let policy = site.file("policy.yaml", "version: 1\nname: first\n");
+    let run = ["run", "-i", "lan0", "-p", &policy];
+    let running = site.start(&[&run[..], &["--listen", "127.0.0.1:0"]].concat());
+    running.await_log("/metrics");
+    let log = running.log();
+    let (_, address) = log.split_once("serving http://").unwrap();
+    let (address, _) = address.split_once("/metrics").unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    // As many files as it has now, and what a reload opens beside them.
+    let open = fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap();
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(open.count() as u64 + 250);
+    let pid = Pid::from_raw(running.pid().cast_signed());
+    prlimit(pid, Resource::Nofile, limit).unwrap();
+
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    let namespace = site.network.router();
+    let _held: Vec<TcpStream> = namespace
+        .run(|| (0..500).map_while(|_| connect().ok()).collect())
+        .unwrap();
+    fs::write(&policy, "version: 1\nname: second\n").unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy second is in force, generation 2");
 }
 
 #[test]

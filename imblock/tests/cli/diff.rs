@@ -1,10 +1,11 @@
 //! `policy diff`, and `policy apply` that looks before it drops.
 
 use std::fs;
+use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::replay::irc_capture;
+use crate::replay::{irc_capture, radio_capture};
 use crate::site::Site;
 use crate::support::{command, imblock, run};
 
@@ -16,6 +17,7 @@ fn between(old: &str, new: &str, options: &[&str]) -> crate::support::Ran {
     fs::write(dir.path().join("old.yaml"), format!("{HEAD}{old}")).unwrap();
     fs::write(dir.path().join("new.yaml"), format!("{HEAD}{new}")).unwrap();
     fs::write(dir.path().join("irc.pcap"), irc_capture()).unwrap();
+    fs::write(dir.path().join("radio.pcap"), radio_capture()).unwrap();
     let mut arguments = vec!["policy", "diff", "--from", "old.yaml", "new.yaml"];
     arguments.extend(options);
     run(command(&arguments).current_dir(dir.path()))
@@ -122,6 +124,32 @@ fn trouble_is_more_than_1() {
     imblock(&["policy", "diff", "nowhere.yaml"])
         .exits(3)
         .says("nowhere.yaml");
+}
+
+#[test]
+fn frames_that_no_policy_can_judge_are_told() {
+    between("", DROP, &["--replay", "radio.pcap"])
+        .exits(1)
+        .says("warning: link type 127 is not understood: 1 frame was not judged");
+    let json = between("", DROP, &["--replay", "radio.pcap", "--json"]).exits(1);
+    let replay = &json.json()["replay"];
+    assert_eq!(replay["unknown_link_types"]["127"], 1);
+    assert_eq!(replay["packets_without_flow"], 0);
+}
+
+#[test]
+fn what_can_be_read_only_once_is_not_held_against_two_policies() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("drop.yaml"), format!("{HEAD}{DROP}")).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&irc_capture()).unwrap();
+    drop(writer);
+    let arguments = ["policy", "diff", "--from", "audit", "drop.yaml"];
+    let mut command = command(&[&arguments[..], &["--replay", "/dev/stdin"]].concat());
+    run(command.current_dir(dir.path()).stdin(reader))
+        .exits(2)
+        .says("/dev/stdin can't be read twice")
+        .says("to a file");
 }
 
 #[test]
@@ -254,5 +282,8 @@ fn a_policy_that_drops_too_much_is_not_applied() {
     ])
     .exits(1)
     .says("nowhere.pcap");
+    // Nobody knows what it would drop of these.
+    fs::write(&capture, radio_capture()).unwrap();
+    apply("9").exits(1).says("of 1 frames of the captures");
     assert_eq!(generation(), 3);
 }

@@ -7,7 +7,7 @@ use imblock_common::Transport;
 use serde_json::Value;
 
 use crate::documents::hold;
-use crate::replay::irc_capture;
+use crate::replay::{irc_capture, radio_capture};
 use crate::site::Site;
 use crate::support::{command, imblock, run};
 
@@ -65,6 +65,16 @@ fn trouble_is_told() {
     imblock(&["policy", "learn", "--replay", "nowhere.pcap"])
         .exits(1)
         .says("nowhere.pcap");
+}
+
+#[test]
+fn frames_of_which_nothing_is_learned_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("radio.pcap"), radio_capture()).unwrap();
+    let mut learn = command(&["policy", "learn", "--replay", "radio.pcap"]);
+    run(learn.current_dir(dir.path()))
+        .exits(0)
+        .says("link type 127 is not understood: 1 frame was not judged");
 }
 
 #[test]

@@ -5,6 +5,14 @@ use std::process::Stdio;
 
 use crate::support::{Ran, command, imblock, run};
 
+/// The same frame, said to be of a link type that is not understood.
+pub(crate) fn radio_capture() -> Vec<u8> {
+    const LINK_TYPE_AT: usize = 20;
+    let mut capture = irc_capture();
+    capture[LINK_TYPE_AT] = 127;
+    capture
+}
+
 /// A capture of one SYN from 10.0.0.2 to port 6667.
 pub(crate) fn irc_capture() -> Vec<u8> {
     const SYN: [u8; 54] = [
