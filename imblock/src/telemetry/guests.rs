@@ -1,10 +1,11 @@
 //! The clients of the HTTP server, held short: anybody who reaches the port may connect, and each
 //! connection takes one of the file descriptors with which the controller reads its maps and its state.
 //!
-//! Invariant: never more than so many connections at a time, and none longer than the patience, whatever
-//! its client sends, doesn't send, or doesn't read. Who comes when all places are taken waits in the
-//! kernel's queue.
+//! Invariant: never more than so many connections at a time, and one in the door; none longer than the
+//! patience, whatever its client sends, doesn't send, or doesn't read. Where all places are taken the
+//! oldest goes, so that clients that only hold on don't keep out a reader of metrics.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,15 +16,17 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Sleep;
 
-/// Accepts guests while there is room.
+/// Accepts guests, and makes room for them.
 #[derive(Debug)]
 pub(super) struct Guests {
     listener: TcpListener,
     places: Arc<Semaphore>,
     patience: Duration,
+    /// To be dropped to make a guest go; the oldest is in front.
+    stays: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Guests {
@@ -33,7 +36,18 @@ impl Guests {
             listener,
             places: Arc::new(Semaphore::new(places)),
             patience,
+            stays: VecDeque::new(),
         }
+    }
+
+    /// A place for one more guest; the oldest one's, if all are taken.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.stays.retain(|stay| !stay.is_closed());
+        if self.places.available_permits() == 0 {
+            self.stays.pop_front();
+        }
+        // Nobody closes the semaphore; without a place the guest would only not be counted.
+        Arc::clone(&self.places).acquire_owned().await.ok()
     }
 }
 
@@ -42,12 +56,14 @@ impl Listener for Guests {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Guest, SocketAddr) {
-        // Nobody closes the semaphore; without a place the guest would only not be counted.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, from) = Listener::accept(&mut self.listener).await;
+        let place = self.place().await;
+        let (stay, asked_to_go) = oneshot::channel();
+        self.stays.push_back(stay);
         let guest = Guest {
             stream,
             leaves: Box::pin(tokio::time::sleep(self.patience)),
+            asked_to_go: Some(asked_to_go),
             _place: place,
         };
         (guest, from)
@@ -63,16 +79,23 @@ impl Listener for Guests {
 pub(super) struct Guest {
     stream: TcpStream,
     leaves: Pin<Box<Sleep>>,
+    /// None after it was asked to.
+    asked_to_go: Option<oneshot::Receiver<()>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Guest {
-    /// What is done with the connection; an error as soon as the time is over, also for who waits.
+    /// What is done with the connection; an error as soon as its time is over, also for who waits.
     fn in_time<T>(
         &mut self,
         cx: &mut Context<'_>,
         done: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        let asked_to_go = self.asked_to_go.as_mut();
+        if asked_to_go.is_none_or(|asked| Pin::new(asked).poll(cx).is_ready()) {
+            self.asked_to_go = None;
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         match self.leaves.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
             Poll::Pending => done(Pin::new(&mut self.stream), cx),
@@ -112,11 +135,11 @@ impl AsyncWrite for Guest {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(cx, |stream, cx| stream.poll_flush(cx))
+        self.in_time(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(cx, |stream, cx| stream.poll_shutdown(cx))
+        self.in_time(cx, AsyncWrite::poll_shutdown)
     }
 }
 
@@ -179,16 +202,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_when_all_places_are_taken_waits_for_one() {
-        let (mut guests, at) = guests(1, LONG).await;
-        let _clients = [
-            TcpStream::connect(at).await.unwrap(),
-            TcpStream::connect(at).await.unwrap(),
-        ];
-        let (first, _) = guests.accept().await;
-        let none = tokio::time::timeout(SHORT, guests.accept()).await;
-        assert!(none.is_err(), "a second one has a place");
-        drop(first);
-        guests.accept().await;
+    async fn who_comes_when_all_places_are_taken_gets_that_of_the_oldest() {
+        let (mut guests, at) = guests(2, LONG).await;
+        let mut clients = Vec::new();
+        let mut inside = Vec::new();
+        for _ in 0..2 {
+            clients.push(TcpStream::connect(at).await.unwrap());
+            inside.push(guests.accept().await.0);
+        }
+        let mut oldest = inside.remove(0);
+        clients.push(TcpStream::connect(at).await.unwrap());
+        // As its task does, which is at work meanwhile.
+        let goes = async move {
+            let kind = oldest.read_u8().await.unwrap_err().kind();
+            // Whoever closes a connection looks at it once more.
+            oldest.shutdown().await.unwrap_err();
+            kind
+        };
+        let ((third, _), gone) = tokio::join!(guests.accept(), goes);
+        assert_eq!(gone, ErrorKind::ConnectionAborted);
+        inside.push(third);
+        // Those that are left are served.
+        for (client, guest) in clients.iter_mut().skip(1).zip(&mut inside) {
+            client.write_all(b"?").await.unwrap();
+            assert_eq!(guest.read_u8().await.unwrap(), b'?');
+        }
     }
 }

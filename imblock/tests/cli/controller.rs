@@ -1,6 +1,7 @@
 //! `run`: readiness, signals, and what stays behind.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -90,9 +91,25 @@ fn clients_of_the_metrics_that_only_hold_on_take_nothing_from_the_controller() {
     let _held: Vec<TcpStream> = namespace
         .run(|| (0..500).map_while(|_| connect().ok()).collect())
         .unwrap();
+    let answer = namespace.run(|| ask(&address)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     fs::write(&policy, "version: 1\nname: second\n").unwrap();
     running.signal(Signal::HUP);
     running.await_log("policy second is in force, generation 2");
+}
+
+/// Asks the controller whether it is well.
+fn ask(address: &SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
