@@ -47,6 +47,8 @@ pub struct Flow {
     traffic: Counts,
     refused: u64,
     identity: Option<Identity>,
+    /// What the latest packet that was refused was told to be.
+    refusal: Option<Identity>,
 }
 
 /// What was told of a flow.
@@ -69,7 +71,7 @@ pub struct JudgedFlow {
     pub client: (Addr, u16),
     /// The peer and its port.
     pub server: (Addr, u16),
-    /// What was told of it.
+    /// What was told of it; why, if some of it was refused, as above a rate or by a schedule.
     pub identity: Option<Identity>,
     /// All packets of the flow.
     pub traffic: Counts,
@@ -140,6 +142,7 @@ impl FlowTable {
             traffic: Counts::default(),
             refused: 0,
             identity: None,
+            refusal: None,
         };
         flow.add(wire_length, &judgement);
         self.flows.insert(key, flow);
@@ -224,7 +227,7 @@ impl FlowKey {
             transport: self.transport,
             client: end(client),
             server: end(server),
-            identity: flow.identity,
+            identity: flow.refusal.or(flow.identity),
             traffic: flow.traffic,
             refused: flow.refused,
             first_seen: flow.first_seen,
@@ -238,13 +241,17 @@ impl Flow {
             packets: 1,
             bytes: wire_length.into(),
         });
-        self.refused += u64::from(!judgement.passes());
+        let is_refused = !judgement.passes();
+        self.refused += u64::from(is_refused);
         if judgement.outcome == Outcome::Identified {
             self.identity = Some(Identity {
                 service: judgement.service,
                 evidence: judgement.evidence,
                 verdict: judgement.verdict,
             });
+            if is_refused {
+                self.refusal = self.identity;
+            }
         }
     }
 }

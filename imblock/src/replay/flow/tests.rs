@@ -171,3 +171,16 @@ fn a_full_table_judges_on_and_lists_no_more() {
     add(&mut flows, &not_kept, Client::Source, 2);
     assert_eq!(flows.packets_without_flow(), 2);
 }
+
+#[test]
+fn a_flow_that_loses_some_packets_is_told_by_those() {
+    let mut flows = FlowTable::with_capacity(1);
+    let of_irc = segment(A, B, Transport::Tcp);
+    for verdict in [Verdict::Counted, Verdict::Limited, Verdict::Counted] {
+        let judge = |_| judgement(3, verdict);
+        flows.packet(&of_irc, 100, 7, || Client::Source, judge);
+    }
+    let flow = flows.take_all()[0];
+    assert_eq!((flow.traffic.packets, flow.refused), (3, 1));
+    assert_eq!(flow.identity.unwrap().verdict, Verdict::Limited);
+}
