@@ -39,7 +39,7 @@ fn told(target: &Target, args: &DiffArgs) -> Result<Exit, CommandError> {
     };
     let difference = PlanDiff::between(old.reasoned(&old.reason()), new.reasoned(&new.reason()));
     let comparison = over(&args.over, &old.plan, &new.plan)?;
-    output::render(
+    let written = output::render(
         (&old.side(), &new.side()),
         &difference,
         comparison
@@ -51,7 +51,12 @@ fn told(target: &Target, args: &DiffArgs) -> Result<Exit, CommandError> {
             Format::from_json_flag(args.output.json),
         ),
         &mut Console::new(),
-    )?;
+    );
+    match written {
+        // Who reads no further still gets the answer that the exit code is.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     match comparison {
         Some(comparison) if comparison.failed > 0 => Err(CommandError::CapturesFailed {
             failed: comparison.failed,

@@ -43,6 +43,17 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn a_reader_that_goes_away_does_not_make_a_difference_go_away() {
+    let diff = ["policy", "diff", "--from", "audit", "office"];
+    for arguments in [&diff[..], &[&diff[..], &["--json"]].concat()] {
+        for bytes in [0, 20] {
+            let ran = closed_early(command(arguments), bytes).exits(1);
+            assert_eq!(ran.err, "", "{ran}");
+        }
+    }
+}
+
+#[test]
 fn a_reader_of_live_output_may_go_away() {
     let Some(site) = Site::or_skip("a_reader_of_live_output_may_go_away") else {
         return;
