@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use super::say::say;
 use crate::exit::Exit;
+use crate::output::table::printable;
 use crate::output::units::plural;
 use crate::policy::Plan;
 use crate::replay::capture::{CaptureError, Cut};
@@ -103,6 +104,8 @@ impl Watcher {
     }
 
     fn say(&self, line: &str) {
+        // It names a file of a directory, perhaps, which may be called anything.
+        let line = printable(line);
         self.bar.suspend(|| {
             // A standard error that can't be written to leaves nobody to tell.
             let _ = writeln!(io::stderr(), "{line}");

@@ -166,6 +166,26 @@ fn control_characters_of_a_policy_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn control_characters_of_file_names_do_not_reach_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = crate::replay::irc_capture();
+    for (name, content) in [
+        ("whole\u{1b}[2J\n.pcap", whole.as_slice()),
+        ("cut\u{1b}[2J\n.pcap", &whole[..whole.len() - 1]),
+        ("text\u{1b}[2J\n.pcap", b"no capture"),
+    ] {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    let path = dir.path().to_str().unwrap();
+    let ran = imblock(&["replay", "--flows", path]).exits(1);
+    assert!(
+        !ran.out.contains(ESCAPE) && !ran.err.contains(ESCAPE),
+        "{ran}"
+    );
+    assert_eq!(ran.err.lines().count(), 2, "{ran}");
+}
+
+#[test]
 fn a_standard_error_that_nobody_reads_ends_nothing() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let status = command(&["policy", "check", "office"])

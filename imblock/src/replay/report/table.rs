@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use indicatif::HumanBytes;
 
 use super::lines::{Document, FlowLine, HostLine, ServiceLine};
+use crate::output::table::printable;
 
 /// How many hosts are shown; JSON has them all.
 const HOSTS_SHOWN: usize = 20;
@@ -96,7 +97,7 @@ fn flows(out: &mut dyn Write, lines: &[FlowLine<'_>]) -> io::Result<()> {
     for line in lines {
         let server = std::net::SocketAddr::new(line.server, line.server_port);
         table.row([
-            line.capture.to_owned(),
+            printable(line.capture),
             line.first_seen.clone(),
             std::net::SocketAddr::new(line.client, line.client_port).to_string(),
             format!("{server}/{}", line.transport),
