@@ -19,24 +19,38 @@ pub(super) async fn answer(maps: Maps, mut handshakes: Handshakes) -> io::Result
     loop {
         let mut guard = ready.readable_mut().await?;
         let handshakes = guard.get_inner_mut();
-        while let Some(error) = answer_all(&maps, &mut inspector, handshakes, started.elapsed()) {
-            if !complained {
+        match answer_some(&maps, &mut inspector, handshakes, started.elapsed()) {
+            Ok(Left::Nothing) => guard.clear_ready(),
+            // Under a flood there is always more, and others have work to do as well.
+            Ok(Left::More) => tokio::task::yield_now().await,
+            Err(error) if complained => drop(error),
+            Err(error) => {
                 complain(&error.into());
                 complained = true;
             }
         }
-        guard.clear_ready();
     }
 }
 
-/// Answers all that is there, or until something fails.
-fn answer_all(
+/// What there is still to be answered.
+enum Left {
+    Nothing,
+    More,
+}
+
+/// Answers what is there, but no more than a turn's share.
+fn answer_some(
     maps: &Maps,
     inspector: &mut Inspector,
     handshakes: &mut Handshakes,
     now: Duration,
-) -> Option<KernelError> {
-    while let Some(handed) = handshakes.next() {
+) -> Result<Left, KernelError> {
+    /// Some milliseconds of work.
+    const SHARE: usize = 256;
+    for _ in 0..SHARE {
+        let Some(handed) = handshakes.next() else {
+            return Ok(Left::Nothing);
+        };
         let mut failed = None;
         let verdict = inspector.read(&handed, now, |kind, name| {
             maps.service_of_name(kind, name).unwrap_or_else(|error| {
@@ -44,12 +58,12 @@ fn answer_all(
                 0
             })
         });
-        if failed.is_some() {
-            return failed;
+        if let Some(error) = failed {
+            return Err(error);
         }
         if let Some(state) = verdict {
             handshakes.settle(&handed.flow, handed.entry, state);
         }
     }
-    None
+    Ok(Left::More)
 }

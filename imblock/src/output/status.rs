@@ -205,9 +205,12 @@ impl<'a> Report<'a> {
         }
         if self.quic.lost > 0 {
             let datagrams = plural(self.quic.lost, "datagram", "datagrams");
+            let why = match self.controller {
+                Some(_) => "it was not there, or they came faster than it reads",
+                None => "only `imblock run` reads the names in QUIC",
+            };
             let line = format!(
-                "{YELLOW}{datagrams} of handshakes not read{YELLOW:#}: only `imblock run` reads \
-                 the names in QUIC"
+                "{YELLOW}{datagrams} of handshakes not read{YELLOW:#} by the controller: {why}"
             );
             fact(to, "quic", &line)?;
         }

@@ -238,7 +238,7 @@ fn status_of_an_instance_with_everything() {
     controller  process 1234
     schedules   kept, and change next at 2025-06-15T16:00:00Z
     hosts       3 pairs of host and service in the tables; room for 16384
-    quic        3 datagrams of handshakes not read: only `imblock run` reads the names in QUIC
+    quic        3 datagrams of handshakes not read by the controller: it was not there, or they came faster than it reads
     rejected    46 packets answered, 15 dropped in silence; 14 more in silence: over 1000 answers a second and CPU
     overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
 
