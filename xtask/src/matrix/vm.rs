@@ -1,17 +1,20 @@
 //! A virtual machine from its first instruction to its power-off, in bounded time.
 //!
 //! The processor is emulated. A machine that is virtual itself often has a /dev/kvm which fails on the
-//! way, and the guests' work is short.
+//! way, and the guests' work is short. An emulated one is not free of faults either: on a busy machine a
+//! guest may die while its kernel starts, of an instruction that patches another.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 const MEMORY: &str = "2048";
 const PROCESSORS: &str = "2";
+/// How often a machine is started whose guest dies before it says a word.
+const ATTEMPTS: usize = 4;
 /// Lines of the console that an error shows.
 const TAIL: usize = 25;
 
@@ -25,13 +28,36 @@ impl Drop for Machine {
     }
 }
 
-/// Boots a kernel and waits for the machine's end. What the guest said on its second serial line.
+/// Boots a kernel and waits for the machine's end. What the guest said on its second serial line. Boots
+/// again if the guest dies before it gets to say anything.
 pub(super) fn boot(
     kernel: &Path,
     initramfs: &Path,
     logs: &Path,
     patience: Duration,
 ) -> Result<String> {
+    let mut attempt = 1;
+    loop {
+        let Ended { said, how } = boot_once(kernel, initramfs, logs, patience)?;
+        match how {
+            Err(death) if said.is_empty() && attempt < ATTEMPTS => {
+                eprintln!("attempt {attempt} of {ATTEMPTS}: {death:#}\nstarting it again");
+                attempt += 1;
+            }
+            how => return how.map(|()| said),
+        }
+    }
+}
+
+/// A machine's end.
+struct Ended {
+    /// What the guest said.
+    said: String,
+    /// Whether it had done its work.
+    how: Result<()>,
+}
+
+fn boot_once(kernel: &Path, initramfs: &Path, logs: &Path, patience: Duration) -> Result<Ended> {
     fs::create_dir_all(logs)?;
     let (console, report) = (logs.join("console.log"), logs.join("report.log"));
     for log in [&console, &report] {
@@ -55,19 +81,20 @@ pub(super) fn boot(
             &fs::read(&console).unwrap_or_default(),
         ))
     };
-    match ended {
-        Some(status) if status.success() && said.contains("@done") => Ok(said),
-        Some(status) => bail!(
+    let how = match ended {
+        Some(status) if status.success() && said.contains("@done") => Ok(()),
+        Some(status) => Err(anyhow!(
             "the guest ended before its work ({status}); its console ends with\n{}",
             console()
-        ),
-        None => bail!(
+        )),
+        None => Err(anyhow!(
             "the guest did not end within {} s; its report ends with\n{}\nand its console with\n{}",
             patience.as_secs(),
             tail(&said),
             console()
-        ),
-    }
+        )),
+    };
+    Ok(Ended { said, how })
 }
 
 fn start(kernel: &Path, initramfs: &Path, console: &Path, report: &Path) -> Result<Machine> {
