@@ -1,10 +1,13 @@
 //! The table of host counters: a flat hash table that both homes share, and behind it places by address.
 //!
 //! Each CPU has a table of its own, so counting needs no atomics, and a slot is one cache line. Each
-//! key may live in any of [`BUCKETS`] buckets of [`BUCKET`] slots; a key that finds all of them full
-//! has no slot, and its traffic is counted as overflow. Slots are never freed while the table lives,
-//! so the first free slot ends a search, and in a table of the size that [`slots_for`] gives, nearly
-//! every search ends in the first bucket.
+//! key may live in any of [`BUCKETS`] buckets of [`BUCKET`] slots. A slot changes its owner but is never
+//! freed while the table lives, so the first free slot ends a search, and in a table of the size that
+//! [`slots_for`] gives, nearly every search ends in the first bucket.
+//!
+//! A key that finds all its buckets full takes the slot of one that was not seen for [`YIELDS_AFTER`]:
+//! hosts change their IPv6 addresses every day, and would fill a table of any size. If there is none, its
+//! traffic is counted as overflow; what the former owner of a slot counted goes there as well.
 //!
 //! A host of [`Inside`] has [`Inside::WAYS`] places more, in a table of their own, one of which its traffic
 //! tries before all buckets. They lie by way, then by address, and are half as large ([`InsideSlot`]): where
@@ -30,6 +33,12 @@ pub const BUCKET: u32 = 8;
 
 /// Buckets in which a key may live.
 pub const BUCKETS: u32 = 4;
+
+/// How long a key must not have been seen before it yields its slot: a day, in seconds.
+pub const YIELDS_AFTER: u32 = 24 * 60 * 60;
+
+/// No slot's number.
+pub const NO_SLOT: u32 = u32::MAX;
 
 /// The most slots a CPU's table may have: the hash yields places of 24 bits.
 pub const SLOTS_MAX: u32 = 1 << 24;
@@ -160,6 +169,29 @@ impl Slot for HostSlot {
 }
 
 impl HostSlot {
+    /// Marks the slot free if its owner was not seen for [`YIELDS_AFTER`], and returns what was in
+    /// [`HostKey::about`]; 0 if the owner keeps it. `now` is in nanoseconds.
+    #[inline(always)]
+    fn vacate(&mut self, now: u64) -> u32 {
+        if self.activity.idle_seconds(now) < YIELDS_AFTER {
+            return 0;
+        }
+        core::mem::take(&mut self.about)
+    }
+
+    /// What a slot counted that was vacated; it counts from 0 again.
+    #[inline(always)]
+    fn settle(&mut self, about: u32) -> HostRecord {
+        let counts = core::mem::take(&mut self.counts);
+        let activity = core::mem::take(&mut self.activity);
+        activity.record(counts, about & HostKey::PASSES != 0)
+    }
+
+    /// Whether two readings of a slot are of the same owner.
+    pub fn is_of_owner_of(&self, other: &Self) -> bool {
+        self.about == other.about && self.address == other.address
+    }
+
     /// Host, service number and record; `None` for a free slot.
     pub fn read(&self) -> Option<(Addr, u16, HostRecord)> {
         if self.about == 0 {
@@ -211,10 +243,12 @@ pub trait Slots: Copy {
     fn inside(&self) -> &Inside;
     /// The exact clock in nanoseconds; asked once a second and slot.
     fn now(self) -> u64;
+    /// See [`vacate`]; what the owner of the slot counted becomes overflow of its service.
+    fn vacate(self, first: u32) -> u32;
 }
 
 /// Counts traffic in the key's slot, taking a free one if it has none. `false` when its place by
-/// address and all of its buckets are full.
+/// address and all of its buckets are full, and no owner in the first of them yields.
 #[inline(always)]
 pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) -> bool {
     let inside = slots.inside();
@@ -230,6 +264,7 @@ pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) 
     let mask = shape.slots.wrapping_sub(1);
     let hash = key.hash(shape.seed);
     let mut bucket = (hash >> 40) as u32;
+    let first = bucket.wrapping_mul(BUCKET) & mask;
     let mut place = 0;
     while place < BUCKETS * BUCKET {
         let number = (bucket.wrapping_mul(BUCKET) | (place & (BUCKET - 1))) & mask;
@@ -244,7 +279,32 @@ pub fn count<S: Slots>(slots: S, shape: Shape, key: &HostKey, arrival: Arrival) 
             bucket = bucket.wrapping_add(((hash >> 16) & 0xff_ffff) as u32 | 1);
         }
     }
-    false
+    let freed = slots.vacate(first);
+    freed != NO_SLOT && count_in::<HostSlot, S>(slots, freed, shape, key, &arrival).is_some()
+}
+
+/// Frees a slot of a bucket, which begins with slot `first`, if one's owner was not seen for
+/// [`YIELDS_AFTER`], and returns its number; [`NO_SLOT`] if all owners keep theirs. What the owner counted
+/// is handed to `settle`, with its service.
+///
+/// The slot is marked free, then its counts are 0: two visits, which the compiler can't bring together. Who
+/// reads the table meanwhile and finds the same key before and after the counts has those of that key.
+#[inline(always)]
+pub fn vacate<S: Slots>(slots: S, first: u32, settle: impl FnOnce(u16, HostRecord)) -> u32 {
+    let now = slots.now();
+    let mut place = 0;
+    while place < BUCKET {
+        let number = first | place;
+        let former = slots.slot(number, |slot| slot.vacate(now)).unwrap_or(0);
+        if former != 0 {
+            if let Some(record) = slots.slot(number, |slot| slot.settle(former)) {
+                settle((former & 0xffff) as u16, record);
+            }
+            return number;
+        }
+        place += 1;
+    }
+    NO_SLOT
 }
 
 /// Counts in a slot, if it is the key's or free. `None` when there is no such slot.

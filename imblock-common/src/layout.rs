@@ -825,7 +825,7 @@ impl ServiceTotals {
     }
 }
 
-/// What one host did with one service; in the kernel, what hosts without a slot did with it.
+/// What one host did with one service; in the kernel, what hosts without a slot did with it, and those that gave theirs up.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Pod, Zeroable)]
 pub struct HostRecord {

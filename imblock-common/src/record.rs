@@ -207,6 +207,14 @@ pub fn record<P: Packet, C: Counters>(judgement: &Judgement, packet: P, view: Vi
     }
 }
 
+/// Makes room in the table of hosts, see [`hosts::vacate`].
+#[inline(always)]
+pub fn vacate<C: Counters>(counters: C, first: u32) -> u32 {
+    hosts::vacate(counters.hosts(), first, |service, former| {
+        counters.overflow(service, |record| record.merge(&former));
+    })
+}
+
 /// Whether this view counts the packet. What a WAN side lets pass is counted by the LAN side that
 /// it also crosses, if there is one; what a WAN side drops gets no further and is counted here.
 #[inline(always)]

@@ -136,7 +136,7 @@ pub trait Counters: Copy {
     fn service(self, service: u16, evidence: Evidence, verdict: Verdict, traffic: Counts);
     /// The table of host counters.
     fn hosts(self) -> impl Slots;
-    /// Hands the record of all hosts that found no slot to `update`.
+    /// Hands the record of all hosts that found no slot, or gave theirs up, to `update`.
     fn overflow(self, service: u16, update: impl FnOnce(&mut HostRecord));
 }
 

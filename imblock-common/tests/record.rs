@@ -91,6 +91,10 @@ impl Slots for &Ledger {
     fn now(self) -> u64 {
         self.now.get()
     }
+
+    fn vacate(self, first: u32) -> u32 {
+        record::vacate(self, first)
+    }
 }
 
 impl Ledger {

@@ -695,4 +695,9 @@ impl Slots for CpuHosts {
         // SAFETY: the helper takes nothing and reads the clock.
         unsafe { bpf_ktime_get_coarse_ns() }
     }
+
+    #[inline(always)]
+    fn vacate(self, first: u32) -> u32 {
+        steps::vacate_slot(first)
+    }
 }

@@ -7,6 +7,7 @@
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use imblock_common::content::{Finding, Payload, Reply, Scene};
 use imblock_common::flows::{self, Claim, Shape};
+use imblock_common::hosts::NO_SLOT;
 use imblock_common::identify::rtp::{self, RtpHeader};
 use imblock_common::identify::{Question, context, flow, marker, needle, quic};
 use imblock_common::limit::{self, Limited, Load};
@@ -249,4 +250,14 @@ extern "C" fn flow_claim(hash: u64, size: u64, why: u64) -> u64 {
     };
     let why = if why == 0 { Claim::New } else { Claim::Told };
     flows::claim(KernelFlows, hash, shape, why) as u64
+}
+
+/// See [`record::vacate`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn vacate_slot(first: u32) -> u32 {
+    match KernelMaps::open() {
+        Some(maps) => record::vacate(maps, first),
+        None => NO_SLOT,
+    }
 }

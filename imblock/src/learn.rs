@@ -54,7 +54,8 @@ pub struct Learned {
     pub networks: Vec<Network>,
     /// Hosts that use something.
     pub hosts: usize,
-    /// Packets of hosts that found no room in the table: there are more hosts than are listed.
+    /// Packets of hosts that have no place in the table, or none any more: there are more hosts than are
+    /// listed.
     pub overflow: u64,
 }
 

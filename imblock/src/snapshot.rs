@@ -67,7 +67,7 @@ pub struct ServiceCounts {
     pub number: u16,
     /// Non-zero cells.
     pub cells: Vec<ServiceCell>,
-    /// Traffic of hosts that found no room in the host table.
+    /// Traffic of hosts that found no room in the host table, or gave theirs up.
     pub overflow: HostRecord,
 }
 

@@ -38,7 +38,17 @@ impl Activity {
         self.seconds = self.seconds.wrapping_add(1);
     }
 
+    /// How long ago the latest active second began, in whole seconds; 0 where the clock has gone back, as
+    /// it may in a capture. `now` is in nanoseconds.
+    #[inline(always)]
+    pub(super) const fn idle_seconds(&self, now: u64) -> u32 {
+        let now = ((now / SECOND) & 0xffff_ffff) as u32;
+        let idle = now.wrapping_sub(self.since);
+        if idle >> 31 == 0 { idle } else { 0 }
+    }
+
     /// The record of an owner whose counters, by direction, are all of one fate.
+    #[inline(always)]
     pub(super) fn record(&self, counts: [Counts; 2], passes: bool) -> HostRecord {
         let none = [Counts::default(); 2];
         let (passed, refused) = if passes {

@@ -7,7 +7,8 @@ use core::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use imblock_common::hosts::{
-    Arrival, BUCKET, HostKey, HostSlot, InsideSlot, SLOTS_MAX, Shape, Slots, count, slots_for,
+    Arrival, BUCKET, HostKey, HostSlot, InsideSlot, SLOTS_MAX, Shape, Slots, YIELDS_AFTER, count,
+    slots_for, vacate,
 };
 use imblock_common::layout::{Counts, HostRecord, Inside};
 use imblock_common::{Addr, Direction};
@@ -18,6 +19,8 @@ struct Table {
     now: Cell<u64>,
     asked: Cell<u32>,
     inside: Inside,
+    /// What owners counted that yielded their slots, by service.
+    settled: RefCell<Vec<(u16, HostRecord)>>,
 }
 
 impl Slots for &Table {
@@ -43,6 +46,12 @@ impl Slots for &Table {
         self.asked.set(self.asked.get() + 1);
         self.now.get()
     }
+
+    fn vacate(self, first: u32) -> u32 {
+        vacate(self, first, |service, record| {
+            self.settled.borrow_mut().push((service, record));
+        })
+    }
 }
 
 const TICKS: u32 = 100;
@@ -62,6 +71,7 @@ impl Table {
             now: Cell::new(0),
             asked: Cell::new(0),
             inside,
+            settled: RefCell::default(),
         }
     }
 
@@ -216,6 +226,73 @@ fn a_full_table_refuses_new_keys_and_keeps_the_old() {
         .map(|(_, _, record)| record.passed[1].packets)
         .sum();
     assert_eq!(sum, u64::from(BUCKET) + 1);
+}
+
+const DAY: u64 = YIELDS_AFTER as u64 * SECOND;
+
+/// A table of one bucket, full of hosts that were each seen twice, seconds apart, at a time.
+fn full_since(now: u64) -> Table {
+    let table = Table::of(BUCKET);
+    for (tick, now) in [(0, now - 5 * SECOND), (5 * TICKS, now)] {
+        table.now.set(now);
+        for number in 0..BUCKET {
+            assert!(table.count(&HostKey::new(&v4(number), 7, number % 2 == 0), tick));
+        }
+    }
+    table
+}
+
+#[test]
+fn who_was_not_seen_for_a_day_yields_its_slot() {
+    let table = full_since(9 * DAY);
+    let newcomer = HostKey::new(&v4(BUCKET), 3, true);
+    table.now.set(10 * DAY - 1);
+    assert!(!table.count(&newcomer, 0), "a nanosecond too early");
+    assert_eq!(table.settled.borrow().len(), 0);
+
+    table.now.set(10 * DAY);
+    for _ in 0..3 {
+        assert!(table.count(&newcomer, 0));
+    }
+    // One owner left, with all it had: where it goes, nothing is lost.
+    let settled = table.settled.borrow().clone();
+    let [(7, former)] = settled.as_slice() else {
+        unreachable!("{settled:?}")
+    };
+    assert_eq!(packets_of(former), 2);
+    assert_eq!((former.active_seconds, former.active_since), (2, 9 * DAY));
+    let records = table.records();
+    assert_eq!(records.len(), usize::try_from(BUCKET).unwrap());
+    // Nothing of the former owner's is the newcomer's.
+    let of_newcomer = records.iter().find(|(host, ..)| *host == v4(BUCKET));
+    let (_, service, record) = of_newcomer.unwrap();
+    assert_eq!((*service, packets_of(record)), (3, 3));
+    assert_eq!((record.active_seconds, record.active_since), (1, 10 * DAY));
+}
+
+#[test]
+fn an_owner_that_goes_on_keeps_its_slot() {
+    let table = full_since(9 * DAY);
+    table.now.set(10 * DAY);
+    let (keeper, passes) = (v4(3), false);
+    assert!(table.count(&HostKey::new(&keeper, 7, passes), 0));
+    for number in BUCKET..3 * BUCKET {
+        table.count(&HostKey::new(&v4(number), 7, true), 0);
+    }
+    let settled = table.settled.borrow().len();
+    assert_eq!(settled, usize::try_from(BUCKET).unwrap() - 1);
+    let records = table.records();
+    let (_, _, record) = records.iter().find(|(host, ..)| *host == keeper).unwrap();
+    assert_eq!(packets_of(record), 3);
+}
+
+#[test]
+fn a_clock_that_goes_back_takes_no_slot_from_anybody() {
+    let table = full_since(9 * DAY);
+    for now in [9 * DAY - SECOND, 8 * DAY, 0] {
+        table.now.set(now);
+        assert!(!table.count(&HostKey::new(&v4(BUCKET), 3, true), 0));
+    }
 }
 
 #[test]

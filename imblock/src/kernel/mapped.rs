@@ -56,11 +56,11 @@ impl Mapping {
         Some(unsafe { word.as_ref() })
     }
 
-    /// `N` words from one on.
+    /// `N` words from one on, one after the other.
     fn read<const N: usize>(&self, first: usize) -> Option<[u64; N]> {
         let mut words = [0; N];
         for (number, word) in words.iter_mut().enumerate() {
-            *word = self.word(first + number)?.load(Ordering::Relaxed);
+            *word = self.word(first + number)?.load(Ordering::Acquire);
         }
         Some(words)
     }
@@ -101,10 +101,15 @@ impl<const WORDS: usize> MappedSlots<WORDS> {
 type Counted = (Addr, u16, HostRecord);
 
 impl MappedHosts {
-    /// What the slots count that are in use.
+    /// What the slots count that are in use. One that is changing its owner is free.
     pub(super) fn records(&self) -> impl Iterator<Item = Counted> {
         let slots = self.slots().map(bytemuck::cast::<_, HostSlot>);
-        slots.filter_map(|slot| slot.read())
+        // Read again: an owner that is still there was there while its counts were read.
+        let again = self.slots().map(bytemuck::cast::<_, HostSlot>);
+        let settled = slots
+            .zip(again)
+            .filter(|(slot, again)| slot.is_of_owner_of(again));
+        settled.filter_map(|(slot, _)| slot.read())
     }
 }
 

@@ -213,6 +213,10 @@ pub(super) fn max_entries(name: &'static str, map: &Map) -> Result<u32, KernelEr
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod newcomers;
+
+#[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 

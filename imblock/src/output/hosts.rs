@@ -187,7 +187,8 @@ impl Hosts {
 
 /// What the rows without a host mean, and what to do about them.
 pub(super) const NO_ROOM: &str = "\
-(no room): hosts that came when the table was full, together. To give each its own row, raise
+(no room): hosts that came when the table was full, and those whose place was given to another
+after a day of silence, together. To give each its own row, raise
 `limits: hosts` in the policy, then `imblock down` and start again (which resets the counters).";
 
 fn cells(host: Cell, service: &str, usage: &Usage) -> Vec<Cell> {

@@ -176,7 +176,7 @@ impl Proposal<'_> {
         if learned.overflow > 0 {
             writeln!(
                 to,
-                "# {} are of hosts that found no room in the table: there are more hosts than these.",
+                "# {} are of hosts that have no place in the table (any more): there are more hosts than these.",
                 plural(learned.overflow, "packet", "packets")
             )?;
         }

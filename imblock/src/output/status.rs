@@ -218,7 +218,7 @@ impl<'a> Report<'a> {
         if self.overflow > 0 {
             let packets = plural(self.overflow, "packet", "packets");
             let line = format!(
-                "{RED}{packets} of hosts that found no room{RED:#}; raise `limits: hosts` in the policy"
+                "{RED}{packets} of no single host{RED:#}: the table of hosts is full; raise `limits: hosts` in the policy"
             );
             fact(to, "overflow", &line)?;
         }

@@ -72,7 +72,8 @@ fn hosts_with_the_most_recent_first() {
     2001:db8::17  xmpp       1 h ago     2 h      500  34.6 kB     1000   1.2 MB        -      -
     10.0.0.9      #9        25 h ago     1 s        1     60 B        -        -        -      -
     (no room)     irc      1 min ago     2 s        -        -        -        -        7  420 B
-    (no room): hosts that came when the table was full, together. To give each its own row, raise
+    (no room): hosts that came when the table was full, and those whose place was given to another
+    after a day of silence, together. To give each its own row, raise
     `limits: hosts` in the policy, then `imblock down` and start again (which resets the counters).
     "#);
 }
@@ -89,7 +90,8 @@ fn top_hosts_are_those_with_the_most_bytes() {
     HOST          SERVICE  LAST SEEN  ACTIVE  packets    bytes  packets    bytes  packets  bytes
     2001:db8::17  xmpp       1 h ago     2 h      500  34.6 kB     1000   1.2 MB        -      -
     (no room)     irc      1 min ago     2 s        -        -        -        -        7  420 B
-    (no room): hosts that came when the table was full, together. To give each its own row, raise
+    (no room): hosts that came when the table was full, and those whose place was given to another
+    after a day of silence, together. To give each its own row, raise
     `limits: hosts` in the policy, then `imblock down` and start again (which resets the counters).
     "#);
 }
@@ -240,7 +242,7 @@ fn status_of_an_instance_with_everything() {
     hosts       3 pairs of host and service in the tables; room for 16384
     quic        3 datagrams of handshakes not read by the controller: it was not there, or they came faster than it reads
     rejected    46 packets answered, 15 dropped in silence; 14 more in silence: over 1000 answers a second and CPU
-    overflow    7 packets of hosts that found no room; raise `limits: hosts` in the policy
+    overflow    7 packets of no single host: the table of hosts is full; raise `limits: hosts` in the policy
 
     INTERFACE       SIDE  MODE  XDP      EGRESS
     br-lan          lan   auto  native   gone

@@ -126,7 +126,7 @@ pub enum QuicMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// (host, service) pairs with counters of their own, passed and refused traffic apart; what
-    /// finds no room is counted as overflow. Each takes 128 to 256 bytes a CPU, used or not.
+    /// finds no room, or gives it up, is counted as overflow. Each takes 128 to 256 bytes a CPU, used or not.
     pub hosts: u32,
     /// Prefixes of groups and protected hosts, of both halves together.
     pub prefixes: u32,

@@ -369,4 +369,4 @@ impl Clock {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-mod fixtures;
+pub(crate) mod fixtures;

@@ -62,7 +62,7 @@ const REJECTIONS: Family = Family {
 const OVERFLOW: Family = Family {
     name: "imblock_overflow",
     unit: Some(Quantity::Packets),
-    help: "Packets of a service whose hosts found no room in the host table; they are in the service's totals, but in no host's",
+    help: "Packets of a service whose hosts found no room in the host table, or gave theirs up after a day of silence; they are in the service's totals, but in no host's",
 };
 const HOSTS_IN_USE: Family = Family {
     name: "imblock_hosts_in_use",

@@ -39,7 +39,8 @@ fn changes_as_rates() {
     2001:db8::17  xmpp           4.0    400 B          -        -
     10.0.0.2      irc              -        -        6.0    360 B
     (no room)     irc              -        -        2.0    120 B
-    (no room): hosts that came when the table was full, together. To give each its own row, raise
+    (no room): hosts that came when the table was full, and those whose place was given to another
+    after a day of silence, together. To give each its own row, raise
     `limits: hosts` in the policy, then `imblock down` and start again (which resets the counters).
     "#);
 }

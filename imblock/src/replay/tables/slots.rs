@@ -5,6 +5,7 @@ use std::cell::Cell;
 use imblock_common::flows::{self, Bucket, FlowEntry};
 use imblock_common::hosts::{HostSlot, InsideSlot, Slots};
 use imblock_common::layout::Inside;
+use imblock_common::record;
 
 use super::{MemoryTables, size};
 
@@ -39,6 +40,11 @@ impl Slots for &MemoryTables {
     #[inline]
     fn now(self) -> u64 {
         self.now.get()
+    }
+
+    #[inline]
+    fn vacate(self, first: u32) -> u32 {
+        record::vacate(self, first)
     }
 }
 

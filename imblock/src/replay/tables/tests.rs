@@ -290,10 +290,10 @@ fn sum(record: &HostRecord) -> Counts {
 }
 
 proptest! {
-    /// To the packet and the byte, however small the host table is.
+    /// To the packet and the byte, however small the host table is, and however long hosts are silent.
     #[test]
     fn hosts_and_overflow_add_up_to_the_totals(
-        judged in prop::collection::vec(judgements(), 0..200),
+        judged in prop::collection::vec((judgements(), 0..30_u64), 0..200),
         capacity in 0..12_u32,
         bits in 29..=33_u8,
     ) {
@@ -305,7 +305,8 @@ proptest! {
         plan.limits.inside = inside;
         let tables = MemoryTables::new(&plan);
         let bytes = [0; 2_000];
-        for (judgement, length) in &judged {
+        for ((judgement, length), hours) in &judged {
+            tables.set_now(tables.now.get() + hours * 3600 * SECOND);
             record::record(judgement, &bytes[..*length], View::LAN_INGRESS, &tables);
         }
 
