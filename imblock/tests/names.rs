@@ -444,6 +444,10 @@ fn the_services_that_everybody_knows_have_their_names() {
     assert_eq!(of_address(&plan, "149.154.167.50"), Some("telegram"));
     assert_eq!(of_address(&plan, "2001:67c:4e8::1"), Some("telegram"));
     assert_eq!(of_address(&plan, "52.113.1.1"), Some("teams"));
+    assert_eq!(of_address(&plan, "170.72.1.1"), Some("webex"));
+    assert_eq!(of_address(&plan, "142.250.82.7"), Some("google-meet"));
+    // Its operator gave it back to the cloud.
+    assert_eq!(of_address(&plan, "52.202.62.193"), None);
 }
 
 #[test]
