@@ -39,7 +39,10 @@ fn id(plan: &Plan, number: u16) -> &str {
 
 /// The service of the longest suffix that a name ends in.
 fn of_name<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
-    let below = |suffix: &str| name == suffix || name.ends_with(&format!(".{suffix}"));
+    let below = |suffix: &str| match suffix.strip_prefix('*') {
+        Some(rest) => name.ends_with(rest),
+        None => name == suffix || name.ends_with(&format!(".{suffix}")),
+    };
     let suffixes = plan.names.iter().filter(|known| below(&known.suffix));
     let longest = suffixes.max_by_key(|known| known.suffix.len())?;
     Some(id(plan, longest.service))
@@ -332,7 +335,7 @@ fn every_name_of_the_catalogue_fits_in_the_table_and_is_needed() {
 }
 
 /// What carries mail, log-in, portals, clouds: dropping it breaks far more than a messenger.
-const NEVER: [&str; 28] = [
+const NEVER: [&str; 39] = [
     "aol.com",
     "yahoo.com",
     "live.com",
@@ -340,10 +343,16 @@ const NEVER: [&str; 28] = [
     "hotmail.com",
     "mail.ru",
     "qq.com",
+    "qq.com.cn",
+    "qpic.cn",
+    "video.qq.com",
     "tencent.com",
     "kakao.com",
+    "kakaocdn.net",
     "google.com",
     "googleapis.com",
+    "storage.googleapis.com",
+    "turns.goog",
     "gstatic.com",
     "facebook.com",
     "fbcdn.net",
@@ -352,8 +361,13 @@ const NEVER: [&str; 28] = [
     "akadns.net",
     "cloudfront.net",
     "amazonaws.com",
+    "azureedge.net",
+    "msedge.net",
+    "mapbox.com",
     "cloudflare.com",
     "appspot.com",
+    "cisco.com",
+    "events.data.microsoft.com",
     "apple.com",
     "icloud.com",
     "microsoft.com",
@@ -429,6 +443,28 @@ fn the_services_that_everybody_knows_have_their_names() {
         ("www.skype.com", "skype"),
         ("api.asm.skype.com", "teams"),
         ("go.teams.skype.com", "teams"),
+        ("mlccdnprod.azureedge.net", "teams"),
+        // End-to-end encrypted chat has names of its own under those of the networks.
+        ("web-chat-e2ee.facebook.com", "messenger"),
+        ("web-chat-e2ee.instagram.com", "instagram-direct"),
+        ("z-p42-chat-e2ee-ig.facebook.com", "instagram-direct"),
+        // Files and pictures of chats, at content networks.
+        (
+            "discord-attachments-uploads-prd.storage.googleapis.com",
+            "discord",
+        ),
+        ("multimedia.nt.qq.com.cn", "qq"),
+        ("shmmsns.qpic.cn", "wechat"),
+        ("szzjwxsns.video.qq.com", "wechat"),
+        ("sf16-sg.larksuitecdn.com", "lark"),
+        ("file-stal-22.dlfl.vn", "zalo"),
+        ("static-web.imoim.net", "imo"),
+        // Names of the web clients, and of the relays of calls.
+        ("webpush.wx2.qq.com", "wechat"),
+        ("meet.turns.goog", "google-meet"),
+        ("katalk.kakao.com", "kakaotalk"),
+        ("smp1.simplexonflux.com", "simplex"),
+        ("nodes.tox.chat", "tox"),
     ] {
         assert_eq!(of_name(&plan, name), Some(service), "{name}");
     }
@@ -438,6 +474,13 @@ fn the_services_that_everybody_knows_have_their_names() {
         "notwhatsapp.com",
         "example.com",
         "messenger.live.com",
+        // More than chat.
+        "gateway.facebook.com",
+        "vv.video.qq.com",
+        "q1.qlogo.cn",
+        "thirdwx.qlogo.cn",
+        "accounts.kakao.com",
+        "hangouts.googleapis.com",
     ] {
         assert_eq!(of_name(&plan, name), None, "{name}");
     }
