@@ -4,14 +4,12 @@
 //! series, as the counters do.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use imblock_common::{Action, Evidence, Hook, Verdict};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 
 use super::Options;
-use super::families::{Family, Quantity};
+use super::families::{Family, Page, Quantity};
+use super::formats::Format;
 use super::per_host::PerHost;
 use crate::output::document::{Count, Usage};
 use crate::output::{ServiceNames, view_name};
@@ -125,24 +123,25 @@ const SCRAPE_ERRORS: Family = Family {
     help: "Scrapes that failed since the controller started",
 };
 
-impl Collector for Scrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let to = &mut encoder;
-        self.services(to)?;
-        self.frames(to)?;
-        self.policy(to)?;
-        self.interfaces(to)?;
+impl Scrape {
+    /// All families as a page of that format.
+    pub(super) fn page(&self, format: Format) -> String {
+        let mut page = Page::new(format);
+        let to = &mut page;
+        self.services(to);
+        self.frames(to);
+        self.policy(to);
+        self.interfaces(to);
         if let Some(top) = self.options.per_host {
             let names = ServiceNames::of_status(&self.status);
-            PerHost::collect(&self.snapshot, &names, top).encode(to)?;
+            PerHost::collect(&self.snapshot, &names, top).write(to);
         }
-        BUILD.info(to, [("version", env!("CARGO_PKG_VERSION"))])?;
-        SCRAPE_ERRORS.counter(to, self.errors)
+        BUILD.info(to, [("version", env!("CARGO_PKG_VERSION"))]);
+        SCRAPE_ERRORS.counter(to, self.errors);
+        page.end()
     }
-}
 
-impl Scrape {
-    fn services(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn services(&self, to: &mut Page) {
         let names = ServiceNames::of_status(&self.status);
         let cells = self.service_cells();
         let rows: Vec<_> = cells
@@ -162,12 +161,12 @@ impl Scrape {
             to,
             rows.iter()
                 .map(|(service, e, v, count)| (labels(service.as_ref(), *e, *v), count.packets)),
-        )?;
+        );
         SERVICE_BYTES.counters(
             to,
             rows.iter()
                 .map(|(service, e, v, count)| (labels(service.as_ref(), *e, *v), count.bytes)),
-        )?;
+        );
         let overflow: Vec<_> = self
             .snapshot
             .services
@@ -182,10 +181,10 @@ impl Scrape {
             overflow
                 .iter()
                 .map(|(service, packets)| ([("service", service.as_ref())], *packets)),
-        )?;
-        HOSTS_IN_USE.gauge(to, u64::from(self.status.in_use.hosts))?;
-        INSIDE_IN_USE.gauge(to, u64::from(self.status.in_use.inside))?;
-        HOSTS_LIMIT.gauge(to, u64::from(self.status.limits.hosts))
+        );
+        HOSTS_IN_USE.gauge(to, u64::from(self.status.in_use.hosts));
+        INSIDE_IN_USE.gauge(to, u64::from(self.status.in_use.inside));
+        HOSTS_LIMIT.gauge(to, u64::from(self.status.limits.hosts));
     }
 
     /// All cells that are not zero, and those that the policy can make move next: a series that
@@ -213,42 +212,42 @@ impl Scrape {
         cells
     }
 
-    fn frames(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn frames(&self, to: &mut Page) {
         let samples = self.snapshot.frames.iter().map(|frames| {
             let view = ("view", view_name(frames.view));
             ([view, ("outcome", frames.outcome.name())], frames.packets)
         });
-        FRAMES.counters(to, samples)?;
-        LIMIT_SHARED.counter(to, self.snapshot.limit_shared)?;
+        FRAMES.counters(to, samples);
+        LIMIT_SHARED.counter(to, self.snapshot.limit_shared);
         let initials = self.snapshot.initials;
         let fates = [
             ([("fate", "handed_over")], initials.handed_over),
             ([("fate", "lost")], initials.lost),
         ];
-        QUIC.counters(to, fates)?;
+        QUIC.counters(to, fates);
         let rejections = self.snapshot.rejections.by_fate();
         let samples = rejections.map(|(fate, packets)| ([("fate", fate.name())], packets));
-        REJECTIONS.counters(to, samples)
+        REJECTIONS.counters(to, samples);
     }
 
-    fn policy(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn policy(&self, to: &mut Page) {
         let policy = &self.status.policy;
-        POLICY.info(to, [("name", &policy.name), ("hash", &policy.hash)])?;
-        POLICY_GENERATION.gauge(to, u64::from(policy.generation))?;
-        POLICY_APPLIED.gauge(to, policy.applied_at)?;
+        POLICY.info(to, [("name", &policy.name), ("hash", &policy.hash)]);
+        POLICY_GENERATION.gauge(to, u64::from(policy.generation));
+        POLICY_APPLIED.gauge(to, policy.applied_at);
         let unconfirmed = policy
             .unconfirmed
             .map_or(0, |waiting| waiting.left.as_secs().max(1));
-        POLICY_UNCONFIRMED.gauge(to, unconfirmed)?;
+        POLICY_UNCONFIRMED.gauge(to, unconfirmed);
         if let Some(schedules) = self.status.schedules {
             let frozen = !schedules.kept || schedules.stale_since.is_some();
-            SCHEDULES_FROZEN.gauge(to, u64::from(frozen))?;
+            SCHEDULES_FROZEN.gauge(to, u64::from(frozen));
         }
         let overrides = u64::try_from(self.status.overrides.len()).unwrap_or(u64::MAX);
-        OVERRIDES.gauge(to, overrides)
+        OVERRIDES.gauge(to, overrides);
     }
 
-    fn interfaces(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn interfaces(&self, to: &mut Page) {
         let samples = self.status.interfaces.iter().flat_map(|interface| {
             let sample = |hook, attached: bool| {
                 let labels = [
@@ -263,7 +262,7 @@ impl Scrape {
             let egress = wanted.then(|| sample(Hook::Egress, interface.egress));
             [Some(ingress), egress].into_iter().flatten()
         });
-        ATTACHED.gauges(to, samples)
+        ATTACHED.gauges(to, samples);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A strict reader of OpenMetrics text, for tests.
+//! A strict reader of both formats, for tests.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,6 +7,8 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use super::formats::Format;
 
 pub(super) type Labels = BTreeMap<String, String>;
 
@@ -18,10 +20,15 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// Refuses what OpenMetrics refuses: no EOF or something after it, a sample outside its family,
-    /// a family twice, a unit that the name doesn't end in, the same labels twice.
-    pub(super) fn parse(text: &str) -> Self {
-        let body = text.strip_suffix("# EOF\n").unwrap();
+    /// Refuses what a format refuses: a sample outside its family, a family twice, the same labels
+    /// twice; in OpenMetrics no EOF or something after it, and a unit that the name doesn't end in; in the
+    /// text format what only OpenMetrics has.
+    pub(super) fn parse(format: Format, text: &str) -> Self {
+        let body = match format {
+            Format::OpenMetrics => text.strip_suffix("# EOF\n").unwrap(),
+            Format::Text => text,
+        };
+        assert!(body.ends_with('\n'));
         let (mut types, mut samples) = (BTreeMap::new(), Vec::new());
         let (mut family, mut seen) = (String::new(), BTreeSet::new());
         for line in body.lines() {
@@ -38,17 +45,19 @@ impl Exposition {
                         let former = types.insert(name.to_owned(), value.to_owned());
                         assert_eq!(former, None, "{line}");
                     }
-                    "UNIT" => assert!(name.ends_with(&format!("_{value}")), "{line}"),
+                    "UNIT" if format == Format::OpenMetrics => {
+                        assert!(name.ends_with(&format!("_{value}")), "{line}");
+                    }
                     _ => panic!("{line}"),
                 }
                 continue;
             }
             let (name, labels, value) = parse_sample(line);
-            let suffix = match types[&family].as_str() {
-                "counter" => "_total",
-                "info" => "_info",
-                "gauge" => "",
-                other => panic!("{other}"),
+            let suffix = match (format, types[&family].as_str()) {
+                (Format::OpenMetrics, "counter") => "_total",
+                (Format::OpenMetrics, "info") => "_info",
+                (_, "gauge") | (Format::Text, "counter") => "",
+                (_, other) => panic!("{other}"),
             };
             assert_eq!(name, format!("{family}{suffix}"), "{line}");
             assert!(seen.insert((name.clone(), labels.clone())), "twice: {line}");

@@ -1,4 +1,4 @@
-//! Metrics for Prometheus and other readers of OpenMetrics, over HTTP.
+//! Metrics over HTTP, in the text format of Prometheus and in OpenMetrics.
 //!
 //! Nothing is counted here: each scrape reads the [`Source`] anew, so the metrics are the kernel's
 //! counters and can't drift from them. A source that fails gives an HTTP error with the reason,
@@ -6,6 +6,7 @@
 
 mod collector;
 mod families;
+mod formats;
 mod guests;
 mod per_host;
 mod server;

@@ -2,14 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use imblock_common::layout::HostRecord;
-use prometheus_client::encoding::DescriptorEncoder;
 
-use super::families::{Family, Labels, Quantity};
+use super::families::{Family, Labels, Page, Quantity};
 use crate::output::ServiceNames;
 use crate::output::document::{Count, Usage};
 use crate::snapshot::Snapshot;
@@ -89,10 +87,10 @@ impl PerHost {
     }
 
     /// Writes both families.
-    pub(super) fn encode(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    pub(super) fn write(&self, to: &mut Page) {
         let rows = || self.rows.iter().map(|row| (row.labels(), row.count));
-        PACKETS.counters(to, rows().map(|(labels, count)| (labels, count.packets)))?;
-        BYTES.counters(to, rows().map(|(labels, count)| (labels, count.bytes)))
+        PACKETS.counters(to, rows().map(|(labels, count)| (labels, count.packets)));
+        BYTES.counters(to, rows().map(|(labels, count)| (labels, count.bytes)));
     }
 }
 

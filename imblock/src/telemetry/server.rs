@@ -13,22 +13,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use prometheus_client::encoding::text;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinError;
 
 use super::collector::Scrape;
+use super::formats::Format;
 use super::guests::Guests;
 use super::{Options, Source, SourceError};
-
-/// The media type of OpenMetrics text.
-pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How long a client that is being served may hold up the shutdown.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,7 +36,7 @@ const PLACES: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const INDEX: &str = "<!doctype html>\n<html lang=\"en\"><title>imblock</title>\n<h1>imblock</h1>\n\
-<p><a href=\"/metrics\">/metrics</a> for Prometheus and other readers of OpenMetrics</p>\n\
+<p><a href=\"/metrics\">/metrics</a> for Prometheus, and whoever reads its text format or OpenMetrics</p>\n\
 <p><a href=\"/healthz\">/healthz</a> says whether the controller can read its state</p>\n</html>\n";
 
 /// What all requests share.
@@ -59,8 +55,6 @@ enum ScrapeError {
     Source(#[from] SourceError),
     #[error("reading was cut short")]
     CutShort(#[source] JoinError),
-    #[error("can't write the metrics")]
-    Encode(#[from] std::fmt::Error),
 }
 
 /// Serves until `shutdown` is done, then gives running requests two seconds to end.
@@ -123,7 +117,8 @@ async fn close(mut response: Response) -> Response {
     response
 }
 
-async fn metrics(State(server): State<Arc<Server>>) -> Response {
+async fn metrics(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(&headers);
     let shared = Arc::clone(&server);
     let exposition = server.read(move |source| {
         let scrape = Scrape {
@@ -132,10 +127,16 @@ async fn metrics(State(server): State<Arc<Server>>) -> Response {
             options: shared.options,
             errors: shared.errors.load(Ordering::Relaxed),
         };
-        Ok(expose(scrape)?)
+        Ok(scrape.page(format))
     });
     match exposition.await {
-        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, format.media_type()),
+                (header::VARY, header::ACCEPT.as_str()),
+            ];
+            (headers, text).into_response()
+        }
         Err(error) => {
             server.errors.fetch_add(1, Ordering::Relaxed);
             unavailable(&error)
@@ -167,14 +168,6 @@ impl Server {
         });
         reading.await.map_err(ScrapeError::CutShort)?
     }
-}
-
-fn expose(scrape: Scrape) -> Result<String, std::fmt::Error> {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(scrape));
-    let mut exposition = String::new();
-    text::encode(&mut exposition, &registry)?;
-    Ok(exposition)
 }
 
 /// 503, with the error and everything that caused it on one line.

@@ -4,11 +4,12 @@
     reason = "a test that fails may panic"
 )]
 
+mod formats;
+
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
-use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::exposition::Exposition;
-use super::server::OPENMETRICS;
+use super::formats::Format;
 use super::{Options, Source, SourceError, serve};
 use crate::output::sample;
 use crate::snapshot::Snapshot;
@@ -82,8 +83,16 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> Answer {
+        self.ask(path, &[]).await
+    }
+
+    async fn ask(&self, path: &str, accepts: &[&str]) -> Answer {
+        let accepts: String = accepts
+            .iter()
+            .map(|line| format!("Accept: {line}\r\n"))
+            .collect();
         // It doesn't ask to close the connection: the server does that by itself.
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{accepts}\r\n");
         let at = self.at;
         let asking = tokio::task::spawn_blocking(move || {
             let mut stream = TcpStream::connect(at).unwrap();
@@ -104,16 +113,14 @@ impl Running {
     }
 
     async fn scrape(&self) -> Exposition {
-        let answer = self.get("/metrics").await;
+        self.scrape_as(Format::OpenMetrics).await
+    }
+
+    async fn scrape_as(&self, format: Format) -> Exposition {
+        let answer = self.ask("/metrics", &[format.media_type()]).await;
         assert_eq!(answer.code, 200, "{}", answer.body);
-        assert!(
-            answer
-                .headers
-                .contains(&format!("content-type: {OPENMETRICS}")),
-            "{}",
-            answer.headers
-        );
-        Exposition::parse(&answer.body)
+        answer.is_of(format);
+        Exposition::parse(format, &answer.body)
     }
 }
 
@@ -121,6 +128,13 @@ struct Answer {
     code: u16,
     headers: String,
     body: String,
+}
+
+impl Answer {
+    fn is_of(&self, format: Format) {
+        let line = format!("content-type: {}", format.media_type());
+        assert!(self.headers.contains(&line), "{line}: {}", self.headers);
+    }
 }
 
 /// No sample at all.
@@ -303,53 +317,4 @@ async fn a_shutdown_ends_the_server_even_with_a_silent_client() {
     server.stop.take().unwrap().send(()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), server.server).await;
     ended.unwrap().unwrap().unwrap();
-}
-
-/// Prometheus's own reader. It wants OpenMetrics with a time on each sample; `promtool check
-/// metrics` reads the older text format only, in which infos and units are errors.
-#[tokio::test]
-async fn prometheus_reads_it() {
-    let promtool = Command::new("promtool").arg("--version").output();
-    if promtool.is_err() {
-        println!("skipped: promtool is not installed (Debian: prometheus)");
-        return;
-    }
-    let source = Sample {
-        odd_names: true,
-        ..Sample::default()
-    };
-    let server = Running::start(Arc::new(source), top(1)).await;
-    let seen = server.scrape().await;
-    assert!(seen.types.len() > 12);
-    let timed: String = seen
-        .text
-        .lines()
-        .map(|line| match line.starts_with('#') {
-            true => format!("{line}\n"),
-            false => format!("{line} 1750000000\n"),
-        })
-        .collect();
-    let read = promtool_reads(&timed);
-    assert!(read.status.success(), "{read:?}\n{timed}");
-    let said = String::from_utf8(read.stdout).unwrap();
-    let series = seen.samples.len().to_string();
-    assert!(
-        said.split_whitespace().any(|word| word == series),
-        "{series} series: {said}"
-    );
-    // Or the check above proves nothing.
-    let spoilt = timed.replace("verdict=\"dropped\"", "verdict=\"dropped");
-    assert!(!promtool_reads(&spoilt).status.success());
-}
-
-fn promtool_reads(exposition: &str) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("exposition");
-    std::fs::write(&file, exposition).unwrap();
-    Command::new("promtool")
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .arg(file)
-        .arg(folder.path().join("blocks"))
-        .output()
-        .unwrap()
 }
