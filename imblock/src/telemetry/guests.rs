@@ -2,230 +2,120 @@
 //! connection takes one of the file descriptors with which the controller reads its maps and its state.
 //!
 //! Invariant: never more than so many connections at a time, and one in the door; none longer than the
-//! patience, whatever its client sends, doesn't send, or doesn't read. Where all places are taken the
-//! oldest goes, so that clients that only hold on don't keep out a reader of metrics.
+//! patience, whatever its client sends, doesn't send, or doesn't read, and however long its answer takes.
+//! Where all places are taken the oldest goes, so that clients that only hold on don't keep out a reader
+//! of metrics.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::future::Future;
 use std::time::Duration;
 
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Sleep;
+use tokio::task::{AbortHandle, JoinSet};
 
-/// Accepts guests, and makes room for them.
+/// Those who are being served.
 #[derive(Debug)]
 pub(super) struct Guests {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: usize,
     patience: Duration,
-    /// To be dropped to make a guest go; the oldest is in front.
-    stays: VecDeque<oneshot::Sender<()>>,
+    /// A task each. Who drops them sends all of them away.
+    visits: JoinSet<()>,
+    /// To make a guest go; the oldest is in front.
+    stays: VecDeque<AbortHandle>,
 }
 
 impl Guests {
-    /// At most `places` connections at a time, each of which has `patience` for all it wants.
-    pub(super) fn new(listener: TcpListener, places: usize, patience: Duration) -> Self {
+    /// At most `places` at a time, each of whom has `patience` for all it wants.
+    pub(super) fn new(places: usize, patience: Duration) -> Self {
         Self {
-            listener,
-            places: Arc::new(Semaphore::new(places)),
+            places,
             patience,
+            visits: JoinSet::new(),
             stays: VecDeque::new(),
         }
     }
 
-    /// A place for one more guest; the oldest one's, if all are taken.
-    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.stays.retain(|stay| !stay.is_closed());
-        if self.places.available_permits() == 0 {
-            self.stays.pop_front();
+    /// One more guest, and what serving it is: dropped, and the connection with it, when its time is over or
+    /// its place is needed. Returns when there is a place, which is soon.
+    pub(super) async fn welcome(&mut self, visit: impl Future<Output = ()> + Send + 'static) {
+        while self.visits.try_join_next().is_some() {}
+        self.stays.retain(|stay| !stay.is_finished());
+        while self.visits.len() >= self.places {
+            if let Some(oldest) = self.stays.pop_front() {
+                oldest.abort();
+            }
+            // Whoever goes makes room, also if it is another one who was done just now.
+            self.visits.join_next().await;
         }
-        // Nobody closes the semaphore; without a place the guest would only not be counted.
-        Arc::clone(&self.places).acquire_owned().await.ok()
-    }
-}
-
-impl Listener for Guests {
-    type Io = Guest;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Guest, SocketAddr) {
-        let (stream, from) = Listener::accept(&mut self.listener).await;
-        let place = self.place().await;
-        let (stay, asked_to_go) = oneshot::channel();
+        let patience = self.patience;
+        let stay = self.visits.spawn(async move {
+            let _ = tokio::time::timeout(patience, visit).await;
+        });
         self.stays.push_back(stay);
-        let guest = Guest {
-            stream,
-            leaves: Box::pin(tokio::time::sleep(self.patience)),
-            asked_to_go: Some(asked_to_go),
-            _place: place,
-        };
-        (guest, from)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection with an end.
-#[derive(Debug)]
-pub(super) struct Guest {
-    stream: TcpStream,
-    leaves: Pin<Box<Sleep>>,
-    /// None after it was asked to.
-    asked_to_go: Option<oneshot::Receiver<()>>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Guest {
-    /// What is done with the connection; an error as soon as its time is over, also for who waits.
-    fn in_time<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        done: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let asked_to_go = self.asked_to_go.as_mut();
-        if asked_to_go.is_none_or(|asked| Pin::new(asked).poll(cx).is_ready()) {
-            self.asked_to_go = None;
-            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
-        }
-        match self.leaves.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
-            Poll::Pending => done(Pin::new(&mut self.stream), cx),
-        }
-    }
-}
-
-impl AsyncRead for Guest {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.in_time(cx, |stream, cx| stream.poll_read(cx, buffer))
-    }
-}
-
-impl AsyncWrite for Guest {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.in_time(cx, |stream, cx| stream.poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.in_time(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(cx, AsyncWrite::poll_flush)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(cx, AsyncWrite::poll_shutdown)
+    /// Until all have gone.
+    pub(super) async fn all_gone(&mut self) {
+        while self.visits.join_next().await.is_some() {}
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use std::future::pending;
+
+    use tokio::sync::oneshot;
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3600);
-    const SHORT: Duration = Duration::from_millis(200);
 
-    async fn guests(places: usize, patience: Duration) -> (Guests, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        (Guests::new(listener, places, patience), at)
+    /// A guest who stays for good, and word of when it is gone.
+    async fn welcome(guests: &mut Guests) -> oneshot::Receiver<()> {
+        let (stays, gone) = oneshot::channel::<()>();
+        guests
+            .welcome(async move {
+                let _stays = stays;
+                pending::<()>().await;
+            })
+            .await;
+        gone
     }
 
     #[tokio::test]
-    async fn who_says_nothing_is_hung_up_on() {
-        let (mut guests, at) = guests(1, SHORT).await;
-        let _silent = TcpStream::connect(at).await.unwrap();
-        let (mut guest, _) = guests.accept().await;
-        let error = guest.read_u8().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-    }
-
-    #[tokio::test]
-    async fn who_dribbles_is_hung_up_on() {
-        let (mut guests, at) = guests(1, SHORT).await;
-        let mut slow = TcpStream::connect(at).await.unwrap();
-        let dribble = async {
-            while slow.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(SHORT / 20).await;
-            }
-        };
-        let listen = async {
-            let (mut guest, _) = guests.accept().await;
-            loop {
-                if let Err(error) = guest.read_u8().await {
-                    break error.kind();
-                }
-            }
-        };
-        tokio::select! {
-            kind = listen => assert_eq!(kind, ErrorKind::TimedOut),
-            () = dribble => unreachable!("the connection is open while it is listened to"),
-        }
-    }
-
-    #[tokio::test]
-    async fn who_does_not_read_is_hung_up_on() {
-        let (mut guests, at) = guests(1, SHORT).await;
-        let _deaf = TcpStream::connect(at).await.unwrap();
-        let (mut guest, _) = guests.accept().await;
-        let answer = vec![0; 64 << 20]; // more than any socket buffer
-        let error = guest.write_all(&answer).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    async fn nobody_stays_longer_than_the_patience() {
+        let mut guests = Guests::new(1, Duration::from_millis(50));
+        let gone = welcome(&mut guests).await;
+        gone.await.unwrap_err();
+        guests.all_gone().await;
     }
 
     #[tokio::test]
     async fn who_comes_when_all_places_are_taken_gets_that_of_the_oldest() {
-        let (mut guests, at) = guests(2, LONG).await;
-        let mut clients = Vec::new();
-        let mut inside = Vec::new();
-        for _ in 0..2 {
-            clients.push(TcpStream::connect(at).await.unwrap());
-            inside.push(guests.accept().await.0);
+        let mut guests = Guests::new(2, LONG);
+        let oldest = welcome(&mut guests).await;
+        let mut second = welcome(&mut guests).await;
+        let mut third = welcome(&mut guests).await;
+        oldest.await.unwrap_err();
+        assert_eq!(guests.visits.len(), 2);
+        assert_eq!(second.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let mut fourth = welcome(&mut guests).await;
+        second.await.unwrap_err();
+        for inside in [&mut third, &mut fourth] {
+            assert_eq!(inside.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         }
-        let mut oldest = inside.remove(0);
-        clients.push(TcpStream::connect(at).await.unwrap());
-        // As its task does, which is at work meanwhile.
-        let goes = async move {
-            let kind = oldest.read_u8().await.unwrap_err().kind();
-            // Whoever closes a connection looks at it once more.
-            oldest.shutdown().await.unwrap_err();
-            kind
-        };
-        let ((third, _), gone) = tokio::join!(guests.accept(), goes);
-        assert_eq!(gone, ErrorKind::ConnectionAborted);
-        inside.push(third);
-        // Those that are left are served.
-        for (client, guest) in clients.iter_mut().skip(1).zip(&mut inside) {
-            client.write_all(b"?").await.unwrap();
-            assert_eq!(guest.read_u8().await.unwrap(), b'?');
+    }
+
+    #[tokio::test]
+    async fn who_is_done_costs_nobody_a_place() {
+        let mut guests = Guests::new(2, LONG);
+        let mut first = welcome(&mut guests).await;
+        for _ in 0..10 {
+            let (done, is_done) = oneshot::channel::<()>();
+            guests.welcome(async move { drop(done) }).await;
+            is_done.await.unwrap_err();
+            tokio::task::yield_now().await;
         }
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
     }
 }

@@ -5,20 +5,23 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinError;
 
 use super::collector::Scrape;
@@ -69,16 +72,18 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let guests = Guests::new(listener, PLACES, PATIENCE);
-    serve_guests(guests, source, options, shutdown).await
+    let guests = Guests::new(PLACES, PATIENCE);
+    serve_guests(listener, guests, source, options, shutdown).await;
+    Ok(())
 }
 
 pub(super) async fn serve_guests(
-    guests: Guests,
+    mut listener: TcpListener,
+    mut guests: Guests,
     source: Arc<dyn Source>,
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
     let server = Arc::new(Server {
         source,
         options,
@@ -89,32 +94,38 @@ pub(super) async fn serve_guests(
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
-        .layer(map_response(close))
         .with_state(server);
-    let (began, begun) = oneshot::channel();
-    let shutdown = async move {
-        shutdown.await;
-        // Nobody listens any more when the server has ended by itself.
-        let _ = began.send(());
-    };
-    let deadline = async move {
-        match begun.await {
-            Ok(()) => tokio::time::sleep(GRACE).await,
-            // The server dropped its end: it is done, and the other branch says how.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        done = axum::serve(guests, routes).with_graceful_shutdown(shutdown).into_future() => done,
-        () = deadline => Ok(()),
+    let (open, closes) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, _) = tokio::select! {
+            // The trait's, which goes on after errors.
+            accepted = axum::serve::Listener::accept(&mut listener) => accepted,
+            () = &mut shutdown => break,
+        };
+        let visit = converse(stream, routes.clone(), closes.clone());
+        guests.welcome(visit).await;
     }
+    drop((listener, open));
+    let _ = tokio::time::timeout(GRACE, guests.all_gone()).await;
 }
 
-/// One request a connection: a reader that comes back in 15 seconds does not keep a place until then.
-async fn close(mut response: Response) -> Response {
-    let close = HeaderValue::from_static("close");
-    response.headers_mut().insert(header::CONNECTION, close);
-    response
+/// Answers the one request of a connection: a reader that comes back in 15 seconds does not keep a place
+/// until then. Who says nothing more after its request (`nc -N`) still gets the answer.
+///
+/// Nothing is read from the client while its answer is made, so nobody notices that it is gone, or that it
+/// takes too long: that is for [`Guests`] to see.
+async fn converse(stream: TcpStream, routes: Router, mut closes: watch::Receiver<()>) {
+    let mut http = http1::Builder::new();
+    http.half_close(true).keep_alive(false);
+    let service = TowerToHyperService::new(routes);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        // One that fails is its client's trouble.
+        _ = connection.as_mut() => return,
+        _ = closes.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 async fn metrics(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {

@@ -5,13 +5,14 @@
 )]
 
 mod formats;
+mod guests;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -20,7 +21,9 @@ use tokio::task::JoinHandle;
 
 use super::exposition::Exposition;
 use super::formats::Format;
-use super::{Options, Source, SourceError, serve};
+use super::guests::Guests;
+use super::server::serve_guests;
+use super::{Options, Source, SourceError};
 use crate::output::sample;
 use crate::snapshot::Snapshot;
 use crate::status::Status;
@@ -29,6 +32,10 @@ use crate::status::Status;
 #[derive(Default)]
 struct Sample {
     odd_names: bool,
+    /// Readers that came to it.
+    asked: AtomicUsize,
+    /// They wait for as long as this is so.
+    held: AtomicBool,
     fails: AtomicBool,
     panics: AtomicBool,
 }
@@ -38,6 +45,10 @@ const ODD: &str = "a\"b\\c\nd{e=\"f\"} 1";
 
 impl Source for Sample {
     fn status(&self) -> Result<Status, SourceError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        while self.held.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let mut status = sample::status();
         if self.odd_names {
             status.policy.name = ODD.to_owned();
@@ -64,11 +75,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Running {
     at: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 impl Running {
     async fn start(source: Arc<Sample>, options: Options) -> Self {
+        Self::with_guests(Guests::new(8, 2 * PATIENCE), source, options).await
+    }
+
+    async fn with_guests(guests: Guests, source: Arc<Sample>, options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -78,7 +93,7 @@ impl Running {
         Self {
             at,
             stop: Some(stop),
-            server: tokio::spawn(serve(listener, source, options, shutdown)),
+            server: tokio::spawn(serve_guests(listener, guests, source, options, shutdown)),
         }
     }
 
@@ -302,6 +317,11 @@ async fn other_pages() {
     assert_eq!(index.code, 200);
     assert!(index.headers.contains("content-type: text/html"));
     assert!(index.body.contains("href=\"/metrics\""));
+    assert!(
+        index.headers.contains("connection: close"),
+        "{}",
+        index.headers
+    );
     let health = server.get("/healthz").await;
     assert_eq!((health.code, health.body.as_str()), (200, "ok\n"));
     assert_eq!(server.get("/nowhere").await.code, 404);
@@ -316,5 +336,5 @@ async fn a_shutdown_ends_the_server_even_with_a_silent_client() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     server.stop.take().unwrap().send(()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), server.server).await;
-    ended.unwrap().unwrap().unwrap();
+    ended.unwrap().unwrap();
 }
