@@ -201,8 +201,50 @@ fn a_long_record_is_read_and_an_absurd_one_refused() {
     assert_eq!(frames.len(), 3);
     assert_eq!(
         damage(end),
-        (3, at as u64, Damage::TooLong(u32::MAX.into()))
+        (3, at as u64, Damage::TooLong(u64::from(u32::MAX) + 16))
     );
+}
+
+/// The longest record that is read, its header included.
+const LONGEST: usize = 16 << 20;
+
+/// Reads a capture of one record, which is so long.
+fn read_one(file: &[u8], record: usize, frame: usize) {
+    let at = (file.len() - record) as u64;
+    let (frames, end) = read(file);
+    match record <= LONGEST {
+        true => {
+            assert!(end.is_none(), "{record}: {end:?}");
+            assert_eq!(frames[0].2.len(), frame, "{record}");
+        }
+        false => {
+            let damage = damage(end);
+            assert_eq!(damage, (0, at, Damage::TooLong(record as u64)));
+        }
+    }
+}
+
+#[test]
+fn the_longest_record_is_read_and_a_longer_one_refused() {
+    for record in [LONGEST - 1, LONGEST, LONGEST + 1] {
+        let frame = vec![7; record - 16];
+        let file = pcap(Order::Little, false, 1, &[(0, &frame)]);
+        read_one(&file, record, frame.len());
+
+        // Kuznetzov's records have eight bytes more in their headers.
+        let mut file = pcap(Order::Little, false, 1, &[(0, &frame[8..])]);
+        file[..4].copy_from_slice(&0xa1b2_cd34_u32.to_le_bytes());
+        file.splice(40..40, [0; 8]);
+        read_one(&file, record, frame.len() - 8);
+    }
+    // Blocks are multiples of four.
+    for record in [LONGEST - 4, LONGEST, LONGEST + 4] {
+        let mut file = PcapNg::new(Order::Big);
+        file.interface(1, 0, None, None);
+        let kept = vec![7; record - 16];
+        file.simple_packet(u32::try_from(kept.len()).unwrap(), &kept);
+        read_one(&file.bytes, record, kept.len());
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl fmt::Display for NotACapture {
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It says that it is longer than any record is.
+    /// It says that it is longer than any record is: so many bytes, with its header.
     #[error("a record says it is {0} bytes long, which is more than {RECORD_MAX}")]
     TooLong(u64),
     /// A pcapng block says that it is shorter than its own frame, or two lengths differ.

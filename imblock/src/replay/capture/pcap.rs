@@ -90,7 +90,7 @@ impl Pcap {
                 missing: (self.record_header - header.len()) as u64,
             });
         }
-        let length = self.record_header + self.kept(header)?;
+        let length = self.length(header)?;
         let missing = window.advance(length)?;
         if missing > 0 {
             return Err(Problem::Cut {
@@ -110,7 +110,8 @@ impl Pcap {
         }))
     }
 
-    fn kept(&self, header: &[u8]) -> Result<usize, Damage> {
+    /// Length of a record, its header included.
+    fn length(&self, header: &[u8]) -> Result<usize, Damage> {
         let field = header.get(KEPT_AT..).and_then(<[u8]>::first_chunk);
         let field = field.copied().unwrap_or_default();
         let kept = if self.big_endian {
@@ -118,9 +119,10 @@ impl Pcap {
         } else {
             u32::from_le_bytes(field)
         };
-        match usize::try_from(kept) {
-            Ok(length) if length <= RECORD_MAX - MODIFIED_RECORD_HEADER => Ok(length),
-            _ => Err(Damage::TooLong(kept.into())),
+        let length = u64::from(kept).saturating_add(self.record_header as u64);
+        match usize::try_from(length) {
+            Ok(length) if length <= RECORD_MAX => Ok(length),
+            _ => Err(Damage::TooLong(length)),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
-/// The longest record that is read, in bytes. Real ones are a frame long; jumbo frames, GSO buffers
+/// The longest record that is read, in bytes, with its header. Real ones are a frame long; jumbo frames, GSO buffers
 /// and USB transfers stay far below.
 pub(super) const RECORD_MAX: usize = 16 << 20;
 
