@@ -39,7 +39,8 @@ fn watch(
     let mut console = Console::new();
     let mut previous = target.open()?.maps.snapshot()?;
     loop {
-        std::thread::sleep(interval);
+        // An interval may be long, and as JSON one without traffic writes nothing.
+        console.pause(interval)?;
         let instance = target.open()?;
         let status = target.status(&instance)?;
         let current = instance.maps.snapshot()?;

@@ -1,6 +1,11 @@
 //! Standard output: with colour only on a terminal that wants it.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::Timespec;
 
 /// Standard output. Colour is dropped on pipes and files, and where `NO_COLOR` is set.
 #[derive(Debug)]
@@ -35,6 +40,26 @@ impl Console {
         self.out.flush()?;
         // Past the colour filter, which would take this for colour under NO_COLOR.
         io::stdout().write_all(CLEAR)
+    }
+
+    /// Waits, but not for a reader that is gone: that is [`io::ErrorKind::BrokenPipe`] as soon as it goes,
+    /// as if something had been written.
+    pub fn pause(&self, duration: Duration) -> io::Result<()> {
+        let out = io::stdout();
+        let begin = Instant::now();
+        loop {
+            let left = duration.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            // Of no event but those that nobody has to ask for: an error, the other end closed.
+            match poll(&mut [PollFd::new(&out, PollFlags::empty())], Some(&timeout)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

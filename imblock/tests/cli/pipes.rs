@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::site::{Network as _, Site};
+use crate::site::{Network as _, PATIENCE, Site};
 use crate::support::{Ran, command, imblock};
 
 const ESCAPE: char = '\u{1b}';
@@ -73,6 +74,32 @@ fn a_reader_of_live_output_may_go_away() {
             .run(|| closed_early(site.command(arguments), 1))
             .unwrap()
             .exits(0);
+        assert_eq!(ran.err, "", "{ran}");
+    }
+}
+
+#[test]
+fn a_reader_of_a_watch_need_not_wait_for_the_next_picture() {
+    let Some(site) = Site::or_skip("a_reader_of_a_watch_need_not_wait_for_the_next_picture") else {
+        return;
+    };
+    site.imblock(&["up", "-i", "lan0"]).exits(0);
+    for format in [None, Some("--json")] {
+        let mut watch = site.command(&["hosts", "--watch", "--interval", "3600"]);
+        watch
+            .args(format)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = site.network.router().spawn(&mut watch).unwrap();
+        drop(child.stdout.take());
+        let begin = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > PATIENCE {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let ran = Ran::new(&watch, &child.wait_with_output().unwrap()).exits(0);
         assert_eq!(ran.err, "", "{ran}");
     }
 }

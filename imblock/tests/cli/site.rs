@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::support::{self, Ran};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A router with the interfaces `lan0` and `wan0`. Its instance is down when this is dropped.
 pub(crate) struct Site<N: Network = Bare> {
