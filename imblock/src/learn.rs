@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use imblock_common::layout::Counts;
+use imblock_common::layout::{Counts, HostRecord};
 use imblock_common::{Action, Evidence};
 use ipnet::IpNet;
 
@@ -178,16 +178,19 @@ fn finding(
         .filter(|host| host.service == service.number)
         .collect();
     hosts.sort_by_key(|host| (std::cmp::Reverse(packets(host)), host.host));
-    let last = |host: &HostCounts| observed.clock.seconds(host, &observed.snapshot);
-    let lately = |host: &&HostCounts| match (rules.since, last(host)) {
+    let last = |record: &HostRecord| observed.clock.seconds(record, &observed.snapshot);
+    let lately = |record: &HostRecord| match (rules.since, last(record)) {
         (Some(since), Some(last)) => last >= since,
         _ => true,
     };
-    let users: Vec<&HostCounts> = hosts.iter().copied().filter(lately).collect();
+    let users = hosts.iter().copied().filter(|host| lately(&host.record));
+    let users: Vec<&HostCounts> = users.collect();
     let seen = counts.is_some_and(|counts| !counts.cells.is_empty()) || !hosts.is_empty();
-    let overflown = counts.is_some_and(|counts| counts.overflow.active_seconds > 0);
+    // Nobody knows how many these are.
+    let overflow = counts.map(|counts| &counts.overflow);
+    let overflow = overflow.filter(|overflow| overflow.active_seconds > 0);
     let why = match (seen, users.len()) {
-        (true, 0) if !overflown => Why::NotLately,
+        (true, 0) if !overflow.is_some_and(lately) => Why::NotLately,
         (true, users) if users >= rules.many => Why::ManyHosts,
         (true, _) => Why::FewHosts,
         (false, _) => unused(service, known?)?,
@@ -212,7 +215,12 @@ fn finding(
             .map(|host| u64::from(host.record.active_seconds))
             .sum(),
         first_seen: observed.first_seen.get(&service.number).copied(),
-        last_seen: hosts.iter().filter_map(|host| last(host)).max(),
+        last_seen: hosts
+            .iter()
+            .map(|host| &host.record)
+            .chain(overflow)
+            .filter_map(last)
+            .max(),
         proposal,
         why,
     })
@@ -239,16 +247,16 @@ fn unused(service: &ServicePlan, known: &Service) -> Option<Why> {
 }
 
 impl Clock {
-    /// When a host used a service last, in seconds since 1970.
-    fn seconds(self, host: &HostCounts, snapshot: &Snapshot) -> Option<u64> {
+    /// When a service was used last, in seconds since 1970.
+    fn seconds(self, record: &HostRecord, snapshot: &Snapshot) -> Option<u64> {
         const SECOND: u64 = 1_000_000_000;
-        if host.record.active_seconds == 0 {
+        if record.active_seconds == 0 {
             return None;
         }
         match self {
-            Self::Epoch => Some(host.record.active_since / SECOND),
+            Self::Epoch => Some(record.active_since / SECOND),
             Self::Monotonic(now) => {
-                let idle = snapshot.taken_at.saturating_sub(host.record.active_since) / SECOND;
+                let idle = snapshot.taken_at.saturating_sub(record.active_since) / SECOND;
                 Some(now.saturating_sub(idle))
             }
         }
@@ -305,7 +313,6 @@ fn networks(findings: &[Finding]) -> Vec<Network> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use imblock_common::Verdict;
-    use imblock_common::layout::HostRecord;
 
     use super::*;
     use crate::catalogue;
@@ -392,6 +399,25 @@ mod tests {
             irc(&observed(3), Some(1000)),
             told(Action::Count, Why::NotLately)
         );
+    }
+
+    #[test]
+    fn hosts_without_room_use_a_service_as_long_as_they_are_seen() {
+        // All that is known is the overflow, and that it was last seen at second 100.
+        let mut observed = observed(1);
+        let host = observed.snapshot.hosts.remove(0);
+        let irc = observed.snapshot.services.first_mut().unwrap();
+        irc.overflow = host.record;
+        for (since, why) in [(100, Why::FewHosts), (101, Why::NotLately)] {
+            let services = [service(IRC, "irc")];
+            let rules = Rules {
+                many: 3,
+                since: Some(since),
+            };
+            let learned = learn(&observed, &services, catalogue::services().unwrap(), rules);
+            let irc = learned.findings.first().unwrap();
+            assert_eq!((irc.why, irc.last_seen), (why, Some(100)));
+        }
     }
 
     #[test]
