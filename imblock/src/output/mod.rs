@@ -12,6 +12,7 @@ mod console;
 pub mod diff;
 pub mod document;
 pub mod explain;
+mod growth;
 pub mod hosts;
 pub mod learn;
 mod marked;

@@ -1,16 +1,15 @@
 //! `imblock hosts --watch`: what changed between two snapshots.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use imblock_common::layout::{Counts, HostRecord};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::document::{BothWays, Count, Document};
+use super::growth::{self, Growth};
 use super::hosts::{HostQuery, NO_ROOM};
 use super::table::{BOLD, Cell, Column, RED, Table, printable};
 use super::{Format, ServiceNames};
@@ -52,8 +51,7 @@ struct Line<'a> {
 }
 
 impl Changes {
-    /// What changed from `previous` to `current`, which ended at `at`. Counters that went back (the
-    /// tables were made anew) count from zero.
+    /// What changed from `previous` to `current`, which ended at `at`.
     pub fn between(
         names: &ServiceNames<'_>,
         previous: &Snapshot,
@@ -61,16 +59,20 @@ impl Changes {
         query: HostQuery,
         at: Timestamp,
     ) -> Self {
-        let before: HashMap<_, _> = records(previous, query).collect();
-        let mut rows: Vec<Change> = records(current, query)
-            .map(|(key, now)| (key, now, before.get(&key)))
-            .map(|((host, service), now, before)| Change {
-                host,
-                service: names.id(service).into_owned(),
-                passed: grown(before.map(|before| before.passed), now.passed),
-                refused: grown(before.map(|before| before.refused), now.refused),
+        let wanted = |growth: &Growth| {
+            let service = query.service.is_none_or(|only| only == growth.service);
+            service && growth.total().packets > 0
+        };
+        let growths = growth::between(previous, current)
+            .into_iter()
+            .filter(wanted);
+        let mut rows: Vec<Change> = growths
+            .map(|growth| Change {
+                host: growth.host,
+                service: names.id(growth.service).into_owned(),
+                passed: growth.passed,
+                refused: growth.refused,
             })
-            .filter(|change| change.total().packets > 0)
             .collect();
         rows.sort_by_cached_key(|row| (Reverse(row.total().bytes), row.host, row.service.clone()));
         if let Some(top) = query.top {
@@ -173,40 +175,5 @@ impl Changes {
 impl Change {
     fn total(&self) -> Count {
         self.passed.sum().plus(self.refused.sum())
-    }
-}
-
-/// Every record that was asked for, by host and service number; overflow has no host.
-fn records(
-    snapshot: &Snapshot,
-    query: HostQuery,
-) -> impl Iterator<Item = ((Option<IpAddr>, u16), &HostRecord)> {
-    let hosts = snapshot
-        .hosts
-        .iter()
-        .map(|host| ((Some(host.host), host.service), &host.record));
-    let overflow = snapshot
-        .services
-        .iter()
-        .map(|service| ((None, service.number), &service.overflow));
-    hosts
-        .chain(overflow)
-        .filter(move |((_, service), _)| query.service.is_none_or(|only| only == *service))
-}
-
-fn grown(before: Option<[Counts; 2]>, now: [Counts; 2]) -> BothWays {
-    let [sent, received] = now;
-    let [sent_before, received_before] = before.unwrap_or_default();
-    BothWays {
-        sent: growth(sent_before, sent),
-        received: growth(received_before, received),
-    }
-}
-
-fn growth(before: Counts, now: Counts) -> Count {
-    let grown = |before: u64, now: u64| now.checked_sub(before).unwrap_or(now);
-    Count {
-        packets: grown(before.packets, now.packets),
-        bytes: grown(before.bytes, now.bytes),
     }
 }
