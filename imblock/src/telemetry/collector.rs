@@ -110,7 +110,7 @@ const OVERRIDES: Family = Family {
 const ATTACHED: Family = Family {
     name: "imblock_interface_attached",
     unit: None,
-    help: "1 if the program that should be on the interface is there, 0 if it is gone",
+    help: "1 if the program that should be on the interface is there, 0 if it is gone; by the name that the interface had when it was attached",
 };
 const BUILD: Family = Family {
     name: "imblock_build",

@@ -1,8 +1,9 @@
 //! Coming and going: what is attached, refused, and left behind.
 
 use imblock::lab::{EchoServer, Lab, cable};
+use rustix::process::Signal;
 
-use super::support::{ACME, PORTS, Rig};
+use super::support::{ACME, PORTS, Rig, metrics};
 
 #[test]
 fn down_leaves_nothing_and_traffic_flows_again() {
@@ -175,6 +176,45 @@ fn an_interface_that_goes_away_does_no_harm() {
     assert_eq!(attached(), (true, true));
     rig.ok(&["down"]);
     assert!(!rig.pins_exist());
+}
+
+#[test]
+fn metrics_tell_of_the_interfaces_that_should_be_attached_and_no_others() {
+    let test = "metrics_tell_of_the_interfaces_that_should_be_attached_and_no_others";
+    let Some(rig) = Rig::new(test) else {
+        return;
+    };
+    let attached = || -> Vec<String> {
+        let page = metrics(&rig.lab.router);
+        let samples = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("imblock_interface_attached{interface=\""));
+        let mut samples: Vec<_> = samples.map(|rest| rest.replace('"', "")).collect();
+        samples.sort();
+        samples
+    };
+    let wan = format!("{}:wan", Lab::WAN);
+    let both = ["-p", "policy.yaml", "-i", Lab::LAN, "-i", &wan, "--keep"];
+    let controller = rig.run(&both);
+    let lan = [
+        "lan0,side=lan,hook=egress} 1",
+        "lan0,side=lan,hook=ingress} 1",
+    ];
+    let wan = |value: u8| format!("wan0,side=wan,hook=ingress}} {value}");
+    assert_eq!(attached(), [&lan[..], &[&wan(1)]].concat());
+    // Something is wrong, and says so, until it is put right or not wanted any more. A new interface of
+    // the same name is another one.
+    let Lab { router, server, .. } = &rig.lab;
+    router.namespace.remove(Lab::WAN).unwrap();
+    assert_eq!(attached(), [&lan[..], &[&wan(0)]].concat());
+    cable((&router.namespace, Lab::WAN), (&server.namespace, "eth9")).unwrap();
+    assert_eq!(attached(), [&lan[..], &[&wan(0)]].concat());
+    controller.stop(Signal::TERM);
+    let controller = rig.run(&both);
+    assert_eq!(attached(), [&lan[..], &[&wan(1)]].concat());
+    controller.stop(Signal::TERM);
+    let _controller = rig.run(&["-p", "policy.yaml", "-i", Lab::LAN, "--keep"]);
+    assert_eq!(attached(), lan);
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Toggles, and the controller that comes, is killed, and goes.
 
-use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
-use imblock::lab::{Answer, EchoServer, Host, Lab, Probe, probe};
+use imblock::lab::{Answer, EchoServer, Lab, Probe, probe};
 use imblock_common::Transport;
 use rustix::process::Signal;
 
 use super::support::{
-    ACME, BOLT, Controller, NOBODY, PATIENCE, POLICY, PORTS, Rig, eventually, send,
+    ACME, BOLT, Controller, NOBODY, PATIENCE, POLICY, PORTS, Rig, eventually, metrics, send,
 };
 
 /// Starts the controller without /metrics.
@@ -203,7 +202,6 @@ fn a_reload_on_sighup_takes_the_changed_file() {
 
 #[test]
 fn metrics_and_json_say_the_same() {
-    const LISTEN: &str = "127.0.0.1:9863";
     let Some(rig) = Rig::new("metrics_and_json_say_the_same") else {
         return;
     };
@@ -214,7 +212,7 @@ fn metrics_and_json_say_the_same() {
         ..
     } = &rig.lab;
     let _server = EchoServer::start(server, &PORTS).unwrap();
-    let _controller = rig.run(&["-p", "policy.yaml", "-i", Lab::LAN, "--listen", LISTEN]);
+    let _controller = rig.run(&["-p", "policy.yaml", "-i", Lab::LAN]);
     rig.ok(&["block", "acme"]);
     send(alice, rig.server_at(ACME), 40, 32);
     assert!(rig.reaches(alice, server, NOBODY));
@@ -222,7 +220,7 @@ fn metrics_and_json_say_the_same() {
     eventually("the last echo is in", || {
         rig.hosts().of(alice.v4, "bolt").0.received.packets == 30
     });
-    let text = get(router, LISTEN.parse().unwrap(), "/metrics");
+    let text = metrics(router);
     for (service, verdict, expected) in [("acme", "dropped", 40), ("bolt", "counted", 60)] {
         let found: u64 = text
             .lines()
@@ -280,25 +278,6 @@ fn a_reset_holds_in_the_policy_before_as_well() {
     rig.ok(&["reset"]);
     rig.ok(&["policy", "rollback"]);
     assert_eq!(rig.alice_reaches(), [true, true, true]);
-}
-
-/// The body of a page.
-fn get(at: &Host, address: SocketAddr, path: &str) -> String {
-    let mut stream = at
-        .namespace
-        .run(|| TcpStream::connect(address).unwrap())
-        .unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(!answer.is_empty(), "no answer");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    body.to_owned()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod controller;
 mod documents;
 mod frames;
+mod metrics;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use crate::common::{Controller, Rig, eventually};
 pub(crate) use documents::{Counts, HostsDocument, ServicesDocument, StatusDocument};
 pub(crate) use frames::send_frames;
+pub(crate) use metrics::metrics;
 pub(crate) use traffic::{Numbered, Sink, Stream, send};
 
 /// Long enough for a machine under load; below the second after which TCP asks again.
