@@ -117,6 +117,11 @@ impl InterfaceStatus {
         self.plan.side
     }
 
+    /// Whether there is a program for what leaves it, or should be one.
+    pub fn wants_egress(&self) -> bool {
+        self.plan.egress || self.egress
+    }
+
     /// What the interface is called now.
     pub fn name_now(&self) -> &str {
         self.renamed_to.as_ref().unwrap_or(&self.plan.name)

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use imblock_common::{Action, Evidence, Hook, Verdict};
+use imblock_common::{Action, Evidence, Hook, Outcome, Verdict, View};
 
 use super::Options;
 use super::families::{Family, Page, Quantity};
@@ -14,7 +14,7 @@ use super::per_host::PerHost;
 use crate::output::document::{Count, Usage};
 use crate::output::{ServiceNames, view_name};
 use crate::policy::plan::side_name;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FrameCounts, Snapshot};
 use crate::status::Status;
 
 /// What one scrape tells.
@@ -167,19 +167,14 @@ impl Scrape {
             rows.iter()
                 .map(|(service, e, v, count)| (labels(service.as_ref(), *e, *v), count.bytes)),
         );
-        let overflow: Vec<_> = self
-            .snapshot
-            .services
+        let overflow = self.overflow();
+        let rows: Vec<_> = overflow
             .iter()
-            .map(|service| {
-                let usage = Usage::at(&service.overflow, self.snapshot.taken_at);
-                (names.id(service.number), usage.total().packets)
-            })
+            .map(|(service, packets)| (names.id(*service), *packets))
             .collect();
         OVERFLOW.counters(
             to,
-            overflow
-                .iter()
+            rows.iter()
                 .map(|(service, packets)| ([("service", service.as_ref())], *packets)),
         );
         HOSTS_IN_USE.gauge(to, u64::from(self.status.in_use.hosts));
@@ -212,8 +207,43 @@ impl Scrape {
         cells
     }
 
+    /// Packets by service, for those that were seen and those that can be: see [`Self::service_cells`].
+    fn overflow(&self) -> BTreeMap<u16, u64> {
+        let services = self.status.policy.services.iter();
+        let mut overflow: BTreeMap<_, _> = services.map(|service| (service.number, 0)).collect();
+        overflow.extend(self.snapshot.services.iter().map(|service| {
+            let usage = Usage::at(&service.overflow, self.snapshot.taken_at);
+            (service.number, usage.total().packets)
+        }));
+        overflow
+    }
+
+    /// Packets by place in [`Outcome::slot`]'s order, likewise: what has not occurred yet is 0 where a
+    /// program may see it.
+    fn outcomes(&self) -> BTreeMap<u32, FrameCounts> {
+        let views = self.status.interfaces.iter().flat_map(|interface| {
+            let view = |hook| View {
+                side: interface.side(),
+                hook,
+            };
+            let egress = interface.wants_egress().then(|| view(Hook::Egress));
+            [Some(view(Hook::Ingress)), egress].into_iter().flatten()
+        });
+        let nothing = views.flat_map(|view| {
+            Outcome::ALL.map(|outcome| FrameCounts {
+                view,
+                outcome,
+                packets: 0,
+            })
+        });
+        let seen = self.snapshot.frames.iter().copied();
+        let slot = |frames: FrameCounts| (frames.outcome.slot(frames.view), frames);
+        nothing.chain(seen).map(slot).collect()
+    }
+
     fn frames(&self, to: &mut Page) {
-        let samples = self.snapshot.frames.iter().map(|frames| {
+        let frames = self.outcomes().into_values();
+        let samples = frames.map(|frames| {
             let view = ("view", view_name(frames.view));
             ([view, ("outcome", frames.outcome.name())], frames.packets)
         });
@@ -258,8 +288,9 @@ impl Scrape {
                 (labels, u64::from(attached))
             };
             let ingress = sample(Hook::Ingress, interface.xdp != "none");
-            let wanted = interface.plan.egress || interface.egress;
-            let egress = wanted.then(|| sample(Hook::Egress, interface.egress));
+            let egress = interface
+                .wants_egress()
+                .then(|| sample(Hook::Egress, interface.egress));
             [Some(ingress), egress].into_iter().flatten()
         });
         ATTACHED.gauges(to, samples);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use imblock_common::Outcome;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -223,6 +224,19 @@ async fn what_the_policy_can_make_move_is_there_from_the_start() {
     }
     let icq = [("service", "icq"), ("verdict", "counted")];
     assert_eq!(seen.values("imblock_service_packets_total", &icq), NONE);
+    seen.has("imblock_overflow_packets_total", &[("service", "icq")], 0);
+    // What a program may see: both ways on the LAN, and what enters on the WAN.
+    for (view, outcomes) in [
+        ("lan_ingress", Outcome::ALL.len()),
+        ("lan_egress", Outcome::ALL.len()),
+        ("wan_ingress", Outcome::ALL.len()),
+        ("wan_egress", 0),
+    ] {
+        let found = seen.values("imblock_frames_total", &[("view", view)]);
+        assert_eq!(found.len(), outcomes, "{view}");
+    }
+    let truncated = [("view", "lan_egress"), ("outcome", "truncated")];
+    seen.has("imblock_frames_total", &truncated, 0);
 }
 
 #[tokio::test]
