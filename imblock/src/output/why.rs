@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use imblock_common::{Direction, Transport};
+use imblock_common::{Direction, Transport, Verdict};
 use serde::Serialize;
 
 use super::diff::SideSource;
@@ -135,7 +135,7 @@ impl<'a> Report<'a> {
         let cell = service.and_then(|service| cell_of(plan, group, service));
         let guarded = answer
             .told
-            .is_some_and(|(.., verdict)| verdict == imblock_common::Verdict::Guarded);
+            .is_some_and(|(.., verdict)| verdict == Verdict::Guarded);
         let side = answer.frames.last().and_then(|frame| frame.view);
         let guards = side
             .filter(|_| guarded)
@@ -181,6 +181,10 @@ impl<'a> Report<'a> {
         let (style, verdict) = match (self.verdict, self.passes) {
             (Some(verdict), true) => (BOLD, format!("passes ({verdict})")),
             (None, true) => (BOLD, "passes".to_owned()),
+            // Whoever asks why it is answered, or now and then dropped, is told here.
+            (Some(verdict), false) if verdict != Verdict::Dropped.name() => {
+                (RED, format!("dropped ({verdict})"))
+            }
             (_, false) => (RED, "dropped".to_owned()),
         };
         writeln!(

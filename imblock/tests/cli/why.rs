@@ -74,6 +74,11 @@ fn the_programs_answer_for_ports_names_and_hosts() {
         .prints("passes (allowed)")
         .prints("action   allow: toggled by tester at ")
         .prints("(policy: drop)");
+    site.imblock(&["reject", "irc", "--group", "everyone"])
+        .exits(0);
+    why(&["10.0.0.2", "198.51.100.7:6667"])
+        .prints(": dropped (rejected)\n")
+        .prints("action   reject: toggled by tester at ");
     for wrong in [
         &["10.0.0.2", "2001:db8::7"][..],
         &["10.0.0.2", "198.51.100.7:443/udp", "--name", "x.example"],
