@@ -2,7 +2,7 @@
 //! formats differ.
 //!
 //! Both are lines of text. In the older one a family is called as its samples are, and there are no
-//! infos, no units and no end.
+//! infos, no units and no end. prometheus-client, which wrote these pages first, knows the newer one alone.
 
 use std::fmt::{self, Display, Write as _};
 
