@@ -253,7 +253,7 @@ fn write_cells(cells: &[CellChange], most: usize, to: &mut dyn Write) -> io::Res
     );
     let action = |action: Option<Action>| match action {
         None => Cell::none(),
-        Some(Action::Drop) => Cell::text("drop").style(RED),
+        Some(action) if action.refuses() => Cell::text(action.name()).style(RED),
         Some(action) => Cell::text(action.name()),
     };
     let from = |from: &Option<String>| from.as_ref().map_or_else(Cell::none, Cell::text);

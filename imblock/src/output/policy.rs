@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 use serde::Serialize;
 
@@ -52,6 +51,9 @@ struct EffectiveCell<'a> {
     service: &'a str,
     group: &'a str,
     action: &'static str,
+    /// Whether that keeps packets from going on.
+    #[serde(skip)]
+    refuses: bool,
     /// What the policy alone says.
     policy: &'static str,
     /// Where it comes from, in words.
@@ -188,6 +190,7 @@ impl<'a> Effective<'a> {
                     service: &service.id,
                     group: name,
                     action: now.name(),
+                    refuses: now.refuses(),
                     policy: cell.policy().name(),
                     from: reason.words(cell.policy().name()),
                     reason,
@@ -238,8 +241,7 @@ impl<'a> Effective<'a> {
             let mut cells = vec![Cell::text(row.first().map_or("", |cell| cell.service))];
             for cell in *row {
                 let text = Cell::text(format!("{}{}", cell.action, cell.reason.mark()));
-                let dropped = cell.action == Action::Drop.name();
-                cells.push(if dropped { text.style(RED) } else { text });
+                cells.push(if cell.refuses { text.style(RED) } else { text });
                 reasons.insert(&cell.reason, cell.policy);
             }
             table.row(cells);
@@ -268,17 +270,14 @@ fn is_same(row: &[EffectiveCell<'_>]) -> bool {
 
 /// A paragraph for each action and reason that services have in every group.
 fn write_same(rows: &[&[EffectiveCell<'_>]], several: bool, to: &mut dyn Write) -> io::Result<()> {
-    let mut alike: BTreeMap<(&Reason<'_>, &str, &str), Vec<&str>> = BTreeMap::new();
+    let mut alike: BTreeMap<(&Reason<'_>, &str, &str, bool), Vec<&str>> = BTreeMap::new();
     for cell in rows.iter().filter_map(|row| row.first()) {
-        let services = alike.entry((&cell.reason, cell.action, cell.policy));
+        let services = alike.entry((&cell.reason, cell.action, cell.policy, cell.refuses));
         services.or_default().push(cell.service);
     }
     let whom = if several { " in every group" } else { "" };
-    for ((reason, action, policy), services) in alike {
-        let style = match action == Action::Drop.name() {
-            true => RED,
-            false => BOLD,
-        };
+    for ((reason, action, policy, refuses), services) in alike {
+        let style = if refuses { RED } else { BOLD };
         writeln!(to)?;
         writeln!(
             to,
