@@ -1,22 +1,34 @@
 //! The connections whose hello has not been read yet.
 //!
 //! Invariant: never more than the capacity, and none is older than the age that was allowed at the
-//! last datagram. Only who can make a valid Initial packet gets a place.
+//! last datagram. Only who can make a valid Initial packet gets a place, and whoever has the most of
+//! them pays for a place that is missing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
 use super::connection::{Connection, NotRead, Progress};
+use super::shares::Shares;
+
+/// What tells connections apart, and whose they are.
+pub trait Key: Hash + Eq + Clone {
+    /// Who answers for the room that a connection takes.
+    type Host: Copy + Hash + Eq;
+
+    /// The host of this connection.
+    fn host(&self) -> Self::Host;
+}
 
 /// Connections by whatever tells them apart: usually the two ends of the flow.
 #[derive(Debug)]
-pub struct Connections<K> {
+pub struct Connections<K: Key> {
     capacity: usize,
     age: Duration,
     entries: HashMap<K, Entry>,
     /// Keys in the order in which they came.
     order: BTreeMap<u64, K>,
+    shares: Shares<K::Host>,
     next: u64,
 }
 
@@ -43,16 +55,25 @@ struct Entry {
     number: u64,
 }
 
-impl<K: Hash + Eq + Clone> Connections<K> {
+impl<K: Key> Connections<K> {
     /// A table of at most `capacity` connections (at least one). Each is given up `age` after its
-    /// first datagram; where there is no room, the oldest goes. A connection takes some 3 KiB, and
-    /// at most 40 KiB if its client wants that.
+    /// first datagram. Where there is no room, the host that has most loses its oldest; of several
+    /// such hosts, the one whose oldest is older. So a host alone may have the whole table, and one
+    /// that floods it pushes out its own.
+    ///
+    /// Who can send under many addresses is many hosts: with `n` of them it pushes out what a host has
+    /// beyond `capacity / n` connections. As many addresses as there are places leave every host its
+    /// latest one, until as many more have come: a hello gets lost if they come between its
+    /// datagrams, which a client sends at once. Then the flow is told by address and port, as where
+    /// nobody reads. The memory does not grow: [`CONNECTION_BYTES`](super::CONNECTION_BYTES) a
+    /// connection at the most, and usually some 3 to 5 KiB.
     pub fn new(capacity: usize, age: Duration) -> Self {
         Self {
             capacity: capacity.max(1),
             age,
             entries: HashMap::new(),
             order: BTreeMap::new(),
+            shares: Shares::default(),
             next: 0,
         }
     }
@@ -78,8 +99,10 @@ impl<K: Hash + Eq + Clone> Connections<K> {
     pub fn forget(&mut self, key: &K) {
         if let Some(entry) = self.entries.remove(key) {
             self.order.remove(&entry.number);
+            self.shares.take(key.host(), entry.number);
         }
     }
+
     /// How many connections are kept.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -101,35 +124,40 @@ impl<K: Hash + Eq + Clone> Connections<K> {
         let mut connection = Connection::default();
         let progress = connection.datagram(payload);
         if !matches!(progress, Progress::Nothing(_)) {
-            while self.entries.len() >= self.capacity {
-                self.drop_oldest();
-            }
             let number = self.next;
             self.next += 1;
             self.order.insert(number, key.clone());
+            self.shares.give(key.host(), number);
             let entry = Entry {
                 connection,
                 since: now,
                 number,
             };
             self.entries.insert(key.clone(), entry);
+            // Never the new one: where its host has only this, another's is older.
+            while self.entries.len() > self.capacity {
+                let Some(number) = self.shares.dearest() else {
+                    break;
+                };
+                self.give_up(number);
+            }
         }
         progress
     }
 
     fn expire(&mut self, now: Duration) {
-        while let Some((_, oldest)) = self.order.first_key_value() {
+        while let Some((&number, oldest)) = self.order.first_key_value() {
             let since = self.entries.get(oldest).map_or(now, |entry| entry.since);
             if now.saturating_sub(since) <= self.age {
                 return;
             }
-            self.drop_oldest();
+            self.give_up(number);
         }
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_first() {
-            self.entries.remove(&key);
+    fn give_up(&mut self, number: u64) {
+        if let Some(key) = self.order.get(&number).cloned() {
+            self.forget(&key);
         }
     }
 }

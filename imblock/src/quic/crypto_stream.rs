@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use super::frames::Crypto;
 
-/// How many bytes of a handshake are kept. A hello with post-quantum keys has some 2,000; servers
-/// need not keep more than 4,096 that are out of order (RFC 9000 section 7.5).
-pub const HANDSHAKE_MAX: usize = 16 * 1024;
+/// How many bytes of a handshake are kept: a power of two. A hello with post-quantum keys has some
+/// 2,000, seldom more than 4,000; servers need not keep more than 4,096 that are out of order (RFC 9000
+/// section 7.5).
+pub const HANDSHAKE_MAX: usize = 8 * 1024;
 
 /// How many pieces with gaps between them are kept. Chrome cuts its hello in about ten and shuffles
 /// them.
@@ -29,6 +30,15 @@ pub(super) struct CryptoStream {
 pub(super) struct TooMuch;
 
 impl CryptoStream {
+    /// What one may have on the heap, in bytes.
+    pub(super) const HEAP_MAX: usize = HANDSHAKE_MAX + PIECES_MAX * size_of::<Range<usize>>();
+
+    /// What it has on the heap, in bytes.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.bytes.capacity() + self.pieces.capacity() * size_of::<Range<usize>>()
+    }
+
     /// Takes a piece in. What is behind [`HANDSHAKE_MAX`] is cut off.
     pub(super) fn insert(&mut self, frame: Crypto<'_>) -> Result<(), TooMuch> {
         let start = usize::try_from(frame.offset).map_err(|_| TooMuch)?;
@@ -43,9 +53,7 @@ impl CryptoStream {
         if touched.is_empty() && self.pieces.len() >= PIECES_MAX {
             return Err(TooMuch);
         }
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
+        self.reach(end);
         let pieces = self.pieces.get(touched.clone()).unwrap_or_default();
         let (mut at, mut merged) = (start, start..end);
         for piece in pieces {
@@ -63,6 +71,16 @@ impl CryptoStream {
         match self.pieces.first() {
             Some(first) if first.start == 0 => self.bytes.get(..first.end).unwrap_or_default(),
             _ => &[],
+        }
+    }
+
+    /// Makes the bytes up to `end` there, zero where they are new. Left to itself, the vector would take up
+    /// to twice what it may ever need.
+    fn reach(&mut self, end: usize) {
+        let length = self.bytes.len();
+        if length < end {
+            self.bytes.reserve_exact(end.next_power_of_two() - length);
+            self.bytes.resize(end, 0);
         }
     }
 

@@ -5,18 +5,29 @@
 
 use std::time::Duration;
 
-use imblock_common::Evidence;
 use imblock_common::content::Finding;
 use imblock_common::flows::{FlowKey, FlowState};
 use imblock_common::layout::NameKey;
+use imblock_common::{Addr, Evidence};
 
-use super::connections::{Connections, Outcome};
+use super::connections::{Connections, Key, Outcome};
 use super::hello::{ClientHello, Named, client_hello};
 
-/// Connections whose name is not known yet; see [`Connections::new`] for what that takes.
+/// Connections whose name is not known yet: 23 MiB at the very most; see [`Connections::new`] for what an
+/// attacker reaches with them.
 const CONNECTIONS_MAX: usize = 1024;
 /// A client that has not told its name by then has given up.
 const AGE_MAX: Duration = Duration::from_secs(10);
+
+impl Key for FlowKey {
+    type Host = Addr;
+
+    /// The local host. Where only a WAN side is seen, and behind another router, that is one address
+    /// for many: they share what it has.
+    fn host(&self) -> Addr {
+        self.local()
+    }
+}
 
 /// A datagram that the classifier handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! `crypto_stream` (in order) → [`Connection`] → [`client_hello`] (the name) → [`Inspector`] (whose it is).
 //!
 //! Invariant: no datagram panics, and whatever arrives, a [`Connection`] keeps at most
-//! [`HANDSHAKE_MAX`] bytes of each of [`ATTEMPTS_MAX`] handshakes.
+//! [`HANDSHAKE_MAX`] bytes of each of [`ATTEMPTS_MAX`] handshakes, [`CONNECTION_BYTES`] in all.
 
 mod connection;
 mod connections;
@@ -17,10 +17,11 @@ mod header;
 mod hello;
 mod inspector;
 mod keys;
+mod shares;
 mod version;
 
-pub use connection::{ATTEMPTS_MAX, Connection, NotRead, Progress};
-pub use connections::{Connections, Outcome};
+pub use connection::{ATTEMPTS_MAX, CONNECTION_BYTES, Connection, NotRead, Progress};
+pub use connections::{Connections, Key, Outcome};
 pub use crypto_stream::{HANDSHAKE_MAX, PIECES_MAX};
 pub use hello::{ALPN_MAX, ClientHello, Named, client_hello, client_hello_name};
 pub use inspector::{HandedOver, Inspector};

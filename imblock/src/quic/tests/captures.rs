@@ -10,7 +10,7 @@ use std::time::Duration;
 use imblock_common::Transport;
 use imblock_common::packet::CapturedFrame;
 
-use super::super::{Connections, Named, NotRead, Outcome, client_hello_name};
+use super::super::{Connections, Key, Named, NotRead, Outcome, client_hello_name};
 use crate::replay::capture::Capture;
 use crate::replay::link::LinkLayer;
 
@@ -20,6 +20,14 @@ const UDP_HEADER: usize = 8;
 
 /// From whom to whom.
 type Way = (SocketAddr, SocketAddr);
+
+impl Key for Way {
+    type Host = IpAddr;
+
+    fn host(&self) -> IpAddr {
+        self.0.ip()
+    }
+}
 
 /// What the datagrams of one way told.
 #[derive(Debug, Default)]

@@ -9,12 +9,25 @@ mod vectors;
 
 use aes_gcm::aead::AeadInOut;
 
+use super::Key;
 use super::header::{SAMPLE, SAMPLE_AFTER};
 use super::keys::Keys;
 use super::version::{PacketType, Version};
 
 pub(super) const V1: u32 = 1;
 pub(super) const V2: u32 = 0x6b33_43cf;
+
+/// A host, and the number of a connection of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Of(u32, u32);
+
+impl Key for Of {
+    type Host = u32;
+
+    fn host(&self) -> u32 {
+        self.0
+    }
+}
 
 /// The Initial packet of a client, as it wants to send it.
 #[derive(Clone, Debug)]

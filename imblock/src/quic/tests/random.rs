@@ -7,7 +7,7 @@ use proptest::sample::Index;
 use super::super::{
     Connection, Connections, HANDSHAKE_MAX, Named, client_hello, client_hello_name,
 };
-use super::{Draft, V1, V2, crypto, datagrams, large_hello};
+use super::{Draft, Of, V1, V2, crypto, datagrams, large_hello};
 
 /// Pieces of a hello of `length` bytes, which overlap and together are all of it, in any order.
 fn pieces(length: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
@@ -56,7 +56,7 @@ proptest! {
         let mut connections = Connections::new(1, std::time::Duration::MAX);
         for (number, frames) in (0..).zip(packets) {
             let datagram = Draft { number, ..Draft::new(frames) }.seal();
-            connections.datagram(&(), std::time::Duration::ZERO, &datagram);
+            connections.datagram(&Of(0, 0), std::time::Duration::ZERO, &datagram);
         }
         prop_assert!(connections.len() <= 1);
     }
