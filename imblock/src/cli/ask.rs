@@ -83,8 +83,8 @@ pub struct DiffArgs {
 /// Captures that are held against two policies.
 #[derive(Debug, Args)]
 pub struct OverCaptures {
-    /// Replay a capture, or a directory of them, under both policies, and tell which flows would
-    /// fare otherwise
+    /// Replay a capture, a directory of them, or - for the standard input, under both policies, and
+    /// tell which flows would fare otherwise
     #[arg(long, value_name = "CAPTURE")]
     pub replay: Vec<PathBuf>,
     /// In captures, hosts in PREFIX are the local ones; without it, the client of each flow is

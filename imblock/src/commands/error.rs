@@ -46,9 +46,6 @@ pub enum CommandError {
     /// A replay.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
-    /// Two policies can't be compared over these captures.
-    #[error(transparent)]
-    OnlyOnce(#[from] crate::replay::compare::OnlyOnce),
     /// Captures that were to tell what a policy does can't be read.
     #[error(
         "{failed} of the captures could not be read to the end: what they would tell is not known"
@@ -170,9 +167,7 @@ impl CommandError {
             | Self::NotWrittenDown(error)
             | Self::ScheduleNotWrittenDown(error) => error.exit(),
             Self::Demo(error) => return error.exit_code(),
-            Self::OnlyOnce(_) | Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => {
-                Exit::Usage
-            }
+            Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => Exit::Usage,
             // As diff(1): 1 is a difference, and trouble is more.
             Self::NotCompared(error) => return error.exit_code().max(Exit::Usage as u8),
             Self::NoFrame(_)

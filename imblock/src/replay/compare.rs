@@ -1,17 +1,17 @@
 //! Two policies over the same captures: which flows would fare otherwise under the second.
 //!
-//! Invariant: both see every frame, with the same clock, and flows are numbered by their first
-//! packets, so the n-th flow of a capture is the same one under both.
+//! Invariant: each frame is read once and judged by both, with the same clock, and flows are numbered by
+//! their first packets, so the n-th flow of a capture is the same one under both.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use imblock_common::{Evidence, Transport, Verdict};
 
-use super::capture::{CaptureError, Cut};
 use super::flow::{Identity, JudgedFlow};
+use super::reading::Reading;
 use super::sources::{self, Source};
-use super::{Observer, Replay, ReplayRequest};
+use super::{Judge, Observer, ReplayRequest};
 use crate::policy::Plan;
 
 /// What came of it.
@@ -72,65 +72,36 @@ pub struct HostChange {
     pub newly_passing: u64,
 }
 
-/// Why two policies can't be compared over captures.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{capture} can't be read twice, once for each policy: a pipe or the standard input gives its bytes \
-     once; write the capture to a file"
-)]
-pub struct OnlyOnce {
-    /// As given.
-    pub capture: String,
-}
-
 /// Replays captures under both plans. Services must have the same numbers in both.
 pub fn compare(
     request: &ReplayRequest,
     old: &Plan,
     new: &Plan,
     observer: &mut dyn Observer,
-) -> Result<Comparison, OnlyOnce> {
+) -> Comparison {
     let sources = sources::sources(&request.captures);
-    // The second policy would be held against an empty capture, and drop nothing in it.
-    if let Some(once) = sources.iter().flatten().find(|it| it.is_read_once()) {
-        return Err(OnlyOnce {
-            capture: once.name(),
-        });
-    }
-    let size: u64 = sources.iter().flatten().filter_map(Source::size).sum();
-    observer.begins(size.saturating_mul(2));
-    let (mut before, mut after) = (Replay::new(request, old), Replay::new(request, new));
+    observer.begins(sources.iter().flatten().filter_map(Source::size).sum());
+    let mut judges = [Judge::new(request, old), Judge::new(request, new)];
+    let mut reading = Reading::default();
     let mut comparison = Comparison::default();
     for source in sources {
-        let source = match source {
-            Ok(source) => source,
-            Err(error) => {
-                comparison.failed += 1;
-                observer.fails(&error);
-                continue;
-            }
-        };
-        let first = before.source(&source, observer);
-        // What it can tell of a cut is what the first round told.
-        let second = after.source(&source, &mut Again(observer));
-        if let Err(error) = first.and(second) {
-            comparison.failed += 1;
-            observer.fails(&error);
-        }
-        let pairs = before.flows.take_all().into_iter();
-        for pair in pairs.zip(after.flows.take_all()) {
-            comparison.flow(&source, pair);
+        let name = reading.source(source, &mut judges, observer);
+        let [before, after] = judges.each_mut().map(|judge| judge.flows.take_all());
+        for pair in before.into_iter().zip(after) {
+            comparison.flow(&name, pair);
         }
     }
-    comparison.captures = before.summary.captures;
-    comparison.frames = before.summary.frames;
+    let [before, _] = &judges;
     comparison.packets_without_flow = before.flows.packets_without_flow();
-    comparison.unknown_link_types = before.summary.unknown_link_types;
-    Ok(comparison)
+    comparison.captures = reading.summary.captures;
+    comparison.failed = reading.summary.failed;
+    comparison.frames = reading.summary.frames;
+    comparison.unknown_link_types = reading.summary.unknown_link_types;
+    comparison
 }
 
 impl Comparison {
-    fn flow(&mut self, source: &Source, (old, new): (JudgedFlow, JudgedFlow)) {
+    fn flow(&mut self, capture: &str, (old, new): (JudgedFlow, JudgedFlow)) {
         self.flows += 1;
         let [before, after] = [old.refused > 0, new.refused > 0];
         self.dropped_before += u64::from(before);
@@ -141,7 +112,7 @@ impl Comparison {
             _ => return,
         };
         list.push(FlowChange {
-            capture: source.name(),
+            capture: capture.to_owned(),
             flow: new,
             old: old.identity.map(Fate::from),
             new: new.identity.map(Fate::from),
@@ -192,17 +163,4 @@ impl From<Identity> for Fate {
             verdict: identity.verdict,
         }
     }
-}
-
-/// Tells of progress, and of nothing that was told in the first round.
-struct Again<'a>(&'a mut dyn Observer);
-
-impl Observer for Again<'_> {
-    fn advances(&mut self, bytes: u64) {
-        self.0.advances(bytes);
-    }
-
-    fn is_cut(&mut self, _cut: &Cut) {}
-
-    fn fails(&mut self, _error: &CaptureError) {}
 }

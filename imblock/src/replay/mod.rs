@@ -11,15 +11,16 @@ pub mod client;
 pub mod compare;
 pub mod flow;
 pub mod link;
+mod reading;
 pub mod report;
 mod schedules;
 pub mod sources;
 pub mod tables;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::slice;
 use std::time::{Duration, Instant};
 
 use imblock_common::flows::FlowState;
@@ -35,10 +36,11 @@ pub use tables::MemoryTables;
 use crate::policy::Plan;
 use crate::quic::Inspector;
 use crate::snapshot::Snapshot;
-use capture::{Capture, CaptureError, Cut, Frame};
+use capture::{CaptureError, Cut, Frame};
 use client::{Client, ClientRules};
 use flow::{FLOWS_MAX, FlowTable};
 use link::LinkLayer;
+use reading::Reading;
 use report::Report;
 use schedules::Schedules;
 use sources::Source;
@@ -122,22 +124,15 @@ pub fn run(
     let started = Instant::now();
     let sources = sources::sources(&request.captures);
     observer.begins(sources.iter().flatten().filter_map(Source::size).sum());
-    let mut replay = Replay::new(request, plan);
+    let (mut judge, mut reading) = (Judge::new(request, plan), Reading::default());
     let mut report = Report::new(request, plan, out);
     for source in sources {
-        let (name, result) = match source {
-            Ok(source) => (source.name(), replay.source(&source, observer)),
-            Err(error) => (String::new(), Err(error)),
-        };
-        if let Err(error) = result {
-            replay.summary.failed += 1;
-            observer.fails(&error);
-        }
-        let flows = replay.flows.take_identified();
-        replay.summary.identified_flows += flows.len() as u64;
+        let name = reading.source(source, slice::from_mut(&mut judge), observer);
+        let flows = judge.flows.take_identified();
+        reading.summary.identified_flows += flows.len() as u64;
         report.flows(&name, &flows)?;
     }
-    let summary = replay.finish(started.elapsed());
+    let summary = reading.finish(&judge, started.elapsed());
     report.finish(&summary)?;
     Ok(summary)
 }
@@ -157,43 +152,35 @@ pub fn observe(request: &ReplayRequest, plan: &Plan, observer: &mut dyn Observer
     let started = Instant::now();
     let sources = sources::sources(&request.captures);
     observer.begins(sources.iter().flatten().filter_map(Source::size).sum());
-    let mut replay = Replay::new(request, plan);
+    let (mut judge, mut reading) = (Judge::new(request, plan), Reading::default());
     let mut first_seen: BTreeMap<u16, u64> = BTreeMap::new();
     for source in sources {
-        let result = source.and_then(|source| replay.source(&source, observer));
-        if let Err(error) = result {
-            replay.summary.failed += 1;
-            observer.fails(&error);
-        }
-        for flow in replay.flows.take_identified() {
+        reading.source(source, slice::from_mut(&mut judge), observer);
+        for flow in judge.flows.take_identified() {
             let at = flow.first_seen / SECOND;
             let first = first_seen.entry(flow.identity.service).or_insert(at);
             *first = at.min(*first);
         }
     }
     Seen {
-        summary: replay.finish(started.elapsed()),
+        summary: reading.finish(&judge, started.elapsed()),
         first_seen,
     }
 }
 
-/// How many frames pass between two messages to the observer.
-const FRAMES_PER_MESSAGE: u64 = 4096;
-
 const SENT: View = View::LAN_INGRESS;
 const RECEIVED: View = View::LAN_EGRESS;
 
-/// A replay at work.
-struct Replay<'a> {
+/// A policy that judges captures.
+struct Judge<'a> {
     tables: MemoryTables,
     inspector: Inspector,
     rules: ClientRules<'a>,
     schedules: Schedules<'a>,
     flows: FlowTable,
-    summary: ReplaySummary,
 }
 
-impl<'a> Replay<'a> {
+impl<'a> Judge<'a> {
     fn new(request: &'a ReplayRequest, plan: &'a Plan) -> Self {
         Self {
             tables: MemoryTables::new(plan),
@@ -201,81 +188,22 @@ impl<'a> Replay<'a> {
             rules: ClientRules::new(&request.local, plan),
             schedules: Schedules::of(&plan.timetable),
             flows: FlowTable::with_capacity(FLOWS_MAX),
-            summary: ReplaySummary::default(),
         }
     }
 
-    fn source(&mut self, source: &Source, observer: &mut dyn Observer) -> Result<(), CaptureError> {
-        let name = source.name();
-        match source {
-            Source::Stdin => self.capture(&name, io::stdin().lock(), observer),
-            Source::File(path) => match File::open(path) {
-                Ok(file) => self.capture(&name, file, observer),
-                Err(source) => Err(CaptureError::Open { file: name, source }),
-            },
-        }
-    }
-
-    fn capture<R: Read>(
-        &mut self,
-        name: &str,
-        source: R,
-        observer: &mut dyn Observer,
-    ) -> Result<(), CaptureError> {
-        let mut capture = Capture::new(name, source)?;
-        self.summary.captures += 1;
-        // Another place and another time, whose flows may have the same addresses.
+    /// Another place and another time, whose flows may have the same addresses.
+    fn begin(&mut self) {
         self.tables.forget_flows();
         self.schedules.begin();
         self.inspector = Inspector::default();
-        let result = self.frames(&mut capture, observer);
-        if let Some(cut) = capture.cut() {
-            self.summary.cut += 1;
-            observer.is_cut(cut);
-        }
-        result
     }
 
-    fn frames<R: Read>(
-        &mut self,
-        capture: &mut Capture<R>,
-        observer: &mut dyn Observer,
-    ) -> Result<(), CaptureError> {
-        let mut clock = Clock::default();
-        let mut position = 0;
-        let result = loop {
-            match capture.next_frame() {
-                Ok(Some(frame)) => self.frame(&frame, &mut clock),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-            if self.summary.frames.is_multiple_of(FRAMES_PER_MESSAGE) {
-                let now = capture.position();
-                observer.advances(now - position);
-                position = now;
-            }
-        };
-        observer.advances(capture.position() - position);
-        self.summary.duration += clock.duration();
-        result
-    }
-
-    fn frame(&mut self, frame: &Frame<'_>, clock: &mut Clock) {
-        self.summary.frames += 1;
-        self.summary.bytes += u64::from(frame.wire_length);
+    /// Judges and counts a frame; `now` is the time in the capture, in nanoseconds since 1970.
+    fn frame(&mut self, frame: &Frame<'_>, link: LinkLayer, now: u64) {
         let tables = &self.tables;
-        let now = clock.advance(frame.timestamp);
         tables.set_now(now);
         self.schedules.bring(tables, now);
         let inspector = &mut self.inspector;
-        let Some(link) = LinkLayer::from_link_type(frame.link_type) else {
-            *self
-                .summary
-                .unknown_link_types
-                .entry(frame.link_type)
-                .or_default() += 1;
-            return;
-        };
         let packet = CapturedFrame {
             bytes: frame.bytes,
             wire_length: frame.wire_length,
@@ -309,15 +237,6 @@ impl<'a> Replay<'a> {
             ),
         }
     }
-
-    fn finish(mut self, elapsed: Duration) -> ReplaySummary {
-        self.summary.elapsed = elapsed;
-        self.summary.packets_without_flow = self.flows.packets_without_flow();
-        self.summary.snapshot = self.tables.snapshot();
-        // The clocks of several captures are not one.
-        self.summary.snapshot.taken_at = 0;
-        self.summary
-    }
 }
 
 impl Client {
@@ -344,27 +263,6 @@ fn answer(inspector: &mut Inspector, tables: &MemoryTables, now: Duration) -> Op
             .or(told);
     }
     told
-}
-
-/// The time in a capture. It does not go back where a frame is out of order, or a second of a host
-/// would be counted twice.
-#[derive(Default)]
-struct Clock {
-    span: Option<(u64, u64)>,
-}
-
-impl Clock {
-    fn advance(&mut self, timestamp: u64) -> u64 {
-        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
-        let last = last.max(timestamp);
-        self.span = Some((first, last));
-        last
-    }
-
-    fn duration(&self) -> Duration {
-        let (first, last) = self.span.unwrap_or_default();
-        Duration::from_nanos(last - first)
-    }
 }
 
 #[cfg(test)]

@@ -27,15 +27,6 @@ impl Source {
         }
     }
 
-    /// Whether it gives its bytes only once, as a pipe does: `-`, `/dev/stdin`, `<(zcat capture.gz)`.
-    pub fn is_read_once(&self) -> bool {
-        match self {
-            // What isn't there is another trouble.
-            Self::File(path) => fs::metadata(path).is_ok_and(|file| !file.is_file()),
-            Self::Stdin => true,
-        }
-    }
-
     /// Size in bytes, where it can be known beforehand.
     pub fn size(&self) -> Option<u64> {
         match self {
