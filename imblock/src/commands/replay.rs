@@ -138,6 +138,14 @@ impl Observer for Watcher {
         self.say(&format!("imblock: warning: {cut}"));
     }
 
+    fn disbelieves(&mut self, capture: &str, frames: u64) {
+        let frames = plural(frames, "frame has a time", "frames have times");
+        self.say(&format!(
+            "imblock: warning: {capture}: {frames} that the frames around contradict; judged at the time \
+             of the frame before"
+        ));
+    }
+
     fn fails(&mut self, error: &CaptureError) {
         self.say(&format!("imblock: {error}"));
     }

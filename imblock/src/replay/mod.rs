@@ -8,6 +8,7 @@
 
 pub mod capture;
 pub mod client;
+mod clock;
 pub mod compare;
 pub mod flow;
 pub mod link;
@@ -71,7 +72,9 @@ pub struct ReplaySummary {
     pub frames: u64,
     /// Their length on the wire, in bytes.
     pub bytes: u64,
-    /// From the first to the last frame of each capture, added up.
+    /// Frames whose time the next one contradicts. They are judged at the time of the one before.
+    pub times_not_believed: u64,
+    /// From the first to the last frame of each capture, as far as times can be believed, added up.
     pub duration: Duration,
     /// What the replay itself took.
     pub elapsed: Duration,
@@ -110,6 +113,8 @@ pub trait Observer {
     fn advances(&mut self, _bytes: u64) {}
     /// A capture is cut.
     fn is_cut(&mut self, cut: &Cut);
+    /// So many frames of a capture have times that the next ones contradict.
+    fn disbelieves(&mut self, _capture: &str, _frames: u64) {}
     /// A capture failed.
     fn fails(&mut self, error: &CaptureError);
 }
@@ -191,7 +196,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Another place and another time, whose flows may have the same addresses.
+    /// Another place or another time, whose flows may have the same addresses.
     fn begin(&mut self) {
         self.tables.forget_flows();
         self.schedules.begin();

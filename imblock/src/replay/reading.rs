@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::capture::{Capture, CaptureError, Frame};
+use super::clock::{Clock, Time};
 use super::link::LinkLayer;
 use super::sources::Source;
 use super::{Judge, Observer, ReplaySummary};
@@ -17,6 +18,10 @@ const FRAMES_PER_MESSAGE: u64 = 4096;
 pub(super) struct Reading {
     /// What can be told without a judge.
     pub(super) summary: ReplaySummary,
+    /// Of the capture that is being read.
+    clock: Clock,
+    doubtful: Option<Doubtful>,
+    not_believed: u64,
 }
 
 impl Reading {
@@ -80,8 +85,15 @@ impl Reading {
     ) -> Result<(), CaptureError> {
         let mut capture = Capture::new(name, source)?;
         self.summary.captures += 1;
+        self.clock = Clock::default();
+        self.not_believed = 0;
         judges.iter_mut().for_each(Judge::begin);
         let result = self.frames(&mut capture, judges, observer);
+        self.summary.duration += self.clock.duration();
+        self.summary.times_not_believed += self.not_believed;
+        if self.not_believed > 0 {
+            observer.disbelieves(name, self.not_believed);
+        }
         if let Some(cut) = capture.cut() {
             self.summary.cut += 1;
             observer.is_cut(cut);
@@ -95,11 +107,10 @@ impl Reading {
         judges: &mut [Judge<'_>],
         observer: &mut dyn Observer,
     ) -> Result<(), CaptureError> {
-        let mut clock = Clock::default();
         let mut position = 0;
         let result = loop {
             match capture.next_frame() {
-                Ok(Some(frame)) => self.frame(&frame, &mut clock, judges),
+                Ok(Some(frame)) => self.frame(&frame, judges),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
@@ -109,15 +120,40 @@ impl Reading {
                 position = now;
             }
         };
+        self.settle(None, judges);
         observer.advances(capture.position() - position);
-        self.summary.duration += clock.duration();
         result
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, clock: &mut Clock, judges: &mut [Judge<'_>]) {
+    fn frame(&mut self, frame: &Frame<'_>, judges: &mut [Judge<'_>]) {
         self.summary.frames += 1;
         self.summary.bytes += u64::from(frame.wire_length);
-        let now = clock.advance(frame.timestamp);
+        self.settle(Some(frame.timestamp), judges);
+        if self.clock.doubts(frame.timestamp) {
+            self.doubtful = Some(Doubtful::new(frame));
+        } else {
+            self.judge(frame, judges);
+        }
+    }
+
+    /// Judges the frame that had to wait; `next` is the time of the one behind it, if there is one.
+    fn settle(&mut self, next: Option<u64>, judges: &mut [Judge<'_>]) {
+        let Some(doubtful) = self.doubtful.take() else {
+            return;
+        };
+        let time = self.clock.settle(doubtful.timestamp, next);
+        self.not_believed += u64::from(time != doubtful.timestamp);
+        self.judge(&doubtful.at(time), judges);
+    }
+
+    fn judge(&mut self, frame: &Frame<'_>, judges: &mut [Judge<'_>]) {
+        let now = match self.clock.advance(frame.timestamp) {
+            Time::GoesOn(now) => now,
+            Time::BeginsAgain(now) => {
+                judges.iter_mut().for_each(Judge::begin);
+                now
+            }
+        };
         let Some(link) = LinkLayer::from_link_type(frame.link_type) else {
             let unknown = &mut self.summary.unknown_link_types;
             *unknown.entry(frame.link_type).or_default() += 1;
@@ -129,23 +165,31 @@ impl Reading {
     }
 }
 
-/// The time in a capture. It does not go back where a frame is out of order, or a second of a host
-/// would be counted twice.
-#[derive(Default)]
-struct Clock {
-    span: Option<(u64, u64)>,
+/// A frame whose time the next one may contradict, so that it has to wait for that.
+struct Doubtful {
+    timestamp: u64,
+    link_type: u16,
+    bytes: Vec<u8>,
+    wire_length: u32,
 }
 
-impl Clock {
-    fn advance(&mut self, timestamp: u64) -> u64 {
-        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
-        let last = last.max(timestamp);
-        self.span = Some((first, last));
-        last
+impl Doubtful {
+    fn new(frame: &Frame<'_>) -> Self {
+        Self {
+            timestamp: frame.timestamp,
+            link_type: frame.link_type,
+            bytes: frame.bytes.to_vec(),
+            wire_length: frame.wire_length,
+        }
     }
 
-    fn duration(&self) -> Duration {
-        let (first, last) = self.span.unwrap_or_default();
-        Duration::from_nanos(last - first)
+    /// The frame, as if it had been seen at that time.
+    fn at(&self, timestamp: u64) -> Frame<'_> {
+        Frame {
+            timestamp,
+            link_type: self.link_type,
+            bytes: &self.bytes,
+            wire_length: self.wire_length,
+        }
     }
 }

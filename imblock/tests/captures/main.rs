@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod clock;
 mod formats;
 mod hellos;
 mod links;

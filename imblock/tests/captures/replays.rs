@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::plan::plan;
 use crate::write::*;
 
-const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40_000);
-const IRC: ([u8; 4], u16) = ([192, 0, 2, 1], 6667);
+pub(crate) const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40_000);
+pub(crate) const IRC: ([u8; 4], u16) = ([192, 0, 2, 1], 6667);
 const STUN: ([u8; 4], u16) = ([192, 0, 2, 9], 3478);
 const WEB: ([u8; 4], u16) = ([192, 0, 2, 2], 443);
-const START: u64 = 1_700_000_000 * SECOND;
+pub(crate) const START: u64 = 1_700_000_000 * SECOND;
 
 /// What an observer was told.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Told {
     pub(crate) advanced: u64,
     pub(crate) cut: Vec<String>,
     pub(crate) failed: Vec<String>,
+    /// Captures with frames whose times were not believed, and how many.
+    pub(crate) disbelieved: Vec<(String, u64)>,
 }
 
 impl Observer for Told {
@@ -38,12 +40,16 @@ impl Observer for Told {
         self.cut.push(cut.to_string());
     }
 
+    fn disbelieves(&mut self, capture: &str, frames: u64) {
+        self.disbelieved.push((capture.to_owned(), frames));
+    }
+
     fn fails(&mut self, error: &CaptureError) {
         self.failed.push(error.to_string());
     }
 }
 
-fn request(captures: &[&Path], format: Format) -> ReplayRequest {
+pub(crate) fn request(captures: &[&Path], format: Format) -> ReplayRequest {
     ReplayRequest {
         captures: captures.iter().map(|path| path.to_path_buf()).collect(),
         local: Vec::new(),
@@ -325,50 +331,4 @@ fn a_reader_that_goes_away_can_be_told_from_a_full_disk() {
     }
     let full = ReplayError::Output(std::io::ErrorKind::StorageFull.into());
     assert!(!full.is_broken_pipe());
-}
-
-/// What passes, and what is refused, of three minutes of IRC, so many packets a second, twice over. They
-/// begin on 2023-11-14, a Tuesday, at 22:13:20 UTC.
-fn three_minutes_under(rules: &str, a_second: u64) -> (u64, u64) {
-    use imblock::policy::{ServiceNumbers, Source, Surroundings, parse};
-
-    let text = format!("version: 1\nname: clock\nrules:\n{rules}");
-    let policy = parse(Source::new("clock.yaml".to_owned(), text)).unwrap();
-    let numbers = &mut ServiceNumbers::default();
-    let plan = policy.compile(numbers, &Surroundings::default()).unwrap();
-    let frame = ethernet(IPV4, &tcp4(CLIENT, IRC, SYN));
-    let packets: Vec<_> = (0..180 * a_second)
-        .map(|number| (START + number * SECOND / a_second, frame.as_slice()))
-        .collect();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("clock.pcap");
-    fs::write(&file, pcap(Order::Little, true, 1, &packets)).unwrap();
-    let (mut out, mut told) = (Vec::new(), Told::default());
-    // Twice: the second time begins before the first one's end.
-    let request = request(&[&file, &file], Format::Json);
-    let summary = run(&request, &plan, &mut out, &mut told).unwrap();
-    let number = plan.service("irc").unwrap().number;
-    let irc = summary
-        .snapshot
-        .services
-        .iter()
-        .find(|service| service.number == number);
-    let irc = irc.unwrap();
-    (irc.passed().packets, irc.refused().packets)
-}
-
-#[test]
-fn schedules_are_those_of_the_time_of_the_capture() {
-    let rules = "  - { services: [irc], action: drop, when: { days: tue, hours: \"22:14-22:15\", timezone: UTC } }\n";
-    assert_eq!(three_minutes_under(rules, 1), (240, 120));
-}
-
-#[test]
-fn rates_are_those_of_the_time_of_the_capture() {
-    // The middle one of three minutes, twice: 600 packets each time, of which about 60 have room.
-    let rules = "  - { services: [irc], action: limit, rate: 1 packets/s, burst: 1 packets, when: { hours: \"22:14-22:15\", timezone: UTC } }\n  \
-         - { services: [irc], action: limit, rate: 100 packets/s, burst: 10 packets }\n";
-    let (passed, refused) = three_minutes_under(rules, 10);
-    assert_eq!(passed + refused, 3_600);
-    assert!((1_060..=1_120).contains(&refused), "{refused}");
 }

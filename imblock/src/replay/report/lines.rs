@@ -29,6 +29,7 @@ pub(super) struct Document<'a> {
     pub(super) cut: u64,
     pub(super) frames: u64,
     pub(super) bytes: u64,
+    pub(super) times_not_believed: u64,
     pub(super) duration_seconds: f64,
     pub(super) elapsed_seconds: f64,
     pub(super) frames_per_second: f64,
@@ -122,6 +123,7 @@ impl<'a> Document<'a> {
             cut: summary.cut,
             frames: summary.frames,
             bytes: summary.bytes,
+            times_not_believed: summary.times_not_believed,
             duration_seconds: summary.duration.as_secs_f64(),
             elapsed_seconds: elapsed,
             frames_per_second: if elapsed > 0.0 {

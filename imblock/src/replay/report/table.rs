@@ -136,6 +136,13 @@ fn closing(out: &mut dyn Write, document: &Document<'_>) -> io::Result<()> {
             document.packets_without_flow
         )?;
     }
+    if document.times_not_believed != 0 {
+        writeln!(
+            out,
+            "Times that the frames around contradict: {} frames were judged at that of the frame before.",
+            document.times_not_believed
+        )?;
+    }
     writeln!(
         out,
         "Policy {}: captures {}, failed {}, cut {}; frames {} ({}, {:.1} s of traffic); \
