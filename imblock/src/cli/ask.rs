@@ -28,7 +28,7 @@ pub struct WhyArgs {
     /// It asks a DNS server for the name instead
     #[arg(long, requires = "name")]
     pub dns: bool,
-    /// Ask about a frame of a capture; those of its flow that come before it are judged first
+    /// Ask about a frame of a capture, a file; those of its flow that come before it are judged first
     #[arg(long, value_name = "CAPTURE", requires = "frame",
           conflicts_with_all = ["from", "to", "name"])]
     pub pcap: Option<PathBuf>,

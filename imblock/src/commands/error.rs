@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::kernel::KernelError;
 use crate::policy::{PolicyErrors, SelectorError};
 use crate::state::StateError;
+use crate::why::capture::NoFrame;
 
 /// Why a command did not do what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +79,7 @@ pub enum CommandError {
     },
     /// The frame that is asked about is not there.
     #[error(transparent)]
-    NoFrame(#[from] crate::why::capture::NoFrame),
+    NoFrame(#[from] NoFrame),
     /// Nothing was asked.
     #[error("say from where to where, or which frame of which capture")]
     NoQuestion,
@@ -167,7 +168,10 @@ impl CommandError {
             | Self::NotWrittenDown(error)
             | Self::ScheduleNotWrittenDown(error) => error.exit(),
             Self::Demo(error) => return error.exit_code(),
-            Self::NoQuestion | Self::NameOverUdp | Self::TwoFamilies => Exit::Usage,
+            Self::NoFrame(NoFrame::OnlyOnce { .. })
+            | Self::NoQuestion
+            | Self::NameOverUdp
+            | Self::TwoFamilies => Exit::Usage,
             // As diff(1): 1 is a difference, and trouble is more.
             Self::NotCompared(error) => return error.exit_code().max(Exit::Usage as u8),
             Self::NoFrame(_)

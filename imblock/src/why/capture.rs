@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 
 use imblock_common::packet::CapturedFrame;
@@ -28,6 +29,15 @@ pub enum NoFrame {
     /// The capture can't be read.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// It gives its bytes once, as a pipe does.
+    #[error(
+        "{path} can't be read twice, once for the frame and once for those of its flow before it: a pipe \
+         gives its bytes once; write the capture to a file"
+    )]
+    OnlyOnce {
+        /// The capture.
+        path: PathBuf,
+    },
     /// It has fewer frames.
     #[error("there is no frame {wanted} in {path}: it has {frames}, and the first is 1")]
     TooFew {
@@ -64,14 +74,15 @@ pub struct Found {
 
 /// Finds a frame by its number, from 1, as Wireshark counts. `local` is what the user calls local.
 pub fn find(path: &Path, wanted: u64, local: &[IpNet], plan: &Plan) -> Result<Found, NoFrame> {
-    let flow = flow_of(path, wanted)?;
+    let mut recording = Recording::open(path)?;
+    let flow = recording.flow_of(wanted)?;
     let rules = ClientRules::new(local, plan);
     let mut client = None;
     let mut first = Vec::new();
     let mut latest = VecDeque::new();
     let mut left_out = 0;
     let mut cut = false;
-    each(path, wanted, |number, frame| {
+    let frames = recording.each(wanted, |number, frame| {
         let Some((segment, bytes)) = parsed(frame) else {
             return;
         };
@@ -113,6 +124,9 @@ pub fn find(path: &Path, wanted: u64, local: &[IpNet], plan: &Plan) -> Result<Fo
             left_out += 1;
         }
     })?;
+    if frames < wanted {
+        return Err(recording.too_few(frames, wanted));
+    }
     first.extend(latest);
     Ok(Found {
         ends: flow.ends(client),
@@ -151,62 +165,80 @@ impl Flow {
     }
 }
 
-fn flow_of(path: &Path, wanted: u64) -> Result<Flow, NoFrame> {
-    let no_flow = |what| NoFrame::NoFlow {
-        path: path.to_owned(),
-        wanted,
-        what,
-    };
-    let mut flow = Err(no_flow("is of a link layer that is not read"));
-    let frames = each(path, wanted, |number, frame| {
-        if number != wanted || LinkLayer::from_link_type(frame.link_type).is_none() {
-            return;
-        }
-        flow = match parsed(frame) {
-            None => Err(no_flow("is neither TCP nor UDP, or broken")),
-            Some((segment, _)) if segment.part == Part::Later => {
-                Err(no_flow("is a later fragment, which has no ports"))
-            }
-            Some((segment, _)) => Ok(Flow {
-                transport: segment.transport,
-                ends: [
-                    (segment.source, segment.source_port),
-                    (segment.destination, segment.destination_port),
-                ],
-            }),
-        };
-    })?;
-    if frames < wanted || wanted == 0 {
-        return Err(NoFrame::TooFew {
-            path: path.to_owned(),
-            frames,
-            wanted,
-        });
-    }
-    flow
+/// A capture that is read twice.
+struct Recording<'a> {
+    path: &'a Path,
+    /// The same one both times, whatever the path leads to by then: a capture in writing may be rotated.
+    file: File,
 }
 
-/// Hands the frames of a capture to `visit`, up to a number; how many there were.
-fn each(
-    path: &Path,
-    last: u64,
-    mut visit: impl FnMut(u64, &Frame<'_>),
-) -> Result<u64, CaptureError> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|source| CaptureError::Open {
-        file: name.clone(),
-        source,
-    })?;
-    let mut capture = Capture::new(&name, file)?;
-    let mut number = 0;
-    while let Some(frame) = capture.next_frame()? {
-        number += 1;
-        visit(number, &frame);
-        if number >= last {
-            break;
+impl<'a> Recording<'a> {
+    fn open(path: &'a Path) -> Result<Self, NoFrame> {
+        let file = File::open(path).map_err(|source| CaptureError::Open {
+            file: path.display().to_string(),
+            source,
+        })?;
+        Ok(Self { path, file })
+    }
+
+    /// The flow of a frame.
+    fn flow_of(&mut self, wanted: u64) -> Result<Flow, NoFrame> {
+        let path = self.path;
+        let no_flow = |what| NoFrame::NoFlow {
+            path: path.to_owned(),
+            wanted,
+            what,
+        };
+        let mut flow = Err(no_flow("is of a link layer that is not read"));
+        let frames = self.each(wanted, |number, frame| {
+            if number != wanted || LinkLayer::from_link_type(frame.link_type).is_none() {
+                return;
+            }
+            flow = match parsed(frame) {
+                None => Err(no_flow("is neither TCP nor UDP, or broken")),
+                Some((segment, _)) if segment.part == Part::Later => {
+                    Err(no_flow("is a later fragment, which has no ports"))
+                }
+                Some((segment, _)) => Ok(Flow {
+                    transport: segment.transport,
+                    ends: [
+                        (segment.source, segment.source_port),
+                        (segment.destination, segment.destination_port),
+                    ],
+                }),
+            };
+        })?;
+        if frames < wanted || wanted == 0 {
+            return Err(self.too_few(frames, wanted));
+        }
+        flow
+    }
+
+    /// Hands the frames to `visit`, from the first up to a number; how many there were.
+    fn each(&mut self, last: u64, mut visit: impl FnMut(u64, &Frame<'_>)) -> Result<u64, NoFrame> {
+        let path = self.path;
+        self.file.rewind().map_err(|_| NoFrame::OnlyOnce {
+            path: path.to_owned(),
+        })?;
+        let mut capture = Capture::new(&path.display().to_string(), &self.file)?;
+        let mut number = 0;
+        while let Some(frame) = capture.next_frame()? {
+            number += 1;
+            visit(number, &frame);
+            if number >= last {
+                break;
+            }
+        }
+        Ok(number)
+    }
+
+    fn too_few(&self, frames: u64, wanted: u64) -> NoFrame {
+        NoFrame::TooFew {
+            path: self.path.to_owned(),
+            frames,
+            wanted,
         }
     }
-    Ok(number)
 }
 
 fn frame_link(frame: &Frame<'_>) -> Option<LinkLayer> {

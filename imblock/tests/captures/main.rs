@@ -14,4 +14,5 @@ mod plan;
 mod replays;
 mod rtp;
 mod shared;
+mod why;
 mod write;
