@@ -10,6 +10,7 @@ mod clock;
 mod formats;
 mod hellos;
 mod links;
+mod options;
 mod plan;
 mod replays;
 mod rtp;

@@ -4,11 +4,6 @@
 use std::io::Read;
 use std::ops::Range;
 
-use pcap_parser::pcapng::{
-    OptionCode, PcapNGOption, parse_interfacedescriptionblock_be,
-    parse_interfacedescriptionblock_le, parse_sectionheaderblock,
-};
-
 use super::window::{RECORD_MAX, Window};
 use super::{Damage, Found, Problem};
 
@@ -25,12 +20,28 @@ mod block {
     pub(super) const ENHANCED_PACKET: u32 = 6;
 }
 
+/// Options of an interface that matter.
+mod option {
+    pub(super) const END: u16 = 0;
+    /// `if_tsresol`
+    pub(super) const TIME_RESOLUTION: u16 = 9;
+    /// `if_tsoffset`
+    pub(super) const TIME_OFFSET: u16 = 14;
+}
+
+/// What `if_tsresol` is where it is left out.
+const MICROSECONDS: u8 = 6;
+
 /// Type and length, in front of every block.
 const BLOCK_HEADER: usize = 8;
 /// The length once more, behind every block.
 const BLOCK_TRAILER: usize = 4;
 const BLOCK_MIN: u32 = 12;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+/// Fields of a section header: byte order, version, length of the section.
+const SECTION_HEADER: usize = 16;
+/// Fields of an interface description in front of its options: link type, reserved, snap length.
+const INTERFACE_HEADER: usize = 8;
 /// Fields of a packet block in front of the packet: interface, time (two words), both lengths.
 const PACKET_HEADER: usize = 20;
 /// The one field of a simple packet block in front of the packet: its length on the wire.
@@ -120,38 +131,36 @@ impl PcapNg {
             Some(trailer) if trailer == length => {}
             trailer => return Err(Damage::Lengths(length, trailer.unwrap_or_default())),
         }
+        let inside = block.get(body.clone()).unwrap_or_default();
         match kind {
-            block::SECTION => self.section(block).map(|()| None),
-            block::INTERFACE => self.interface(block).map(|()| None),
+            block::SECTION => self.section(inside).map(|()| None),
+            block::INTERFACE => self.interface(inside).map(|()| None),
             block::SIMPLE_PACKET => self.simple_packet(block, body).map(Some),
             _ => self.packet(kind, block, body).map(Some),
         }
     }
 
-    fn section(&mut self, block: &[u8]) -> Result<(), Damage> {
-        if parse_sectionheaderblock(block).is_err() {
+    fn section(&mut self, body: &[u8]) -> Result<(), Damage> {
+        if body.len() < SECTION_HEADER {
             return Err(Damage::Block("section header"));
         }
         self.interfaces.clear();
         Ok(())
     }
 
-    fn interface(&mut self, block: &[u8]) -> Result<(), Damage> {
+    fn interface(&mut self, body: &[u8]) -> Result<(), Damage> {
         const DAMAGE: Damage = Damage::Block("interface description");
-        let parsed = if self.big_endian {
-            parse_interfacedescriptionblock_be(block)
-        } else {
-            parse_interfacedescriptionblock_le(block)
-        };
-        let (_, described) = parsed.map_err(|_| DAMAGE)?;
+        let options = body.get(INTERFACE_HEADER..).ok_or(DAMAGE)?;
         if self.interfaces.len() == INTERFACES_MAX {
             return Err(DAMAGE);
         }
+        let resolution = self.option(options, option::TIME_RESOLUTION);
+        let resolution = resolution.and_then(<[u8]>::first).copied();
         self.interfaces.push(Interface {
-            link_type: u16::try_from(described.linktype.0).map_err(|_| DAMAGE)?,
-            snap_length: described.snaplen,
-            units_per_second: units_per_second(described.if_tsresol).ok_or(DAMAGE)?,
-            offset: self.time_offset(&described.options),
+            link_type: self.half_word(body, 0).ok_or(DAMAGE)?,
+            snap_length: self.word(body, 4).ok_or(DAMAGE)?,
+            units_per_second: units_per_second(resolution.unwrap_or(MICROSECONDS)).ok_or(DAMAGE)?,
+            offset: self.time_offset(options),
         });
         Ok(())
     }
@@ -186,14 +195,16 @@ impl PcapNg {
     /// of the block is padding.
     fn simple_packet(&self, block: &[u8], body: Range<usize>) -> Result<Found, Damage> {
         let interface = self.interface_of(0)?;
-        let wire_length = self
-            .word(block, body.start)
-            .ok_or(Damage::Block("simple packet"))?;
+        const DAMAGE: Damage = Damage::Block("simple packet");
+        if body.len() < SIMPLE_PACKET_HEADER {
+            return Err(DAMAGE);
+        }
+        let wire_length = self.word(block, body.start).ok_or(DAMAGE)?;
         let kept = match interface.snap_length {
             0 => wire_length,
             snap => wire_length.min(snap),
         };
-        let start = (body.start + SIMPLE_PACKET_HEADER).min(body.end);
+        let start = body.start + SIMPLE_PACKET_HEADER;
         let end = usize::try_from(kept).map_or(usize::MAX, |kept| start.saturating_add(kept));
         Ok(Found {
             timestamp: self.timestamp,
@@ -203,15 +214,31 @@ impl PcapNg {
         })
     }
 
-    /// The option `if_tsoffset`. The parser reads it as little-endian in either byte order.
-    fn time_offset(&self, options: &[PcapNGOption<'_>]) -> i64 {
-        let option = options
-            .iter()
-            .find(|option| option.code == OptionCode::IfTsoffset);
-        match option.and_then(|option| chunk(option.value(), 0)) {
+    /// What is to be added to the times of an interface, in seconds.
+    fn time_offset(&self, options: &[u8]) -> i64 {
+        let option = self.option(options, option::TIME_OFFSET);
+        match option.and_then(|value| chunk(value, 0)) {
             Some(bytes) if self.big_endian => i64::from_be_bytes(bytes),
             Some(bytes) => i64::from_le_bytes(bytes),
             None => 0,
+        }
+    }
+
+    /// The value of the first option of that number. Nothing comes after the option that ends them, or after
+    /// one that is cut.
+    fn option<'a>(&self, options: &'a [u8], wanted: u16) -> Option<&'a [u8]> {
+        const HEADER: usize = 4;
+        let mut rest = options;
+        loop {
+            let number = self.half_word(rest, 0)?;
+            let length = usize::from(self.half_word(rest, 2)?);
+            if number == option::END {
+                return None;
+            }
+            if number == wanted {
+                return rest.get(HEADER..HEADER + length);
+            }
+            rest = rest.get(HEADER + length.next_multiple_of(4)..)?;
         }
     }
 
@@ -265,7 +292,7 @@ impl Interface {
 }
 
 /// What the option `if_tsresol` means: a negative power of 10 or, with the highest bit set, of 2.
-/// `None` for more than fit. The parser knows no powers of 2.
+/// `None` for more than fit.
 fn units_per_second(resolution: u8) -> Option<u64> {
     let exponent = u32::from(resolution & 0x7f);
     match resolution & 0x80 {
