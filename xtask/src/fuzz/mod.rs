@@ -1,11 +1,14 @@
-//! `cargo xtask fuzz`: policies that nobody would write, read and compiled until the time is up.
+//! `cargo xtask fuzz`: policies that nobody would write, or captures that nobody recorded, read until
+//! the time is up.
 //!
 //! The work is done by a child, whose memory the kernel bounds: what it can't survive (an overflown
 //! stack, memory without end, a loop) leaves the input behind that did it. No nightly compiler and no
-//! instrumentation: what a policy is refused for, or compiles to, tells whether a way was new.
+//! instrumentation: what a policy is refused for or compiles to, and what is told of a capture, says
+//! whether a way was new.
 
+mod captures;
 mod corpus;
-mod target;
+mod policies;
 
 use std::env;
 use std::fs;
@@ -21,7 +24,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::workspace::root;
-use corpus::Corpus;
+use captures::Captures;
+use corpus::{Corpus, Subject};
+use policies::Policies;
 
 /// What the child may hold in memory, in bytes. The plan of the largest policy takes a tenth.
 const MEMORY_MAX: u64 = 384 << 20;
@@ -30,8 +35,20 @@ const MEMORY_MAX: u64 = 384 << 20;
 const INPUT_MAX: Duration = Duration::from_secs(10);
 const MINUTE: u64 = 60;
 
+/// What may be read.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Of {
+    /// Policies, read, compiled, printed and proved harmless.
+    Policies,
+    /// Captures, replayed under the policy `audit`.
+    Captures,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// What is read.
+    #[arg(value_enum, default_value = "policies")]
+    of: Of,
     /// How long.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
@@ -50,41 +67,55 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    match args.of {
+        Of::Policies => run_with(args, || Ok(Policies)),
+        Of::Captures => run_with(args, Captures::new),
+    }
+}
+
+fn run_with<S: Subject>(args: &Args, subject: impl FnOnce() -> Result<S>) -> Result<()> {
     let seconds = args.seconds.unwrap_or(args.minutes * MINUTE);
     let seed = args.seed.unwrap_or_else(random_seed);
     if args.child {
-        return child(seed, Duration::from_secs(seconds), args.input.as_deref());
+        let time = Duration::from_secs(seconds);
+        return child(&subject()?, seed, time, args.input.as_deref());
     }
     let folder = folder();
     fs::create_dir_all(&folder)?;
     let mut command = Command::new(env::current_exe()?);
-    command.args(["fuzz", "--child", "--seed", &seed.to_string()]);
+    command.args(["fuzz", S::NAME, "--child", "--seed", &seed.to_string()]);
     command.args(["--seconds", &seconds.to_string()]);
     if let Some(input) = &args.input {
         command.arg("--input").arg(input);
     }
     let mut child = command.spawn().context("cannot start the child")?;
-    let current = current(&folder, child.id());
+    let current = current::<S>(&folder, child.id());
     let status = child.wait()?;
     if status.success() {
         return Ok(fs::remove_file(current)?);
     }
-    bail!("{}", blame(&current, &folder, status, seed)?)
+    bail!("{}", blame::<S>(&current, &folder, status, seed)?)
 }
 
 /// Keeps the input that ended the child, and says where.
-fn blame(current: &Path, folder: &Path, status: ExitStatus, seed: u64) -> Result<String> {
-    let name = format!("finding-{seed}.yaml");
+fn blame<S: Subject>(
+    current: &Path,
+    folder: &Path,
+    status: ExitStatus,
+    seed: u64,
+) -> Result<String> {
+    let name = format!("finding-{seed}.{}", S::ENDING);
     fs::rename(current, folder.join(&name))?;
     let path = folder.join(name);
     Ok(format!(
-        "the reader of policies ended with {status} (--seed {seed}); the input is {path}: make it a \
-         test in imblock/tests/policy_errors.rs",
-        path = path.display()
+        "{} ended with {status} (--seed {seed}); the input is {}: make it a test in {}",
+        format_args!("the reader of {}", S::NAME),
+        path.display(),
+        S::TESTS,
     ))
 }
 
-fn child(seed: u64, time: Duration, input: Option<&Path>) -> Result<()> {
+fn child<S: Subject>(subject: &S, seed: u64, time: Duration, input: Option<&Path>) -> Result<()> {
     let limit = Some(MEMORY_MAX);
     let memory = Rlimit {
         current: limit,
@@ -92,39 +123,39 @@ fn child(seed: u64, time: Duration, input: Option<&Path>) -> Result<()> {
     };
     setrlimit(Resource::Data, memory).context("cannot bound the memory")?;
     let watch = Watch::start();
-    let current = current(&folder(), process::id());
-    let tried = |text: &str| {
-        fs::write(&current, text)?;
+    let current = current::<S>(&folder(), process::id());
+    let tried = |input: &[u8]| {
+        fs::write(&current, input)?;
         watch.begin();
-        let fate = target::read(text);
+        let fate = subject.read(input, &current);
         watch.end();
         anyhow::Ok(fate)
     };
     if let Some(input) = input {
-        tried(&String::from_utf8_lossy(&fs::read(input)?))?;
+        tried(&fs::read(input)?)?;
         return Ok(());
     }
-    let mut corpus = Corpus::new(seed)?;
-    let (start, mut inputs, mut compiled) = (Instant::now(), 0_u64, 0_u64);
+    let mut corpus = Corpus::new(subject, seed)?;
+    let (start, mut inputs, mut worked) = (Instant::now(), 0_u64, 0_u64);
     while start.elapsed() < time {
-        let text = corpus.invent();
-        let fate = tried(&text)?;
+        let input = corpus.invent();
+        let fate = tried(&input)?;
         inputs += 1;
-        compiled += u64::from(fate.compiles);
-        corpus.learn(text, fate.mark);
+        worked += u64::from(fate.works);
+        corpus.learn(input, fate.mark);
     }
     let (known, kinds) = (corpus.len(), corpus.marks());
     let slowest = watch.slowest();
     println!(
-        "fuzz: seed {seed}, {inputs} inputs in {} s, {compiled} compiled, {kinds} ways, {known} kept, \
+        "fuzz: seed {seed}, {inputs} inputs in {} s, {worked} without an error, {kinds} ways, {known} kept, \
          slowest {slowest} ms of CPU, peak memory {} MiB of {} allowed: nothing found",
         start.elapsed().as_secs(),
         peak_memory()? >> 20,
         MEMORY_MAX >> 20,
     );
     ensure!(
-        compiled > 0,
-        "no input compiled: only the way to errors was tried"
+        worked > 0,
+        "no input was without an error: only the way to errors was tried"
     );
     Ok(())
 }
@@ -199,8 +230,8 @@ fn folder() -> PathBuf {
 }
 
 /// What is being tried: a file each child, for two may run at a time.
-fn current(folder: &Path, child: u32) -> PathBuf {
-    folder.join(format!("current-{child}.yaml"))
+fn current<S: Subject>(folder: &Path, child: u32) -> PathBuf {
+    folder.join(format!("current-{child}.{}", S::ENDING))
 }
 
 fn random_seed() -> u64 {
