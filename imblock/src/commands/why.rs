@@ -12,6 +12,7 @@ use crate::kernel::{AttachedProgram, KernelError, Probe};
 use crate::output::policy::Shown;
 use crate::output::why::{self as output, Facts, Question};
 use crate::output::{Console, Format, view_name};
+use crate::policy::Plan;
 use crate::provenance::hexadecimal;
 use crate::state::holds_at;
 use crate::why::capture::{self, Found};
@@ -118,7 +119,8 @@ fn ask<'a>(args: &'a WhyArgs, live: &LivePlan) -> Result<Asked<'a>, CommandError
     let ends = ends(args, from, to)?;
     let name = args.name.as_deref();
     let said = match name {
-        None => Said::Nothing,
+        None if port_has_service(&live.plan, &ends) => Said::Nothing,
+        None => Said::Nonsense,
         Some(name) if args.dns || ends.remote.1 == DNS => Said::Question(name),
         Some(_) if ends.transport == Transport::Udp => return Err(CommandError::NameOverUdp),
         Some(name) => Said::Hello(name),
@@ -130,6 +132,12 @@ fn ask<'a>(args: &'a WhyArgs, live: &LivePlan) -> Result<Asked<'a>, CommandError
         made: true,
         notes: Vec::new(),
     })
+}
+
+/// Whether the port alone tells something. Where it does not, the first words make the difference: only
+/// with them an address is that of a service.
+fn port_has_service(plan: &Plan, ends: &Ends) -> bool {
+    plan.port(ends.transport, ends.remote.1).service() != 0
 }
 
 fn ends(

@@ -69,6 +69,7 @@ pub use schema::{policy_schema, service_schema};
 pub use selector::{Selector, SelectorError};
 pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
 pub use timetable::{TimedCell, Timetable};
+pub(crate) use trial::NONSENSE;
 pub use trial::{Expectation, Moment, Remote, Trial, TrialFault};
 pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};
 

@@ -2,6 +2,8 @@
 
 mod run;
 
+pub(crate) use run::NONSENSE;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -7,12 +7,15 @@ use std::net::IpAddr;
 use imblock_common::{Direction, Transport};
 
 use super::{Ends, Step};
+use crate::policy::NONSENSE;
 
 /// What is said in the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said<'a> {
-    /// Nothing.
+    /// Nothing: who is asked for its port alone answers before anything is said.
     Nothing,
+    /// Something, but nothing that is known: an address is asked for itself only then.
+    Nonsense,
     /// A TLS hello with this name.
     Hello(&'a str),
     /// A DNS question for this name.
@@ -23,6 +26,9 @@ pub enum Said<'a> {
 pub const NAME_MAX: usize = 253;
 /// The longest label of a name (RFC 1035 section 2.3.4).
 const LABEL_MAX: usize = 63;
+
+/// What [`Said::Nonsense`] is to people.
+const NONSENSE_IS: &str = "payload that tells nothing";
 
 const SYN: u8 = 0x02;
 const PUSH: u8 = 0x08;
@@ -35,6 +41,7 @@ const RECEIVED: Direction = Direction::Received;
 pub fn steps(ends: &Ends, said: Said<'_>) -> Vec<Step> {
     match (ends.transport, said) {
         (Transport::Tcp, Said::Nothing) => handshake(ends),
+        (Transport::Tcp, Said::Nonsense) => speaking(ends, NONSENSE_IS, &NONSENSE),
         (Transport::Tcp, Said::Hello(name)) => speaking(ends, "TLS hello", &client_hello(name)),
         (Transport::Tcp, Said::Question(name)) => {
             let question = question(name);
@@ -45,6 +52,7 @@ pub fn steps(ends: &Ends, said: Said<'_>) -> Vec<Step> {
         (Transport::Udp, Said::Question(name)) => {
             vec![datagram(ends, "DNS question", &question(name))]
         }
+        (Transport::Udp, Said::Nonsense) => vec![datagram(ends, NONSENSE_IS, &NONSENSE)],
         (Transport::Udp, _) => vec![datagram(ends, "empty datagram", &[])],
     }
 }

@@ -275,8 +275,15 @@ pub fn notes(plan: &Plan, ends: &Ends, answer: &Answer, silent: bool) -> Vec<Str
     }
     if silent && port.service() == 0 && answer.told.is_none() {
         notes.push(
-            "nothing was said in this flow: names, payloads and calls may tell a service; --name or \
-             --pcap asks about that"
+            "nothing that is known was said in this flow: names, payloads and calls may tell a service; \
+             --name or --pcap asks about that"
+                .to_owned(),
+        );
+    }
+    if silent && answer.told.is_some_and(|(_, evidence, _)| evidence == Evidence::Prefix) {
+        notes.push(
+            "the address tells it as long as no other name is said: a flow that asks for a name of no \
+             service in the open is nobody's; --name asks about that"
                 .to_owned(),
         );
     }

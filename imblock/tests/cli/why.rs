@@ -67,7 +67,7 @@ fn the_programs_answer_for_ports_names_and_hosts() {
     why(&["10.0.0.2", "198.51.100.7:81"])
         .prints(": passes\n")
         .prints("service  none (unidentified)")
-        .prints("note: nothing was said in this flow");
+        .prints("note: nothing that is known was said in this flow");
     site.imblock(&["allow", "irc", "--group", "everyone"])
         .exits(0);
     why(&["10.0.0.2", "198.51.100.7:6667"])
@@ -115,6 +115,35 @@ fn the_answer_is_what_happens() {
     }
     site.imblock(&["allow", "irc"]).exits(0);
     assert_eq!((happens(6667), answered(6667)), (true, true));
+}
+
+/// An address tells nothing of a handshake, so only the words behind it can be dropped. The answer is
+/// about those, as that of the policy's own `tests` is.
+#[test]
+fn an_address_is_told_by_the_first_words() {
+    let Some(site) = Site::or_skip("an_address_is_told_by_the_first_words") else {
+        return;
+    };
+    let policy = "\
+version: 1
+name: towers
+services: [{ id: towers, name: Towers, category: im, prefixes: [198.51.100.0/24] }]
+rules: [{ services: [towers], action: drop }]
+tests: [{ from: 10.0.0.2, to: \"198.51.100.7:443/tcp\", expect: drop }]
+";
+    let policy = site.file("towers.yaml", policy);
+    site.imblock(&["up", "-i", "lan0", "-p", &policy]).exits(0);
+    let why = |arguments: &[&str]| site.imblock(&[&["why"], arguments].concat()).exits(0);
+    for transport in ["tcp", "udp"] {
+        why(&["10.0.0.2", &format!("198.51.100.7:443/{transport}")])
+            .prints(": dropped\n")
+            .prints("judged   payload that tells nothing")
+            .prints("service  towers, told by prefix")
+            .prints("note: the address tells it as long as no other name is said");
+    }
+    why(&["10.0.0.2", "198.51.100.7", "--name", "nobody.example"])
+        .prints(": passes\n")
+        .prints("service  none (unidentified)");
 }
 
 #[test]

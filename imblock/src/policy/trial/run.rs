@@ -69,8 +69,8 @@ const ROUNDS: u32 = 8;
 const CLIENT_PORT: u16 = 50_113;
 const DNS: u16 = 53;
 const HTTP: u16 = 80;
-/// Begins like no protocol that is known.
-const NONSENSE: [u8; 24] = *b"\x5f\xf1nothing that is known\r";
+/// A payload that tells nothing: it begins like no protocol that is known.
+pub(crate) const NONSENSE: [u8; 24] = *b"\x5f\xf1nothing that is known\r";
 
 const SENT: View = View::LAN_INGRESS;
 const RECEIVED: View = View::LAN_EGRESS;
