@@ -41,6 +41,23 @@ rules:
     "#);
 }
 
+/// Services are written in capitals everywhere but here, and three letters are three edits.
+#[test]
+fn capitals_are_no_mistake_of_their_own() {
+    let told = told(
+        r#"version: 1
+name: office
+groups: { Kids: [10.0.5.0/24] }
+rules:
+  - { services: [IRC, WhatsAp, "category:VOIP"], groups: [KIDS], action: LIMIT }
+"#,
+    );
+    for meant in ["irc", "whatsapp", "voip", "Kids", "limit"] {
+        let suggestion = format!("did you mean `{meant}`?");
+        assert!(told.contains(&suggestion), "{meant}: {told}");
+    }
+}
+
 #[test]
 fn every_mistake_of_the_words_at_once() {
     insta::assert_snapshot!(told(r#"version: 1
@@ -194,7 +211,7 @@ limits: { hosts: 0, prefixes: 99999999999 }
      13 │   - { services: ["category:imm", "status:dead", "grup:x"], groups: [kid], action: rejct }
         ·                                                                                   ─────
         ╰────
-      help: it can be allow or count or drop or reject
+      help: it can be allow or count or drop or reject or limit
 
       × `services` is an empty list
         ╭─[office.yaml:14:17]
@@ -583,7 +600,7 @@ rules:
     4 │   - { action: dröp, services: [ücq] }
       ·               ────
       ╰────
-     help: it can be allow or count or drop or reject
+     help: it can be allow or count or drop or reject or limit
 
      × unknown service `ücq`; did you mean `icq`?
       ╭─[office.yaml:4:32]

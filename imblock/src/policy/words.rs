@@ -211,12 +211,18 @@ pub(super) fn attach_mode(text: &str) -> Result<XdpAttachMode, PolicyErrorKind> 
 const WORDS: [&str; ACTIONS.len()] = ["allow", "count", "drop", "reject"];
 const ACTIONS: [Action; 4] = [Action::Allow, Action::Count, Action::Drop, Action::Reject];
 
+const RULE_WORDS: [&str; RULE_ACTIONS.len()] = ["allow", "count", "drop", "reject", "limit"];
+const RULE_ACTIONS: [Action; 5] = [
+    Action::Allow,
+    Action::Count,
+    Action::Drop,
+    Action::Reject,
+    Action::Limit,
+];
+
 /// What a rule does.
 pub(super) fn rule_action(text: &str) -> Result<Action, PolicyErrorKind> {
-    match text {
-        "limit" => Ok(Action::Limit),
-        _ => action(text),
-    }
+    one_of("action", text, &RULE_WORDS, &RULE_ACTIONS)
 }
 
 /// What is done where there is no rate to give: allow, count, drop or reject.
@@ -279,16 +285,18 @@ pub(super) fn date(text: &str) -> Result<String, PolicyErrorKind> {
 pub struct Suggestion(Option<String>);
 
 impl Suggestion {
-    /// The nearest of some words, if one is near: an edit for every three characters or so.
+    /// The nearest of some words, if one is near: an edit for every three characters or so, and a capital
+    /// for a small letter is none.
     pub(super) fn of(text: &str, words: &[&str]) -> Self {
-        let near = |word: &&str| {
-            let edits = strsim::damerau_levenshtein(text, word);
-            (edits <= text.chars().count().div_ceil(3)).then_some((edits, (*word).to_owned()))
-        };
         // Nobody meant a word of thirty letters more, and the comparison is quadratic.
         if text.len() > 2 * NAME_MAX {
             return Self(None);
         }
+        let folded = text.to_lowercase();
+        let near = |word: &&str| {
+            let edits = strsim::damerau_levenshtein(&folded, &word.to_lowercase());
+            (edits <= text.chars().count().div_ceil(3)).then_some((edits, (*word).to_owned()))
+        };
         let nearest = words
             .iter()
             .filter_map(near)

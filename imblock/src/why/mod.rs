@@ -280,7 +280,11 @@ pub fn notes(plan: &Plan, ends: &Ends, answer: &Answer, silent: bool) -> Vec<Str
                 .to_owned(),
         );
     }
-    if silent && answer.told.is_some_and(|(_, evidence, _)| evidence == Evidence::Prefix) {
+    if silent
+        && answer
+            .told
+            .is_some_and(|(_, evidence, _)| evidence == Evidence::Prefix)
+    {
         notes.push(
             "the address tells it as long as no other name is said: a flow that asks for a name of no \
              service in the open is nobody's; --name asks about that"

@@ -14,9 +14,9 @@ pub(super) struct Interface<'a> {
     /// What it is called now, if that is something else.
     renamed_to: Option<&'a str>,
     side: &'static str,
-    /// What was asked for.
+    /// The mode to which what is attached holds.
     mode: XdpAttachMode,
-    /// What came of it: `native`, `generic`, `none`.
+    /// What is there: `native`, `generic`, `none`.
     xdp: &'static str,
     /// Whether the egress program is attached.
     egress: bool,
