@@ -14,8 +14,8 @@ use imblock_common::{Action, Transport, View};
 use crate::plan::{ROOMY, plan_of};
 use crate::twins::Twins;
 
-/// Long enough to look, short enough to wait for.
-const SHORT: Duration = Duration::from_millis(500);
+/// Long enough to look, on a busy machine too, and short enough to wait for.
+const SHORT: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(600);
 /// More than two ticks of any clock.
 const MARGIN: Duration = Duration::from_millis(50);

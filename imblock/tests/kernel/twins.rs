@@ -57,17 +57,18 @@ impl Twins {
             bytes: &sighting.frame,
             segments: u32::from(sighting.segments),
         };
+        // The kernel first, so that it looks at its clock as soon as possible after this.
         self.memory.set_now(now_with_some_of_the_second_left());
+        let kernel = sighting.fits().then(|| {
+            let context = sighting.context();
+            let passes = self
+                .kernel
+                .test_run(sighting.view, &sighting.frame, context.as_deref());
+            passes.unwrap_or_else(|error| panic!("{sighting:02x?}: {error:?}"))
+        });
         let judgement = classify(packet, sighting.view, &self.memory);
-        if !sighting.fits() {
-            return None;
-        }
+        let kernel = kernel?;
         record::record(&judgement, packet, sighting.view, &self.memory);
-        let context = sighting.context();
-        let kernel = self
-            .kernel
-            .test_run(sighting.view, &sighting.frame, context.as_deref());
-        let kernel = kernel.unwrap_or_else(|error| panic!("{sighting:02x?}: {error:?}"));
         Some((kernel, judgement.passes()))
     }
 
@@ -113,10 +114,11 @@ impl Sighting {
 }
 
 /// The clock that the kernel program reads, in nanoseconds. What is remembered is remembered in whole
-/// seconds, so it is not read just before a second ends: the other home would see the next one.
+/// seconds, so it is not read when a second ends soon: the other home would see the next one, should
+/// somebody else have the processor meanwhile.
 fn now_with_some_of_the_second_left() -> u64 {
     const SECOND: i64 = 1_000_000_000;
-    const ENOUGH: i64 = 8_000_000;
+    const ENOUGH: i64 = 100_000_000;
     loop {
         let now = clock_gettime(ClockId::MonotonicCoarse);
         let left = SECOND - now.tv_nsec;
