@@ -131,9 +131,11 @@ impl Sink {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How many came, once the last ones are in: when that many are there, or a second is over.
+    /// How many came, once the last ones are in: when that many are there, or it is certain that no more
+    /// come. Where none is expected, that is after a second.
     pub(crate) fn count(&self, expected: u32) -> u32 {
-        let deadline = Instant::now() + Duration::from_secs(1);
+        let patience = if expected == 0 { 1 } else { 20 };
+        let deadline = Instant::now() + Duration::from_secs(patience);
         loop {
             let count = self.seen.lock().unwrap().len() as u32;
             if count >= expected && expected > 0 || Instant::now() > deadline {
