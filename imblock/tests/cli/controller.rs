@@ -275,7 +275,8 @@ fn keep_leaves_enforcement_and_counters_to_the_next() {
     };
     // Nobody listens there: what comes back is a reset.
     let ask = || {
-        let patience = Duration::from_millis(300);
+        // Long enough for a busy machine, and over well before TCP asks again: that is a packet more.
+        let patience = Duration::from_millis(600);
         probe(&lab.alice.namespace, &[irc], patience).unwrap()[0]
     };
     let seen = || {

@@ -252,8 +252,9 @@ fn schedules_are_kept_on_a_full_disk_with_one_complaint() {
         return;
     };
     // All of the day but one second, which is over.
+    let now = Timestamp::now();
     let second = |back: i64| {
-        let at = Timestamp::now() - SignedDuration::from_secs(back);
+        let at = now - SignedDuration::from_secs(back);
         at.strftime("%H:%M:%S").to_string()
     };
     let hours = format!("{}-{}", second(60), second(61));
