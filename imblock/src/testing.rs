@@ -1,4 +1,4 @@
-//! For tests alone: how a test that can't run says so.
+//! For tests alone: how a test that can't run says so, and the clock of those that measure.
 //!
 //! A test never passes in silence without having run. It prints a line and, under `cargo xtask
 //! test`, is counted as skipped; where the kernel is required (`IMBLOCK_REQUIRE_KERNEL=1`), a test
@@ -6,9 +6,11 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 use std::{env, fmt, fs, io};
 
 use aya::programs::ProgramType;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Set to `1` where the kernel must be there: a test that lacks it then fails.
 const REQUIRE_KERNEL: &str = "IMBLOCK_REQUIRE_KERNEL";
@@ -33,6 +35,13 @@ pub fn kernel_or_skip(test: &str) -> bool {
             false
         }
     }
+}
+
+/// The processor time that this thread has used: what a test measures by that takes no longer while the
+/// machine has other things to do.
+pub fn worked() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
 }
 
 /// Notes that a test was skipped because the kernel refuses something it needs.

@@ -12,10 +12,10 @@ mod years;
 use std::time::Duration;
 
 use imblock::policy::{self, Plan, ServiceNumbers, Source, Surroundings};
+use imblock::testing::worked;
 use imblock_common::Action;
 use imblock_common::layout::ActionCell;
 use jiff::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
 
 fn instant(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -366,10 +366,4 @@ fn ten_thousand_rules_compile_in_a_second() {
         compiled < second && looked_at < second,
         "{compiled:?}, {looked_at:?}"
     );
-}
-
-/// The processor time of this thread: the machine may have other things to do.
-fn worked() -> Duration {
-    let spent = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(spent).unwrap()
 }
