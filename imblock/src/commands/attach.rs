@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::CommandError;
 use super::say::{say, warn_of};
-use super::target::Target;
+use super::target::{Target, read};
 use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
-use crate::kernel::{Instance, KernelError, Unconfirmed, fallbacks};
+use crate::kernel::{Instance, KernelError, Unconfirmed, fallbacks, require_right};
 use crate::policy::plan::InterfacePlan;
 use crate::policy::{Plan, inside};
 use crate::state::Override;
@@ -42,12 +42,14 @@ pub(super) fn enforce(
     listen: Listen,
 ) -> Result<(Instance, Option<String>), CommandError> {
     refuse_twice(&args.interfaces)?;
+    require_right()?;
+    let policy = read(&args.policy)?;
     let lock = target.lock()?;
     match target.open_under(&lock) {
         Ok(_) | Err(CommandError::Kernel(KernelError::NotRunning(_))) => {}
         Err(error) => return Err(error),
     }
-    let mut plan = target.plan(&args.policy, listen)?;
+    let mut plan = target.plan(&policy, listen)?;
     let named = plan.interfaces.clone();
     if !args.interfaces.is_empty() {
         plan.interfaces.clone_from(&args.interfaces);

@@ -8,13 +8,13 @@ use imblock_common::flows::cells_for;
 use super::CommandError;
 use super::replay::{Watcher, warn_of_unknown};
 use super::say::say;
-use super::target::{Target, plan_of_nowhere};
+use super::target::{Target, read};
 use crate::cli::{DiffArgs, Listen, OverCaptures};
 use crate::exit::Exit;
 use crate::output::diff::{self as output, FIRST, Side};
 use crate::output::{Console, Format};
 use crate::policy::diff::{PlanDiff, Reasoned};
-use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
+use crate::policy::{Plan, Policy, ServiceNumbers, Surroundings};
 use crate::provenance::{Provenance, hexadecimal};
 use crate::replay::compare::{Comparison, compare};
 use crate::replay::{Format as ReplayFormat, ReplayRequest};
@@ -35,7 +35,7 @@ pub(super) fn diff(target: &Target, args: &DiffArgs) -> Result<Exit, CommandErro
 fn told(target: &Target, args: &DiffArgs) -> Result<Exit, CommandError> {
     let (old, new) = match &args.from {
         Some(from) => two_files(from, &args.file)?,
-        None => live_and_file(target, &args.file)?,
+        None => live_and_file(target, &args.file, &read(&args.file)?)?,
     };
     let difference = PlanDiff::between(old.reasoned(&old.reason()), new.reasoned(&new.reason()));
     let comparison = over(&args.over, &old.plan, &new.plan);
@@ -71,10 +71,11 @@ fn told(target: &Target, args: &DiffArgs) -> Result<Exit, CommandError> {
 pub(super) fn refuse_new_drops(
     target: &Target,
     file: &str,
+    policy: &Policy,
     most: u64,
     captures: &OverCaptures,
 ) -> Result<(), CommandError> {
-    let (old, new) = live_and_file(target, file)?;
+    let (old, new) = live_and_file(target, file, policy)?;
     let Some(comparison) = over(captures, &old.plan, &new.plan) else {
         return Ok(());
     };
@@ -132,20 +133,23 @@ fn over(captures: &OverCaptures, old: &Plan, new: &Plan) -> Option<Comparison> {
 fn two_files(old: &str, new: &str) -> Result<(Compared, Compared), CommandError> {
     let mut numbers = ServiceNumbers::default();
     let mut side = |file: &str| -> Result<Compared, CommandError> {
-        let policy = policy::load(&PolicySource::parse(file))?;
-        let plan = policy.compile(&mut numbers, &Surroundings::default())?;
+        let plan = read(file)?.compile(&mut numbers, &Surroundings::default())?;
         Ok(Compared::of_file(file, plan))
     };
     Ok((side(old)?, side(new)?))
 }
 
 /// What is live, and what applying a file would make of it, toggles included in both.
-fn live_and_file(target: &Target, file: &str) -> Result<(Compared, Compared), CommandError> {
-    // A wrong policy is told although nothing runs.
-    plan_of_nowhere(file)?;
+fn live_and_file(
+    target: &Target,
+    file: &str,
+    policy: &Policy,
+) -> Result<(Compared, Compared), CommandError> {
+    // What is wrong with it is told although nothing runs.
+    policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?;
     let instance = target.open()?;
     let live = target.live(&instance)?;
-    let mut plan = target.plan(file, Listen::Nowhere)?;
+    let mut plan = target.plan(policy, Listen::Nowhere)?;
     target.state.load()?.put_into(&mut plan);
     // The tables have room for a power of two.
     plan.limits.flows = cells_for(plan.limits.flows);

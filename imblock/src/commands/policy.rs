@@ -11,7 +11,7 @@ use super::CommandError;
 use super::attach::{frozen_schedules, other_interfaces, other_limits, sleeping_toggles};
 use super::compare::refuse_new_drops;
 use super::say::{report, say, warn_of};
-use super::target::{METRICS, Target, plan_of_nowhere, surroundings};
+use super::target::{METRICS, Target, plan_of_nowhere, read, surroundings};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
 use crate::exit::Exit;
 use crate::guard::{Proof, Session};
@@ -20,7 +20,7 @@ use crate::output::document::Document;
 use crate::output::policy::{self as output, Shown};
 use crate::output::{Console, Format};
 use crate::policy::plan::InterfacePlan;
-use crate::policy::{self, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
+use crate::policy::{self, Policy, PolicyErrors, PolicySource, ServiceNumbers, Surroundings};
 use crate::provenance::{Provenance, hexadecimal};
 use crate::time::words;
 
@@ -36,10 +36,13 @@ pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, C
             max_new_drops,
             over,
         } => {
+            // Nobody need say a policy where nothing runs.
+            drop(target.open()?);
+            let policy = read(file)?;
             if let Some(most) = max_new_drops {
-                refuse_new_drops(target, file, *most, over)?;
+                refuse_new_drops(target, file, &policy, *most, over)?;
             }
-            apply(target, file, *confirm)
+            apply(target, &policy, *confirm)
         }
         PolicyCommand::Confirm => confirm(target),
         PolicyCommand::Rollback => rollback(target),
@@ -60,7 +63,7 @@ pub(super) struct Applied {
 /// `named` interfaces, those of the policy mean nothing.
 pub(super) fn put_in_force(
     target: &Target,
-    policy: &str,
+    policy: &Policy,
     named: &[InterfacePlan],
     listen: Listen,
     time: Option<Duration>,
@@ -92,8 +95,8 @@ pub(super) fn put_in_force(
 }
 
 /// `policy apply`.
-fn apply(target: &Target, file: &str, time: Option<Duration>) -> Result<Exit, CommandError> {
-    let applied = put_in_force(target, file, &[], Listen::Nowhere, time)?;
+fn apply(target: &Target, policy: &Policy, time: Option<Duration>) -> Result<Exit, CommandError> {
+    let applied = put_in_force(target, policy, &[], Listen::Nowhere, time)?;
     warn_of(&applied.warnings);
     let Applied {
         name, generation, ..

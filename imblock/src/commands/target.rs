@@ -12,7 +12,7 @@ use crate::cli::Listen;
 use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::plan::{InterfacePlan, ServicePlan};
-use crate::policy::{self, Plan, PolicySource, ServiceNumbers, Surroundings};
+use crate::policy::{self, Plan, Policy, PolicySource, ServiceNumbers, Surroundings};
 use crate::provenance::{self, Provenance};
 use crate::state::{Prepared, State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
@@ -117,8 +117,7 @@ impl Target {
     /// The plan of a policy for this box, toggles included; proved to leave alone what is guarded. If the
     /// instance is up, the service numbers are those in force, and the ports through which others reach
     /// the box stay guarded: the controller's /metrics, and the sessions of earlier commands.
-    pub(super) fn plan(&self, policy: &str, listen: Listen) -> Result<Plan, CommandError> {
-        let policy = policy::load(&PolicySource::parse(policy))?;
+    pub(super) fn plan(&self, policy: &Policy, listen: Listen) -> Result<Plan, CommandError> {
         let session = Session::here();
         let at = Timestamp::now();
         let mut surroundings = surroundings(own_addresses()?, listen, session.as_ref(), at);
@@ -260,9 +259,15 @@ impl Target {
     }
 }
 
+/// Reads a policy. Once for each command, for another reading may find another one, or nothing more in a
+/// pipe; and not under the lock, for a pipe may have nothing to say for long.
+pub(super) fn read(policy: &str) -> Result<Policy, CommandError> {
+    Ok(policy::load(&PolicySource::parse(policy))?)
+}
+
 /// A plan that needs no instance: catalogue numbers, and nothing known of the box.
 pub(super) fn plan_of_nowhere(policy: &str) -> Result<Plan, CommandError> {
-    let policy = policy::load(&PolicySource::parse(policy))?;
+    let policy = read(policy)?;
     Ok(policy.compile(&mut ServiceNumbers::default(), &Surroundings::default())?)
 }
 

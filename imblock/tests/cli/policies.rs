@@ -2,9 +2,14 @@
 //! be read is exit 3, whatever the reason: what to do is the same.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
 use crate::refusals::Nobody;
+use crate::site::{PATIENCE, Site};
 use crate::support::{Ran, command, imblock, run};
 
 const READY: [&str; 5] = ["audit", "historic", "office", "school", "home"];
@@ -294,4 +299,51 @@ fn one_bad_file_does_not_hide_the_others() {
 fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A pipe out of which a policy is read, and its end to write to, once somebody reads.
+fn awaited(fifo: &str) -> fs::File {
+    let begin = Instant::now();
+    loop {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+        match open(fifo, flags, Mode::empty()) {
+            Ok(end) => return end.into(),
+            Err(error) => assert!(begin.elapsed() < PATIENCE, "nobody reads: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_policy_that_comes_slowly_keeps_nobody_waiting() {
+    let Some(site) = Site::or_skip("a_policy_that_comes_slowly_keeps_nobody_waiting") else {
+        return;
+    };
+    let fifo = site.dir().join("policy.fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let fifo = fifo.to_str().unwrap();
+    site.imblock(&["up", "-i", "lan0"]).exits(0);
+    let capture = site.dir().join("irc.pcap");
+    fs::write(&capture, crate::replay::irc_capture()).unwrap();
+    let compared = [
+        "--replay",
+        capture.to_str().unwrap(),
+        "--max-new-drops",
+        "99",
+    ];
+    for (generation, more) in [(2, &[][..]), (3, &compared)] {
+        let apply = site.launch(&[&["policy", "apply", fifo], more].concat());
+        let mut pipe = awaited(fifo);
+        let toggle = site.launch(&["block", "irc"]);
+        assert_eq!(toggle.end().0, Some(0));
+        // In one piece and no more: who reads it again finds nothing.
+        pipe.write_all(b"version: 1\nname: slow\n").unwrap();
+        drop(pipe);
+        let (code, said) = apply.end();
+        assert_eq!(code, Some(0), "{said}");
+        let status = site.imblock(&["status", "--json"]).exits(0).json();
+        assert_eq!(status["policy"]["name"], "slow");
+        assert_eq!(status["policy"]["generation"], generation);
+        assert_eq!(status["overrides"][0]["service"], "irc");
+    }
 }
