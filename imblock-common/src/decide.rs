@@ -133,7 +133,9 @@ pub(crate) fn wanted<P: Packet, T: Tables>(
     if !told.names_service() {
         return (Action::Allow, 0);
     }
-    let group = group(packet, about, tables);
+    // Forgotten, so that the verifier walks what follows once, and not once for each way to a group.
+    let group = packet.forget_word(u32::from(group(packet, about, tables)));
+    let group = (group & 0xffff) as u16;
     let action = match tables.action(about.policy().half, group, told.service()) {
         // What is only likely is watched, until the operator's word makes it certain.
         action if (action.refuses() || action == Action::Limit) && !told.is_certain() => {
@@ -191,6 +193,18 @@ pub(crate) fn decide<T: Tables>(
         Action::Reject if about.resets() => Verdict::Counted,
         Action::Reject => Verdict::Rejected,
         Action::Limit => Verdict::Limited,
+    }
+}
+
+/// The same, where an action that refuses is all that there is to decide about.
+#[inline(always)]
+pub(crate) fn refuse<T: Tables>(about: &Sighting, action: Action, tables: T) -> Verdict {
+    if guarded(about, tables) {
+        Verdict::Guarded
+    } else if action == Action::Reject {
+        Verdict::Rejected
+    } else {
+        Verdict::Dropped
     }
 }
 

@@ -33,7 +33,7 @@ use crate::flows;
 use crate::{Action, Addr, Direction, Evidence, Family, Transport, Verdict};
 
 /// Version of everything in this file and the ones below it. Pinned maps of another version are refused, not misread.
-pub const ABI: u32 = 10;
+pub const ABI: u32 = 11;
 
 /// Services, number 0 (none) included. Also the length of a row of [`ActionRow`].
 pub const SERVICES_MAX: usize = 512;
@@ -419,6 +419,9 @@ impl PortEntry {
     const FINAL: u16 = 0x2000;
     /// Services that are treated differently share the port: what is said first decides.
     const CONTESTED: u16 = 0x1000;
+    /// Where the policy refuses the port's service, the port is reason enough: nothing that is said, or
+    /// known of the flow, is worth a look.
+    const OUTRIGHT: u16 = 0x0800;
     /// Traffic of this port is never dropped when the box itself is the end that has it.
     const MANAGEMENT: u16 = 0x8000;
 
@@ -439,16 +442,19 @@ impl PortEntry {
         Self(self.0 | Self::MANAGEMENT)
     }
 
-    /// The same entry, for a port that tells all there is to tell.
+    /// The same entry, for a port that tells all there is to tell (final), that is reason enough to refuse
+    /// its service (outright), or both.
     #[must_use]
-    pub const fn as_final(self) -> Self {
-        Self(self.0 | Self::FINAL)
+    pub const fn alone(self, is_final: bool, is_outright: bool) -> Self {
+        let is_final = if is_final { Self::FINAL } else { 0 };
+        let is_outright = if is_outright { Self::OUTRIGHT } else { 0 };
+        Self(self.0 | is_final | is_outright)
     }
 
-    /// The same entry, for a port that may be something else.
+    /// The same entry, for a port that may be something else: neither final nor refused outright.
     #[must_use]
-    pub const fn not_final(self) -> Self {
-        Self(self.0 & !Self::FINAL)
+    pub const fn open(self) -> Self {
+        Self(self.0 & !(Self::FINAL | Self::OUTRIGHT))
     }
 
     /// The same entry, for a port that several services share.
@@ -461,6 +467,12 @@ impl PortEntry {
     #[inline(always)]
     pub const fn is_final(self) -> bool {
         self.0 & Self::FINAL != 0
+    }
+
+    /// Whether the port is reason enough to refuse its service.
+    #[inline(always)]
+    pub const fn is_outright(self) -> bool {
+        self.0 & Self::OUTRIGHT != 0
     }
 
     /// Whether several services share the port, and are treated differently.

@@ -37,6 +37,7 @@ pub mod tables;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
+use identify::port;
 use limit::{Limited, Load};
 
 pub use addr::{Addr, Family};
@@ -72,8 +73,34 @@ pub fn judge<P: Packet, T: Tables>(
     tables: T,
 ) -> Judgement {
     let about = sight(packet, segment, view, tables);
+    let action = by_port(packet, &about, tables);
+    if action.refuses() {
+        return refuse_outright(&about, action, tables);
+    }
     let told = identify::identify(packet, &about, tables);
     decide(packet, &about, told, tables)
+}
+
+/// What the policy does about a packet whose remote port is reason enough to refuse its service:
+/// [`Action::Allow`] of any other. What is refused goes to [`refuse_outright`]: nothing is asked of its
+/// flow, and nothing is learned of it, so a flood of new flows takes no other one's place in the table.
+#[inline(always)]
+pub fn by_port<P: Packet, T: Tables>(packet: P, about: &Sighting, tables: T) -> Action {
+    let remote_port = about.remote_port();
+    if !remote_port.is_outright() {
+        return Action::Allow;
+    }
+    let (action, _) = decide::wanted(packet, about, port::finding(remote_port), tables);
+    action
+}
+
+/// What becomes of a packet that is refused for its port: see [`by_port`].
+#[inline(always)]
+pub fn refuse_outright<T: Tables>(about: &Sighting, action: Action, tables: T) -> Judgement {
+    let told = port::finding(about.remote_port());
+    let verdict = decide::refuse(about, action, tables);
+    remember_of_datagram(about, told, verdict, tables);
+    Judgement::identified(about, told, verdict)
 }
 
 /// Whose packet it is, and what else can be said of it before anything is looked up.
@@ -114,13 +141,18 @@ pub fn decide<P: Packet, T: Tables>(
         if !verdict.passes() && about.begins() {
             identify::context::refused(about, told, tables);
         }
-        // The others of its datagram fare as the first one does, the guard's hand included.
-        if about.is_first_part() && verdict != Verdict::Guarded {
-            tables.first_part_step(about, told);
-        }
+        remember_of_datagram(about, told, verdict, tables);
         Judgement::identified(about, told, verdict)
     } else {
         Judgement::unjudged(unidentified(about, told))
+    }
+}
+
+/// The other fragments of a datagram fare as the first one does, the guard's hand included.
+#[inline(always)]
+fn remember_of_datagram<T: Tables>(about: &Sighting, told: Reply, verdict: Verdict, tables: T) {
+    if about.is_first_part() && verdict != Verdict::Guarded {
+        tables.first_part_step(about, told);
     }
 }
 

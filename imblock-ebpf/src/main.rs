@@ -22,7 +22,9 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use imblock_common::content::Answer;
 use imblock_common::identify::{at_once, flow, payload};
 use imblock_common::layout::Stage;
-use imblock_common::{Bytes as _, Judgement, Reply, View, parse, record, sight, unidentified};
+use imblock_common::{
+    Bytes as _, Judgement, Reply, View, by_port, decide, parse, record, refuse_outright, sight, unidentified, Sighting,
+};
 
 use hook::{AtTc, AtXdp, Hook};
 use maps::KernelMaps;
@@ -112,6 +114,11 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
     let outcome = match parse::frame(packet) {
         Ok(segment) => {
             let about = sight(packet, &segment, view, maps);
+            let action = by_port(packet, &about, maps);
+            if action.refuses() {
+                let judgement = refuse_outright(&about, action, maps);
+                return settle(hook, packet, &about, judgement, maps);
+            }
             let told = at_once(&about, maps);
             if told.is(Answer::Look) {
                 maps::hand_on(&about, told);
@@ -125,11 +132,8 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
                 // nothing is told.
             }
             if told.needs_verdict() {
-                let verdict = steps::conclude(packet, &about, told, maps);
-                if verdict == steps::REJECT {
-                    maps::hand_on(&about, told);
-                }
-                return goes_on(hook, verdict);
+                let judgement = decide(packet, &about, told, maps);
+                return settle(hook, packet, &about, judgement, maps);
             }
             unidentified(&about, told)
         }
@@ -137,6 +141,22 @@ fn passes<H: Hook + Steps>(hook: H, view: View) -> bool {
     };
     record::record(&Judgement::unjudged(outcome), packet, view, maps);
     true
+}
+
+/// Counts a frame of which something was decided, and whether it passes.
+#[inline(always)]
+fn settle<H: Hook + Steps>(
+    hook: H,
+    packet: Frame<H>,
+    about: &Sighting,
+    judgement: Judgement,
+    maps: KernelMaps,
+) -> bool {
+    let verdict = steps::conclude(packet, about, judgement, maps);
+    if verdict == steps::REJECT {
+        maps::hand_on(about, Reply::NOTHING);
+    }
+    goes_on(hook, verdict)
 }
 
 /// The same, of a frame that the attached program could not tell all of.
@@ -156,7 +176,7 @@ fn passes_by_flow<H: Hook + Steps>(hook: H) -> bool {
     // told is forgotten, so that it walks the verdict once.
     let packet = Frame::new(hook);
     let told = Reply(packet.forget(told.0));
-    goes_on(hook, steps::conclude(packet, about, told, maps))
+    goes_on(hook, steps::conclude(packet, about, decide(packet, about, told, maps), maps))
 }
 
 /// Asks the payload of such a frame, and goes on with the answer.

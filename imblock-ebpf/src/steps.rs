@@ -12,7 +12,7 @@ use imblock_common::identify::rtp::{self, RtpHeader};
 use imblock_common::identify::{Question, context, flow, marker, needle, quic};
 use imblock_common::limit::{self, Limited, Load};
 use imblock_common::stream::{self, Head, Piece};
-use imblock_common::{Bytes as _, Packet, Sighting, Tables as _, Verdict, decide, record};
+use imblock_common::{Bytes as _, Judgement, Packet, Sighting, Tables as _, Verdict, record};
 
 use crate::hook::{AtTc, AtXdp};
 use crate::maps::{KernelFlows, KernelMaps};
@@ -147,11 +147,14 @@ steps_at_both_hooks! {
     } else Reply::NOTHING.0
 }
 
-/// Gives the verdict on a packet of which a [`Reply`] was told, and counts it: [`PASS`], [`DROP`] or
-/// [`REJECT`].
+/// What becomes of a packet by its verdict, which is counted: [`PASS`], [`DROP`] or [`REJECT`].
 #[inline(always)]
-pub fn conclude<P: Packet>(packet: P, about: &Sighting, told: Reply, maps: KernelMaps) -> u32 {
-    let mut judgement = decide(packet, about, told, maps);
+pub fn conclude<P: Packet>(
+    packet: P,
+    about: &Sighting,
+    mut judgement: Judgement,
+    maps: KernelMaps,
+) -> u32 {
     // Forgotten, so that the verifier walks the counting once and not once for each way to a verdict.
     let verdict = packet.forget_word(judgement.verdict as u32);
     judgement.verdict = Verdict::from_slot(verdict.into());

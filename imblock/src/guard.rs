@@ -13,7 +13,9 @@ mod session;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use imblock_common::hops::AFTER_MAX;
-use imblock_common::layout::{ActionCell, ActionRow, HopRule, Inside, PortEntry, SERVICES_MAX};
+use imblock_common::layout::{
+    ActionCell, ActionRow, HopRule, Inside, PortEntry, PortTable, SERVICES_MAX,
+};
 use imblock_common::{Action, Hook, Side, Transport, View, classify, record};
 use ipnet::IpNet;
 use serde::Serialize;
@@ -154,11 +156,9 @@ fn worst_cases(plan: &Plan) -> Vec<MemoryTables> {
         worst.actions.fill(ActionRow([cell; SERVICES_MAX]));
         worst.ports.clone_from(&plan.ports);
         if claimed {
-            worst
-                .ports
-                .0
-                .iter_mut()
-                .for_each(|port| claim(port, service));
+            let (tcp, udp) = worst.ports.0.split_at_mut(PortTable::LEN / 2);
+            tcp.iter_mut().for_each(|port| claim(port, service, false));
+            udp.iter_mut().for_each(|port| claim(port, service, true));
         }
         tables.push(match tables.first() {
             None => MemoryTables::new(&worst),
@@ -168,10 +168,11 @@ fn worst_cases(plan: &Plan) -> Vec<MemoryTables> {
     tables
 }
 
-/// Makes a port a service's, protected as it was.
-fn claim(port: &mut u16, service: u16) {
+/// Makes a port a service's, for good, protected as it was. Only one of UDP can be reason enough to refuse
+/// it.
+fn claim(port: &mut u16, service: u16, is_udp: bool) {
     let before = PortEntry(*port);
-    let mut claimed = PortEntry::of(service).as_final();
+    let mut claimed = PortEntry::of(service).alone(true, is_udp);
     if before.is_protected() {
         claimed = claimed.protected();
     }

@@ -7,7 +7,7 @@ pub mod marker;
 pub(crate) mod name;
 pub mod needle;
 pub mod payload;
-mod port;
+pub(crate) mod port;
 mod prefix;
 mod question;
 pub mod quic;

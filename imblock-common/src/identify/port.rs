@@ -6,7 +6,7 @@ use crate::layout::PortEntry;
 
 /// The service that the policy gives to the remote end's port.
 #[inline(always)]
-pub(super) const fn finding(remote_port: PortEntry) -> Reply {
+pub(crate) const fn finding(remote_port: PortEntry) -> Reply {
     Reply::of_port(remote_port.service())
 }
 

@@ -291,7 +291,7 @@ fn ports() -> Vec<(Transport, u16, PortEntry)> {
     Vec::from([
         (Tcp, 6667, PortEntry::of(service::IRC)),
         (Tcp, 5222, PortEntry::of(service::XMPP)),
-        (Udp, 5060, PortEntry::of(service::SIP)),
+        (Udp, 5060, PortEntry::of(service::SIP).alone(false, true)),
         (Tcp, 5050, PortEntry::of(service::YAHOO)),
         (Udp, 5050, PortEntry::of(service::YAHOO)),
         (Udp, 67, boot),
@@ -306,7 +306,7 @@ fn ports() -> Vec<(Transport, u16, PortEntry)> {
         (Tcp, 0, PortEntry::of(service::ZERO)),
         (Udp, 0, PortEntry::of(service::ZERO)),
         (Tcp, 65_535, PortEntry::of(service::LAST)),
-        (Udp, 65_535, PortEntry::of(service::LAST)),
+        (Udp, 65_535, PortEntry::of(service::LAST).alone(false, true)),
     ])
 }
 

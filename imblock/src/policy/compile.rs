@@ -71,11 +71,13 @@ pub(super) fn compile(
     let markers = markers::markers(&numbered, trusted).map_err(|kind| policy.error(kind))?;
     let stun_attributes = markers::stun(&numbered, trusted);
     let cells = Cells::of(policy, &numbered).map_err(|kind| policy.error(kind))?;
+    let carriers = carriers(&markers);
     let mut port_table = claims.ports;
     ports::settle(
         &mut port_table,
         &claims.shared_ports,
         &numbered,
+        &carriers,
         |one, other| cells.tell_apart(one, other),
     );
     ports::guard(&mut port_table, policy.protect(), surroundings);
@@ -107,7 +109,7 @@ pub(super) fn compile(
         names: claims.names,
         generics: generics(&numbered),
         calls: calls(&numbered),
-        carriers: carriers(&markers),
+        carriers,
         hops: policy.hops().map_or(HopRule::COUNT, Hops::rule),
         quic: policy.quic(),
         markers,

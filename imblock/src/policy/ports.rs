@@ -1,11 +1,12 @@
 //! What the table says of a port beside whose it is.
 //!
-//! Invariant: a port is final or contested, never both, and neither mark changes its service.
+//! Invariant: a port is final, refused outright or contested, or none of them; no mark changes its
+//! service.
 
 use std::collections::HashMap;
 
 use imblock_common::Transport;
-use imblock_common::layout::{PortEntry, PortTable};
+use imblock_common::layout::{PortEntry, PortTable, ServiceSet};
 
 use super::Surroundings;
 use super::claims::SharedPort;
@@ -16,29 +17,35 @@ use super::words::Status;
 /// From here on, a port may be anybody's for the length of a connection: systems lend them out.
 const EPHEMERAL: u16 = 32_768;
 
-/// Marks the ports that tell all there is to tell, and those that two services share of which a
-/// group may use only one.
+/// Marks the ports that tell all there is to tell, those that are reason enough to refuse their
+/// service, and those that two services share of which a group may use only one.
 pub(super) fn settle(
     table: &mut PortTable,
     shared: &[SharedPort],
     services: &[Numbered<'_>],
+    carriers: &ServiceSet,
     tell_apart: impl Fn(u16, u16) -> bool,
 ) {
     for (number, service) in services {
-        if service.status == Status::Historic {
-            for (index, _) in places(service).filter(|(_, port)| *port < EPHEMERAL) {
-                change(table, index, |entry| match entry.service() {
-                    owner if owner == *number => entry.as_final(),
-                    _ => entry,
-                });
-            }
+        let is_final = service.status == Status::Historic;
+        // What travels in a carrier may be another service's.
+        let is_alone = is_final || !carriers.contains(*number);
+        for (transport, port) in places(service).filter(|(_, port)| *port < EPHEMERAL) {
+            // Of TCP the SYN is refused.
+            let is_outright = is_alone && transport == Transport::Udp;
+            change(table, PortTable::index(transport, port), |entry| {
+                match entry.service() == *number {
+                    true => entry.alone(is_final, is_outright),
+                    false => entry,
+                }
+            });
         }
     }
     for (number, service) in services {
         for index in asked_for(service) {
             change(table, index, |entry| match entry.service() {
                 owner if owner == *number => entry,
-                _ => entry.not_final(),
+                _ => entry.open(),
             });
         }
     }
@@ -49,8 +56,8 @@ pub(super) fn settle(
             .entry((port.winner, port.loser))
             .or_insert_with(|| tell_apart(port.winner, port.loser));
         change(table, port.index, |entry| match contested {
-            true => entry.not_final().contested(),
-            false => entry.not_final(),
+            true => entry.open().contested(),
+            false => entry.open(),
         });
     }
 }
@@ -70,13 +77,11 @@ pub(super) fn guard(table: &mut PortTable, protect: &Protect, surroundings: &Sur
     }
 }
 
-/// The places of a service's ports, and the ports.
-fn places(service: &Service) -> impl Iterator<Item = (usize, u16)> {
+/// A service's ports.
+fn places(service: &Service) -> impl Iterator<Item = (Transport, u16)> {
     service.ports.iter().flat_map(|range| {
         let transport = range.transport();
-        range
-            .ports()
-            .map(move |port| (PortTable::index(transport, port), port))
+        range.ports().map(move |port| (transport, port))
     })
 }
 
@@ -111,7 +116,7 @@ mod tests {
     use crate::policy::{ServiceNumbers, Source, parse};
 
     /// The entry of a port by a policy with services of its own.
-    fn entry(rules: &str, port: u16) -> PortEntry {
+    fn entry_of(rules: &str, transport: Transport, port: u16) -> PortEntry {
         let text = format!(
             "version: 1
 name: ports
@@ -121,6 +126,14 @@ services:
   - {{ id: new, name: New, category: im, ports: [tcp/5002, tcp/5001] }}
   - {{ id: asks, name: Asks, category: im,
       markers: [{{ transport: tcp, bytes: \"2a 02\", ports: [\"5000\"], use: with-port }}] }}
+  - {{ id: live, name: Live, category: im, ports: [udp/6000-6002, tcp/6000, udp/40001] }}
+  - {{ id: shares, name: Shares, category: im, ports: [udp/6001] }}
+  - {{ id: asks-udp, name: Asks over UDP, category: im,
+      markers: [{{ transport: udp, bytes: \"2a 02\", ports: [\"6002\"], use: with-port }}] }}
+  - {{ id: carrier, name: Carrier, category: im, ports: [udp/6003],
+      markers: [{{ transport: udp, text: \"CARRIES\" }}] }}
+  - {{ id: inner, name: Inner, category: im,
+      markers: [{{ transport: udp, in: carrier, packet: any, text: \"INNER\" }}] }}
 rules:
 {rules}
 defaults: {{ action: allow }}
@@ -129,7 +142,11 @@ defaults: {{ action: allow }}
         let policy = parse(Source::new("ports.yaml".to_owned(), text)).unwrap();
         let numbers = &mut ServiceNumbers::default();
         let plan = compile(&policy, &[], numbers, &Surroundings::default()).unwrap();
-        PortEntry(plan.ports.0[PortTable::index(Transport::Tcp, port)])
+        PortEntry(plan.ports.0[PortTable::index(transport, port)])
+    }
+
+    fn entry(rules: &str, port: u16) -> PortEntry {
+        entry_of(rules, Transport::Tcp, port)
     }
 
     const ALIKE: &str = "  - { services: [\"all\"], action: drop }";
@@ -151,6 +168,22 @@ defaults: {{ action: allow }}
             (7000, "it is nobody's"),
         ] {
             assert!(!entry(ALIKE, port).is_final(), "{port}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_udp_port_of_one_service_alone_is_reason_enough_to_refuse_it() {
+        let outright = |transport, port| entry_of(ALIKE, transport, port).is_outright();
+        assert!(outright(Transport::Udp, 6000));
+        assert!(!outright(Transport::Tcp, 6000), "there the SYN is refused");
+        for (port, why) in [
+            (6001, "others claim it too"),
+            (6002, "a marker of another service asks for it"),
+            (6003, "what travels in it may be another service's"),
+            (40_001, "systems lend it out"),
+            (7000, "it is nobody's"),
+        ] {
+            assert!(!outright(Transport::Udp, port), "{port}: {why}");
         }
     }
 

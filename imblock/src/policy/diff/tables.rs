@@ -201,6 +201,8 @@ fn said_of_port(plan: &Plan, entry: PortEntry) -> Option<String> {
         said.push(id(plan, entry.service()).to_owned());
         if entry.is_contested() {
             said.push("shared with a service that is treated differently".to_owned());
+        } else if entry.is_outright() {
+            said.push("content may say otherwise unless it is refused".to_owned());
         } else if !entry.is_final() {
             said.push("content may say otherwise".to_owned());
         }
