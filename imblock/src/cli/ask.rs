@@ -42,7 +42,7 @@ pub struct WhyArgs {
     pub frame: Option<u64>,
     /// In the capture, hosts in PREFIX are the local ones; without it, the client of the flow is
     #[arg(long, value_name = "PREFIX", requires = "pcap",
-          value_parser = crate::commands::replay::prefix)]
+          value_parser = crate::policy::prefix_argument)]
     pub local: Vec<IpNet>,
     /// How to print
     #[command(flatten)]
@@ -89,7 +89,7 @@ pub struct OverCaptures {
     pub replay: Vec<PathBuf>,
     /// In captures, hosts in PREFIX are the local ones; without it, the client of each flow is
     #[arg(long, value_name = "PREFIX", requires = "replay",
-          value_parser = crate::commands::replay::prefix)]
+          value_parser = crate::policy::prefix_argument)]
     pub local: Vec<IpNet>,
 }
 
@@ -108,7 +108,7 @@ pub struct LearnArgs {
     pub replay: Vec<PathBuf>,
     /// In captures, hosts in PREFIX are the local ones; without it, the client of each flow is
     #[arg(long, value_name = "PREFIX", requires = "replay",
-          value_parser = crate::commands::replay::prefix)]
+          value_parser = crate::policy::prefix_argument)]
     pub local: Vec<IpNet>,
     /// Print the findings as JSON instead of a policy
     #[command(flatten)]

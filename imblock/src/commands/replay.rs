@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use super::say::say;
 use crate::exit::Exit;
 use crate::output::table::printable;
 use crate::output::units::plural;
-use crate::policy::Plan;
+use crate::policy::{Plan, prefix_argument};
 use crate::replay::capture::{CaptureError, Cut};
 use crate::replay::{self, Format, Observer, ReplayError, ReplayRequest};
 
@@ -22,7 +21,7 @@ use crate::replay::{self, Format, Observer, ReplayError, ReplayRequest};
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
     /// Hosts in PREFIX are the local ones; without it, the client of each flow is
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, value_name = "PREFIX", value_parser = prefix_argument)]
     pub local: Vec<IpNet>,
     /// List the flows of which a service was told
     #[arg(long)]
@@ -58,15 +57,6 @@ pub fn replay(args: &ReplayArgs, plan: &Plan) -> Result<Exit, ReplayError> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// A prefix, or an address that stands for itself.
-pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    text.parse()
-        .ok()
-        .or_else(address)
-        .ok_or_else(|| "expected a prefix or an address, such as 192.168.0.0/16".to_owned())
 }
 
 /// Says which frames were not judged. What is told of captures is not about them.
@@ -178,10 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prefix_is_refused_with_an_example() {
-        for wrong in ["10.0.0.0/33", "lan", ""] {
+    fn what_is_no_prefix_is_refused_with_what_to_write_instead() {
+        for (wrong, instead) in [
+            ("10.0.0.0/33", "10.0.5.0/24"),
+            ("lan", "10.0.5.0/24"),
+            ("", "10.0.5.0/24"),
+            ("192.168.7.9/16", "192.168.0.0/16"),
+        ] {
             let error = parse(&["--local", wrong, "x.pcap"]).unwrap_err();
-            assert!(error.to_string().contains("192.168.0.0/16"), "{error}");
+            assert!(error.to_string().contains(instead), "{error}");
         }
     }
 

@@ -59,6 +59,7 @@ pub use marker::{
 };
 pub use marker_fault::MarkerFault;
 pub use model::{Claim, Collateral, Group, Policy, Protect, Rule, Service, VERSION};
+pub(crate) use net::prefix_argument;
 pub use net::{PortFault, PortRange, PrefixFault};
 pub use numbers::ServiceNumbers;
 pub use pattern::{ByteSet, Pattern};

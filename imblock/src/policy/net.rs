@@ -138,6 +138,11 @@ pub(super) fn service_prefix(text: &str) -> Result<IpNet, PolicyErrorKind> {
     }
 }
 
+/// Reads a prefix that was given on the command line; what is wrong with it, and what to write instead.
+pub(crate) fn prefix_argument(text: &str) -> Result<IpNet, String> {
+    read_prefix(text).map_err(|fault| format!("{fault}: {}", fault.help()))
+}
+
 fn read_prefix(text: &str) -> Result<IpNet, PrefixFault> {
     let net = match text.parse::<IpNet>() {
         Ok(net) => net,

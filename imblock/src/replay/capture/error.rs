@@ -104,7 +104,7 @@ impl fmt::Display for NotACapture {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// It says that it is longer than any record is: so many bytes, with its header.
-    #[error("a record says it is {0} bytes long, which is more than {RECORD_MAX}")]
+    #[error("a record says it is {0} bytes long with its header, which is more than {RECORD_MAX}")]
     TooLong(u64),
     /// A pcapng block says that it is shorter than its own frame, or two lengths differ.
     #[error("the block's two lengths, {0} and {1}, don't fit")]
