@@ -97,9 +97,14 @@ pub fn later_part<T: Tables>(about: &Sighting, tables: T) -> Reply {
     parts::told(parts, shape, about, tables.seconds())
 }
 
-/// Notes that a host was refused a connection: a messenger will try another port of the server.
+/// Notes that a host was refused a connection: a messenger will try another port of the server. Nothing is
+/// noted of a connection that the remote end begins: it says nothing of what the host wants, and whoever
+/// forges its sender could shut any server for the host.
 #[inline(always)]
 pub fn refused<T: Tables>(about: &Sighting, told: Reply, tables: T) {
+    if !about.calls() {
+        return;
+    }
     let (hops, shape) = tables.hops();
     let (host, server) = (about.key.local(), about.key.remote());
     let pair = Pair {

@@ -241,12 +241,13 @@ pub(super) const fn fresh(about: &Sighting, hash: u64, shape: Shape) -> Cell {
 
 /// Whether what a cell knows is of a flow that has ended. A connection that was told is not over for its
 /// silence, as chats are silent for hours: another one in its place begins with a SYN. Not so where the port
-/// tells the service, which a SYN is told by without a look at the table.
+/// tells the service, which a SYN is told by without a look at the table. Nor is one over that the remote end
+/// began: who forgets that takes its port for a service's.
 #[inline(always)]
 pub(super) const fn is_over(cell: Cell, about: &Sighting, shape: Shape) -> bool {
-    let lasts = cell.is_held()
-        && matches!(about.key.transport(), Transport::Tcp)
-        && !about.remote_port().names_service();
+    let is_told = cell.is_held() && !about.remote_port().names_service();
+    let is_called = matches!(cell.initiator(), Initiator::Remote);
+    let lasts = matches!(about.key.transport(), Transport::Tcp) && (is_told || is_called);
     cell.is_stale(shape) && !lasts
 }
 
