@@ -219,8 +219,11 @@ fn a_datagram_is_answered_by_an_error_that_quotes_it() {
 
 #[test]
 fn a_question_is_answered_that_there_is_no_such_name() {
+    // 255 bytes on the wire, as many as a name may have.
+    let label: &str = &"a".repeat(63);
+    let longest: &str = &[label, label, label, &label[..61]].join(".");
     for carrier in carriers() {
-        for name in ["a.example", "web.whatsapp.com", "x.y"] {
+        for name in ["a.example", "web.whatsapp.com", "x.y", longest] {
             let query = dns_query(name);
             let question = &query[12..];
             let mut asked = query.clone();

@@ -17,8 +17,8 @@ const ICMP_HEADER: usize = 8;
 /// Bytes of the datagram's own header that are quoted: all of it.
 const QUOTED: usize = 8;
 const DNS_HEADER: usize = 12;
-/// The longest name with type and class, in words.
-const QUESTION_WORDS_MAX: usize = (255 + 4) / 2;
+/// The longest name with type and class, in words, the last of which is half one.
+const QUESTION_WORDS_MAX: usize = (255 + 4_usize).div_ceil(2);
 /// Type and code of "administratively prohibited", and the protocol of such errors.
 const PROHIBITED_V4: ([u8; 2], u8) = ([3, 13], 1);
 const PROHIBITED_V6: ([u8; 2], u8) = ([1, 1], 58);
