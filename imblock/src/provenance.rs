@@ -16,7 +16,7 @@ use crate::policy::plan::{CellOrigin, PlanSource};
 use crate::state::{Prepared, StateDir, StateError};
 
 /// The file in the state directory.
-const FILE: &str = "origins.json";
+pub(crate) const FILE: &str = "origins.json";
 const VERSION: u32 = 1;
 /// How many policies are remembered: the one in force, and earlier ones to which somebody may go
 /// back.

@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod interrupted;
 mod known;
 mod schedules;
 
@@ -21,16 +22,20 @@ use serde::{Deserialize, Serialize};
 
 pub use error::StateError;
 pub(crate) use files::Prepared;
+pub(crate) use interrupted::Interrupted;
 
 use crate::kernel::{ActionChange, InstanceName, lease_end};
 use crate::policy::Plan;
 use crate::policy::plan::{InterfacePlan, LeasePlan, ServicePlan, action_name};
+use crate::provenance::hexadecimal;
 
 pub use schedules::KnownSchedules;
 
 /// Environment variable that names another directory than `/var/lib/imblock`.
 pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
 const STATE_DIR: &str = "/var/lib/imblock";
+/// The file that remembers.
+const FILE: &str = "state.json";
 const VERSION: u32 = 2;
 /// How long a claim waits for others: [`StateDir::controller`] holds the lock while it looks.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -40,6 +45,12 @@ const GLANCE: Duration = Duration::from_millis(200);
 pub struct State {
     /// The toggles in force, oldest first. A later one has its way over an earlier one.
     pub overrides: Vec<Override>,
+    /// SHA-256 of the plan in force, in hexadecimal; none where an earlier version wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The same of the policy before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_policy: Option<String>,
     /// The services of the policy in force.
     pub services: Vec<KnownService>,
     /// Those of the policy before it, to which a rollback leads.
@@ -135,14 +146,21 @@ impl State {
     /// plan may be to attach to others.
     pub fn learn(&mut self, plan: &Plan, interfaces: Vec<InterfacePlan>) {
         let services = plan.services.iter().map(KnownService::from).collect();
+        self.previous_policy = self.policy.replace(hexadecimal(&plan.hash()));
         self.previous = std::mem::replace(&mut self.services, services);
         self.previous_interfaces = std::mem::replace(&mut self.interfaces, interfaces);
     }
 
     /// Follows the kernel back to the policy before.
     pub fn go_back(&mut self) {
+        std::mem::swap(&mut self.policy, &mut self.previous_policy);
         std::mem::swap(&mut self.services, &mut self.previous);
         std::mem::swap(&mut self.interfaces, &mut self.previous_interfaces);
+    }
+
+    /// Whether it is known to tell of the policy with this hash.
+    pub fn is_of(&self, hash: &[u8; 32]) -> bool {
+        self.policy.as_deref() == Some(hexadecimal(hash).as_str())
     }
 
     /// Puts the toggles into a plan's cells. Those that name a service or group which the plan
@@ -279,6 +297,17 @@ impl StateDir {
         Ok(StateLock { _file: file })
     }
 
+    /// The same without waiting; none while another command changes the instance.
+    pub(crate) fn try_lock(&self) -> Result<Option<StateLock>, StateError> {
+        let path = self.dir.join("lock");
+        let file = self.open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(StateLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(io_error(&path, "could not be locked", source)),
+        }
+    }
+
     /// Claims the instance for a controller in the foreground.
     pub fn claim(&self) -> Result<StateLock, StateError> {
         let path = self.dir.join("controller");
@@ -315,30 +344,8 @@ impl StateDir {
     /// Reads the state; a fresh one where nothing was ever remembered. Toggles whose time is over are
     /// not in it, and go from the file when it is written next.
     pub fn load(&self) -> Result<State, StateError> {
-        let path = self.path();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
-            Err(source) => return Err(io_error(&path, "could not be read", source)),
-        };
-        let broken = |source| StateError::Broken {
-            path: path.clone(),
-            source,
-        };
-        // The version alone first: the rest of a later one may look otherwise.
-        let Stamp { version } = serde_json::from_slice(&text).map_err(broken)?;
-        if version > VERSION {
-            return Err(StateError::Later {
-                path,
-                found: version,
-            });
-        }
-        let document: Document = serde_json::from_slice(&text).map_err(broken)?;
-        let mut state = document.state;
-        // The kernel has ended them by itself.
-        let now = seconds_since_1970();
-        state.overrides.retain(|toggle| !toggle.is_over(now));
-        Ok(state)
+        let text = self.read(FILE)?;
+        text.map_or_else(|| Ok(State::default()), |text| parse(&self.path(), &text))
     }
 
     /// Replaces the state: on the disk when this returns, the old one whole until then.
@@ -357,11 +364,11 @@ impl StateDir {
             path: path.clone(),
             source,
         })?;
-        self.prepare("state.json", &text)
+        self.prepare(FILE, &text)
     }
 
     fn path(&self) -> PathBuf {
-        self.dir.join("state.json")
+        self.dir.join(FILE)
     }
 
     fn open_lock(&self, path: &Path) -> Result<File, StateError> {
@@ -375,6 +382,28 @@ impl StateDir {
             .open(path)
             .map_err(|source| io_error(path, "could not be opened", source))
     }
+}
+
+/// What a file tells, but for toggles whose time is over.
+fn parse(path: &Path, text: &[u8]) -> Result<State, StateError> {
+    let broken = |source| StateError::Broken {
+        path: path.to_owned(),
+        source,
+    };
+    // The version alone first: the rest of a later one may look otherwise.
+    let Stamp { version } = serde_json::from_slice(text).map_err(broken)?;
+    if version > VERSION {
+        return Err(StateError::Later {
+            path: path.to_owned(),
+            found: version,
+        });
+    }
+    let document: Document = serde_json::from_slice(text).map_err(broken)?;
+    let mut state = document.state;
+    // The kernel has ended them by itself.
+    let now = seconds_since_1970();
+    state.overrides.retain(|toggle| !toggle.is_over(now));
+    Ok(state)
 }
 
 /// What the wall clock says.

@@ -7,6 +7,7 @@ mod error;
 mod generate;
 mod hosts;
 mod inspect;
+mod interrupted;
 mod learn;
 mod policy;
 pub mod replay;

@@ -6,8 +6,8 @@ use imblock_common::Transport;
 use imblock_common::layout::{ActionCell, PolicyHeader};
 use jiff::Timestamp;
 
-use super::CommandError;
 use super::say::say;
+use super::{CommandError, interrupted};
 use crate::cli::Listen;
 use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
@@ -59,11 +59,13 @@ impl Target {
         Self { name, state }
     }
 
-    /// Waits until no other command changes the instance. Asks for the right to BPF first: who lacks
-    /// it should hear of that, and not of a directory.
+    /// Waits until no other command changes the instance, and takes up what one left that was killed. Asks
+    /// for the right to BPF first: who lacks it should hear of that, and not of a directory.
     pub(super) fn lock(&self) -> Result<StateLock, CommandError> {
         require_right()?;
-        Ok(self.state.lock()?)
+        let lock = self.state.lock()?;
+        interrupted::take_up(self, &lock);
+        Ok(lock)
     }
 
     /// Claims the instance for this process, as its controller.
@@ -82,6 +84,11 @@ impl Target {
                 Err(CommandError::NotWritable(_)) => {}
                 settled => return settled,
             }
+        } else if self.state.is_amid_a_change()
+            // What another command is about to do is that one's.
+            && let Ok(Some(lock)) = self.state.try_lock()
+        {
+            interrupted::take_up(self, &lock);
         }
         Ok(instance)
     }
@@ -93,7 +100,12 @@ impl Target {
         if !instance.maps.is_overdue()? {
             return Ok(instance);
         }
-        let intent = self.intend_back()?;
+        let mut state = self.state.load()?;
+        // Somebody may have been killed who wrote it down already.
+        if !state.is_of(&instance.maps.header()?.hash) {
+            state.go_back();
+        }
+        let intent = self.intend(&state)?;
         if let Some(rejected) = instance.maps.settle()? {
             intent.commit()?;
             let header = instance.maps.live()?.header;

@@ -11,8 +11,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 use super::maps::Maps;
+use super::tables::ActionChange;
 use super::wire::Wire;
 use crate::policy::plan::LeasePlan;
+
+/// A second, in units of the programs' clock: how far apart two reckonings of one end may be.
+const SLACK: u32 = 15;
 
 /// The end of a lease on the programs' clock, from one on the wall, in seconds since 1970.
 ///
@@ -82,6 +86,19 @@ impl Maps {
             *cell = in_force.0;
         }
         Ok(row)
+    }
+
+    /// Whether a leased cell's time is the one that was reckoned just now, give or take what two readings of the
+    /// clocks are apart.
+    pub(super) fn ends_at(
+        &self,
+        half: Half,
+        change: &ActionChange,
+        end: u32,
+    ) -> Result<bool, KernelError> {
+        let row = self.lease_row(half, change.group)?;
+        let known = row.0.get(usize::from(change.service));
+        Ok(known.is_some_and(|known| known.abs_diff(end) <= SLACK))
     }
 
     fn lease_row(&self, half: Half, group: u16) -> Result<LeaseRow, KernelError> {

@@ -103,6 +103,26 @@ impl Maps {
         Ok(())
     }
 
+    /// Whether the live cells do what these changes would make them do.
+    pub fn does(&self, changes: &[ActionChange]) -> Result<bool, KernelError> {
+        let half = self.live_half()?;
+        for change in changes {
+            let row = self.action_row(half, change.group)?;
+            let now = cell(&self.in_force_now(half, change.group, row)?, change.service);
+            let does = match (change.action, change.end) {
+                (Some(action), None) => now == now.overridden(action),
+                (Some(action), Some(end)) => {
+                    now == now.leased(action) && self.ends_at(half, change, end)?
+                }
+                (None, _) => now == now.reset(),
+            };
+            if !does {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn change_cells(&mut self, half: Half, changes: &[ActionChange]) -> Result<(), KernelError> {
         let mut rows: HashMap<u16, ActionRow> = HashMap::new();
         for change in changes {

@@ -21,10 +21,7 @@ impl StateDir {
     /// Writes what is to replace a file of the directory. A full disk tells here, where nothing that the
     /// file is about has been changed yet.
     pub(crate) fn prepare(&self, name: &str, text: &[u8]) -> Result<Prepared, StateError> {
-        let prepared = Prepared {
-            path: self.dir.join(name),
-            beside: self.dir.join(format!("{name}.new")),
-        };
+        let prepared = self.beside(name);
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.dir)?;
             let mut file = File::create(&prepared.beside)?;
@@ -33,6 +30,14 @@ impl StateDir {
         };
         write().map_err(|source| io_error(&prepared.path, "could not be written", source))?;
         Ok(prepared)
+    }
+
+    /// What was prepared for a file, whether or not it is there.
+    pub(super) fn beside(&self, name: &str) -> Prepared {
+        Prepared {
+            path: self.dir.join(name),
+            beside: self.dir.join(new_name(name)),
+        }
     }
 
     /// Reads a file of the directory; none where there is none.
@@ -44,6 +49,11 @@ impl StateDir {
             Err(source) => Err(io_error(&path, "could not be read", source)),
         }
     }
+}
+
+/// The name of a file that is to replace another.
+pub(super) fn new_name(name: &str) -> String {
+    format!("{name}.new")
 }
 
 impl Prepared {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{State, groups_of};
 use crate::policy::{Plan, Timetable};
+use crate::provenance::hexadecimal;
 use crate::status::ScheduleStatus;
 
 /// Plans whose schedules are remembered: the live one, and the one to go back to.
@@ -96,11 +97,6 @@ impl KnownSchedules {
             next_change: self.timetable.next_change(now).and_then(seconds),
         }
     }
-}
-
-/// Two digits a byte.
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod controller;
 mod diff;
 mod documents;
 mod help;
+mod interrupted;
 mod learn;
 mod leases;
 mod packaging;
