@@ -4,6 +4,7 @@
 //! Invariant: the file is replaced whole or not at all, and a file that can't be read is an error,
 //! never an empty state.
 
+mod document;
 mod error;
 mod files;
 mod interrupted;
@@ -36,7 +37,6 @@ pub const STATE_VARIABLE: &str = "IMBLOCK_STATE_DIR";
 const STATE_DIR: &str = "/var/lib/imblock";
 /// The file that remembers.
 const FILE: &str = "state.json";
-const VERSION: u32 = 2;
 /// How long a claim waits for others: [`StateDir::controller`] holds the lock while it looks.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -266,18 +266,6 @@ pub struct StateLock {
     _file: File,
 }
 
-#[derive(Deserialize)]
-struct Stamp {
-    version: u32,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Document {
-    version: u32,
-    #[serde(flatten)]
-    state: State,
-}
-
 impl StateDir {
     /// Of an instance, under the directory that the environment names.
     pub fn of(instance: &InstanceName) -> Self {
@@ -345,7 +333,10 @@ impl StateDir {
     /// not in it, and go from the file when it is written next.
     pub fn load(&self) -> Result<State, StateError> {
         let text = self.read(FILE)?;
-        text.map_or_else(|| Ok(State::default()), |text| parse(&self.path(), &text))
+        text.map_or_else(
+            || Ok(State::default()),
+            |text| document::parse(&self.path(), &text),
+        )
     }
 
     /// Replaces the state: on the disk when this returns, the old one whole until then.
@@ -356,14 +347,7 @@ impl StateDir {
     /// Writes what is to be the state, without making it so.
     pub(crate) fn prepare_state(&self, state: &State) -> Result<Prepared, StateError> {
         let path = self.path();
-        let document = Document {
-            version: VERSION,
-            state: state.clone(),
-        };
-        let text = serde_json::to_vec_pretty(&document).map_err(|source| StateError::Broken {
-            path: path.clone(),
-            source,
-        })?;
+        let text = document::write(&path, state)?;
         self.prepare(FILE, &text)
     }
 
@@ -382,28 +366,6 @@ impl StateDir {
             .open(path)
             .map_err(|source| io_error(path, "could not be opened", source))
     }
-}
-
-/// What a file tells, but for toggles whose time is over.
-fn parse(path: &Path, text: &[u8]) -> Result<State, StateError> {
-    let broken = |source| StateError::Broken {
-        path: path.to_owned(),
-        source,
-    };
-    // The version alone first: the rest of a later one may look otherwise.
-    let Stamp { version } = serde_json::from_slice(text).map_err(broken)?;
-    if version > VERSION {
-        return Err(StateError::Later {
-            path: path.to_owned(),
-            found: version,
-        });
-    }
-    let document: Document = serde_json::from_slice(text).map_err(broken)?;
-    let mut state = document.state;
-    // The kernel has ended them by itself.
-    let now = seconds_since_1970();
-    state.overrides.retain(|toggle| !toggle.is_over(now));
-    Ok(state)
 }
 
 /// What the wall clock says.

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{STATE_VARIABLE, VERSION};
+use super::STATE_VARIABLE;
+use super::document::VERSION;
 use crate::exit::Exit;
 
 /// Trouble with the state directory.

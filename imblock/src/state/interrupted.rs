@@ -4,8 +4,9 @@
 //! Invariant: which of the two states is true is not guessed. The kernel knows which policy it has, and what its
 //! cells do.
 
+use super::document::parse;
 use super::files::new_name;
-use super::{FILE, Prepared, State, StateDir, StateError, StateLock, parse};
+use super::{FILE, Prepared, State, StateDir, StateError, StateLock};
 
 /// The files of an intent, in the order in which they are to count.
 const FILES: [&str; 2] = [crate::provenance::FILE, FILE];
