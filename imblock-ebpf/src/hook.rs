@@ -21,6 +21,9 @@ pub trait Hook: Copy {
     /// much of it.
     fn pull(self);
 
+    /// The same of a frame whose payload is to be asked: as much as is looked through.
+    fn pull_payload(self);
+
     /// Copies bytes of the frame, whatever buffer they lie in; `false` if they can't be read.
     ///
     /// # Safety
@@ -65,6 +68,10 @@ impl Hook for AtXdp {
     #[inline(always)]
     fn pull(self) {}
 
+    /// What lies in further buffers is behind what is looked through.
+    #[inline(always)]
+    fn pull_payload(self) {}
+
     #[inline(always)]
     unsafe fn load_bytes(self, at: u32, to: *mut c_void, length: u32) -> bool {
         // SAFETY: the caller has room; the helper checks the rest (kernel 5.18).
@@ -103,11 +110,26 @@ impl AtTc {
     fn context(self) -> TcContext {
         TcContext::new(self.0)
     }
+
+    /// Brings the first `wanted` bytes into one piece, or the whole frame if it is shorter. Whoever read the
+    /// frame before must read it anew.
+    #[inline(always)]
+    fn pull_up_to(self, wanted: u32) {
+        let length = self.length(0);
+        let linear = (self.data_end() - self.data()) as u32;
+        if linear < length && linear < wanted {
+            let _ = self.context().pull_data(length.min(wanted));
+        }
+    }
 }
 
 /// How much of a leaving frame must lie in one piece to be parsed: link header with two tags,
 /// PPPoE, IPv6 with an extension header or two, TCP.
-const LINEAR_WANTED: u32 = 160;
+const HEADERS_WANTED: u32 = 160;
+
+/// How much of one must, whose payload is asked. What the box itself sends over TCP has all of its payload
+/// in other memory than its headers; of a flow only the first few are asked.
+const PAYLOAD_WANTED: u32 = 4_096;
 
 impl Hook for AtTc {
     #[inline(always)]
@@ -124,13 +146,12 @@ impl Hook for AtTc {
     /// be read.
     #[inline(always)]
     fn pull(self) {
-        let length = self.length(0);
-        let linear = (self.data_end() - self.data()) as u32;
-        if linear < length && linear < LINEAR_WANTED {
-            let wanted = length.min(LINEAR_WANTED);
-            // Whoever read the frame before must read it anew.
-            let _ = self.context().pull_data(wanted);
-        }
+        self.pull_up_to(HEADERS_WANTED);
+    }
+
+    #[inline(always)]
+    fn pull_payload(self) {
+        self.pull_up_to(PAYLOAD_WANTED);
     }
 
     #[inline(always)]

@@ -185,7 +185,7 @@ fn look<H: Hook + Steps>(hook: H) {
     let (Some(maps), Some(known)) = (KernelMaps::open(), maps::handed_on()) else {
         return;
     };
-    let reply = payload::look(Frame::new(hook), &known.about, Reply(known.told), maps);
+    let reply = payload::look(Frame::with_payload(hook), &known.about, Reply(known.told), maps);
     maps::hand_on_reply(reply);
     // Its slot is filled before this program's.
     hook.go_on(Stage::Flow);

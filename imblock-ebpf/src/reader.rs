@@ -163,6 +163,18 @@ impl<H: Hook> Frame<H> {
     #[inline(always)]
     pub fn new(hook: H) -> Self {
         hook.pull();
+        Self::as_it_lies(hook)
+    }
+
+    /// The same of a frame whose payload is to be asked: that is pulled, too.
+    #[inline(always)]
+    pub fn with_payload(hook: H) -> Self {
+        hook.pull_payload();
+        Self::as_it_lies(hook)
+    }
+
+    #[inline(always)]
+    fn as_it_lies(hook: H) -> Self {
         Self {
             hook,
             bytes: Linear::new(hook.data(), hook.data_end()),

@@ -165,3 +165,33 @@ fn the_hello_of_openssl_is_told() {
     kill_process(Pid::from_child(&waiting), Signal::TERM).unwrap();
     waiting.wait().unwrap();
 }
+
+/// What the box itself says lies in other memory than its headers.
+#[test]
+fn the_box_itself_is_told_by_name_on_its_way_out() {
+    let test = "the_box_itself_is_told_by_name_on_its_way_out";
+    let Some(rig) = Rig::bare(test, imblock::lab::Wiring::Plain) else {
+        return;
+    };
+    let interfaces = "interfaces: [{ name: wan0, side: wan, egress: true }]\n";
+    rig.write("names.yaml", &(POLICY.to_owned() + interfaces));
+    rig.ok(&["up", "-p", "names.yaml"]);
+    let _server = EchoServer::start(&rig.lab.server, &[(Transport::Tcp, TLS)]).unwrap();
+    let router = &rig.lab.router;
+    let hello = |padding| {
+        ClientHello::new("web.chatter.example")
+            .padded(padding)
+            .build()
+    };
+    for padding in [0, 300, 900] {
+        assert!(echoes_tcp(&rig, router, TLS, hello(padding)));
+    }
+    rig.ok(&["block", "chatter"]);
+    // A name in the first 160 bytes of the frame, behind which nothing need be in one piece.
+    let short = ClientHello::new("chatter.example").session_id(0).build();
+    assert!(!echoes_tcp(&rig, router, TLS, short));
+    for padding in [0, 300, 900] {
+        let reaches = echoes_tcp(&rig, router, TLS, hello(padding));
+        assert!(!reaches, "padded by {padding}");
+    }
+}
