@@ -47,7 +47,7 @@ pub(super) fn man() -> Result<Exit, CommandError> {
         .section("8");
     top.render_title(&mut page)?;
     top.render_name_section(&mut page)?;
-    top.render_synopsis_section(&mut page)?;
+    page.extend(synopsis(&top, &command)?.bytes());
     top.render_description_section(&mut page)?;
     top.render_options_section(&mut page)?;
     describe_commands(&command, &mut page)?;
@@ -72,14 +72,30 @@ fn describe_commands(of: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
             let common = matches!(arg.get_id().as_str(), "instance" | "help");
             arg.hide(common)
         });
-        let man = Man::new(own);
+        let man = Man::new(own.clone());
         let mut sections = Vec::new();
         man.render_description_section(&mut sections)?;
-        man.render_synopsis_section(&mut sections)?;
+        sections.extend(synopsis(&man, &own)?.bytes());
         man.render_options_section(&mut sections)?;
         page.extend(replaced(&sections, ".SH ", ".SS ").bytes());
     }
     Ok(())
+}
+
+/// How a command is written. The generator leaves out that options have values.
+fn synopsis(man: &Man, command: &clap::Command) -> io::Result<String> {
+    let mut section = Vec::new();
+    man.render_synopsis_section(&mut section)?;
+    let mut section = String::from_utf8_lossy(&section).into_owned();
+    let options = command
+        .get_opts()
+        .filter(|option| option.get_action().takes_values());
+    for (option, long) in options.filter_map(|option| Some((option, option.get_long()?))) {
+        let long = format!(r"\fB\-\-{}\fR", long.replace('-', r"\-"));
+        let values = option.get_value_names().unwrap_or_default().join(" ");
+        section = section.replace(&format!("{long}]"), &format!(r"{long} \fI<{values}>\fR]"));
+    }
+    Ok(section)
 }
 
 fn replaced(roff: &[u8], from: &str, to: &str) -> String {

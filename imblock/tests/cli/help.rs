@@ -186,6 +186,15 @@ fn the_manual_page_renders() {
             "{section}"
         );
     }
+    // How each command is written, with what its options want.
+    for usage in [
+        r"\fBimblock\fR [\fB\-\-instance\fR \fI<NAME>\fR]",
+        r"[\fB\-i\fR|\fB\-\-interface\fR \fI<IFACE[:SIDE]>\fR]",
+        r"[\fB\-\-max\-new\-drops\fR \fI<N>\fR]",
+        r"\fBimblock hosts\fR [\fB\-w\fR|\fB\-\-watch\fR] [\fB\-\-interval\fR \fI<SECONDS>\fR]",
+    ] {
+        assert!(page.contains(usage), "{usage}");
+    }
     let Some((code, said)) = feed("groff", &["-man", "-ww", "-Tascii", "-z"], &page) else {
         return skip("the_manual_page_renders", "there is no groff here");
     };
