@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::site::{Network as _, PATIENCE, Site};
-use crate::support::{Ran, command, imblock};
+use crate::support::{Ran, command, imblock, run};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -41,6 +41,28 @@ fn a_reader_that_goes_away_is_no_error() {
             assert_eq!(ran.err, "", "{ran}");
         }
     }
+}
+
+#[test]
+fn what_can_not_be_written_is_an_error() {
+    for arguments in [
+        ["--help"].as_slice(),
+        &["help", "run"],
+        &["policy", "check", "--help"],
+        &["--version"],
+        &["man"],
+        &["completions", "bash"],
+        &["policy", "schema"],
+        &["policy", "check", "audit"],
+        &["policy", "show", "-p", "audit"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ran = run(command(arguments).stdout(full)).exits(1).in_one_line();
+        ran.says("could not write the output").says("No space left");
+    }
+    // The complaint went nowhere, and the exit code tells of it.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    run(command(&["blok"]).stderr(full)).exits(2);
 }
 
 #[test]
