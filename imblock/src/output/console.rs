@@ -1,7 +1,7 @@
 //! Standard output: with colour only on a terminal that wants it.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -44,11 +44,10 @@ impl Console {
 
     /// Waits, but not for a reader that is gone: that is [`io::ErrorKind::BrokenPipe`] as soon as it goes,
     /// as if something had been written.
-    pub fn pause(&self, duration: Duration) -> io::Result<()> {
+    pub fn pause_until(&self, end: Instant) -> io::Result<()> {
         let out = io::stdout();
-        let begin = Instant::now();
         loop {
-            let left = duration.saturating_sub(begin.elapsed());
+            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
             }
