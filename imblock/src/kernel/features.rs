@@ -16,25 +16,30 @@ pub enum BpfRight {
     Lacks(Vec<Capability>),
 }
 
-/// The capabilities that loading (`CAP_BPF`, `CAP_PERFMON` for pointer comparisons) and attaching
-/// (`CAP_NET_ADMIN`) need, kernel 5.8; `CAP_SYS_ADMIN` covers the first two.
+/// The capabilities that loading (`CAP_BPF`, `CAP_PERFMON` for pointer comparisons), attaching
+/// (`CAP_NET_ADMIN`) and looking up a program by its id (`CAP_SYS_ADMIN`) need, kernel 5.8. Without the last
+/// one nobody can tell whose program is attached, nor that the one at egress is there. It covers the first two.
+const NEEDED: [Capability; 4] = [
+    Capability::CAP_BPF,
+    Capability::CAP_PERFMON,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_SYS_ADMIN,
+];
+
+/// What this process has and lacks of them.
 pub fn bpf_right() -> BpfRight {
-    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    let mut missing = Vec::new();
-    if !has(Capability::CAP_SYS_ADMIN) {
-        missing.extend(
-            [Capability::CAP_BPF, Capability::CAP_PERFMON]
-                .into_iter()
-                .filter(|c| !has(*c)),
-        );
-    }
-    if !has(Capability::CAP_NET_ADMIN) {
-        missing.push(Capability::CAP_NET_ADMIN);
-    }
-    if missing.is_empty() {
-        BpfRight::Granted
-    } else {
-        BpfRight::Lacks(missing)
+    right_of(|capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false))
+}
+
+fn right_of(has: impl Fn(Capability) -> bool) -> BpfRight {
+    let is_covered = |capability| {
+        let of_bpf = matches!(capability, Capability::CAP_BPF | Capability::CAP_PERFMON);
+        has(capability) || of_bpf && has(Capability::CAP_SYS_ADMIN)
+    };
+    let missing: Vec<_> = NEEDED.into_iter().filter(|c| !is_covered(*c)).collect();
+    match missing.is_empty() {
+        true => BpfRight::Granted,
+        false => BpfRight::Lacks(missing),
     }
 }
 
@@ -82,4 +87,27 @@ pub fn fallbacks(interfaces: &[InterfaceStatus]) -> Vec<String> {
         "kernel: no TCX (Linux 6.6 has it): what leaves by {} is seen by a filter of its clsact qdisc",
         filtered.join(", ")
     )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_right_that_is_needed_and_missing_is_named() {
+        let lacks = |has: &[Capability]| right_of(|capability| has.contains(&capability));
+        let [bpf, perfmon, net_admin, sys_admin] = NEEDED;
+        assert_eq!(lacks(&[]), BpfRight::Lacks(NEEDED.to_vec()));
+        assert_eq!(
+            lacks(&[bpf, perfmon, net_admin]),
+            BpfRight::Lacks(vec![sys_admin])
+        );
+        assert_eq!(lacks(&[sys_admin]), BpfRight::Lacks(vec![net_admin]));
+        assert_eq!(
+            lacks(&[perfmon]),
+            BpfRight::Lacks(vec![bpf, net_admin, sys_admin])
+        );
+        assert_eq!(lacks(&[sys_admin, net_admin]), BpfRight::Granted);
+        assert_eq!(lacks(&NEEDED), BpfRight::Granted);
+    }
 }

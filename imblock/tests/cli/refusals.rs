@@ -62,8 +62,7 @@ fn without_rights_it_is_exit_4_and_one_line() {
             .imblock(arguments)
             .exits(4)
             .in_one_line()
-            .says("CAP_BPF")
-            .says("CAP_NET_ADMIN")
+            .says("CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN")
             .says("root");
     }
 }
