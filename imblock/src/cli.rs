@@ -45,7 +45,7 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Attach, serve metrics, and stay in the foreground until told to stop
     ///
-    /// SIGHUP reads the policy again; a wrong one changes nothing. SIGINT and SIGTERM detach and
+    /// SIGHUP reads the policy again, which must be a file for that; a wrong one changes nothing. SIGINT and SIGTERM detach and
     /// end, unless --keep is given.
     Run(RunArgs),
     /// Attach and leave: enforcement and counters go on without a process
@@ -93,7 +93,8 @@ pub enum Command {
 /// Where to attach, and by which policy.
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// A policy file, or the name of an embedded policy: audit, historic, office, school, home
+    /// A policy file, - for the standard input, or the name of an embedded policy: audit, historic,
+    /// office, school, home
     #[arg(short, long, default_value = "audit", value_name = "POLICY")]
     pub policy: String,
     /// An interface, and which way it leads: `lan` (default), to the hosts you police, or `wan`, to
@@ -201,7 +202,7 @@ pub struct HostsArgs {
 pub enum PolicyCommand {
     /// Say whether policies are right, and all that is wrong with them
     Check {
-        /// Policy files, or names of embedded policies
+        /// Policy files, - for the standard input, or names of embedded policies
         #[arg(required = true, value_name = "FILE")]
         files: Vec<String>,
         /// How to print
@@ -210,7 +211,8 @@ pub enum PolicyCommand {
     },
     /// Print what a policy does with each service in each group, and which rule says so
     Show {
-        /// A policy file or the name of an embedded policy; the one in force if none is given
+        /// A policy file, - for the standard input, or the name of an embedded policy; the one in force
+        /// if none is given
         #[arg(short, long, value_name = "POLICY")]
         policy: Option<String>,
         /// How to print
@@ -234,7 +236,7 @@ pub enum PolicyCommand {
     Learn(LearnArgs),
     /// Put another policy in force, between two packets
     Apply {
-        /// A policy file, or the name of an embedded policy
+        /// A policy file, - for the standard input, or the name of an embedded policy
         #[arg(value_name = "FILE")]
         file: String,
         /// Go back to the policy before unless `policy confirm` comes within this time (5s to 1h):
@@ -259,7 +261,7 @@ pub enum PolicyCommand {
 /// `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayCommand {
-    /// A policy file, or the name of an embedded policy
+    /// A policy file, - for the standard input, or the name of an embedded policy
     #[arg(short, long, default_value = "audit", value_name = "POLICY")]
     pub policy: String,
     /// What and how

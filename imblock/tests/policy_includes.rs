@@ -300,6 +300,6 @@ fn only_files_include() {
     3 │ include: [a.yaml]
       ·           ──────
       ╰────
-     help: write what the ready policy says into a file
+     help: write what includes it into a file
     "#);
 }

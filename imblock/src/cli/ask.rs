@@ -63,7 +63,7 @@ pub struct RemoteEnd {
 /// `policy diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The new policy: a file, or the name of an embedded policy
+    /// The new policy: a file, - for the standard input, or the name of an embedded policy
     #[arg(value_name = "FILE")]
     pub file: String,
     /// The old policy, instead of the one in force; needs no instance

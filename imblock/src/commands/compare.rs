@@ -8,7 +8,7 @@ use imblock_common::flows::cells_for;
 use super::CommandError;
 use super::replay::{Watcher, warn_of_unknown};
 use super::say::say;
-use super::target::{Target, read};
+use super::target::{Target, read, refuse_stdin_twice};
 use crate::cli::{DiffArgs, Listen, OverCaptures};
 use crate::exit::Exit;
 use crate::output::diff::{self as output, FIRST, Side};
@@ -33,6 +33,8 @@ pub(super) fn diff(target: &Target, args: &DiffArgs) -> Result<Exit, CommandErro
 }
 
 fn told(target: &Target, args: &DiffArgs) -> Result<Exit, CommandError> {
+    let policies = [Some(args.file.as_str()), args.from.as_deref()];
+    refuse_stdin_twice(policies.into_iter().flatten(), &args.over.replay)?;
     let (old, new) = match &args.from {
         Some(from) => two_files(from, &args.file)?,
         None => live_and_file(target, &args.file, &read(&args.file)?)?,

@@ -106,6 +106,9 @@ pub enum CommandError {
     /// A comparison failed, for whose exit code 1 means something else.
     #[error(transparent)]
     NotCompared(Box<CommandError>),
+    /// The standard input is to be read more than once.
+    #[error("`-` is there more than once, and the standard input can be read once: name a file")]
+    StdinTwice,
     /// An interface is named more than once.
     #[error("the interface `{0}` is named twice: give it one side, `lan` or `wan`")]
     InterfaceTwice(String),
@@ -159,6 +162,7 @@ impl CommandError {
             Self::Policy(_) | Self::Guard(_) => Exit::BadPolicy,
             Self::Selector(_)
             | Self::InterfaceTwice(_)
+            | Self::StdinTwice
             | Self::UnknownGroup { .. }
             | Self::LeaseOverToggle(_)
             | Self::NotOneService { .. } => Exit::Usage,

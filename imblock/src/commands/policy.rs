@@ -11,7 +11,7 @@ use super::CommandError;
 use super::attach::{frozen_schedules, other_interfaces, other_limits, sleeping_toggles};
 use super::compare::refuse_new_drops;
 use super::say::{report, say, warn_of};
-use super::target::{METRICS, Target, plan_of_nowhere, read, surroundings};
+use super::target::{METRICS, Target, plan_of_nowhere, read, refuse_stdin_twice, surroundings};
 use crate::cli::{Listen, PolicyCommand, ReplayCommand};
 use crate::exit::Exit;
 use crate::guard::{Proof, Session};
@@ -38,6 +38,7 @@ pub(super) fn policy(target: &Target, command: &PolicyCommand) -> Result<Exit, C
         } => {
             // Nobody need say a policy where nothing runs.
             drop(target.open()?);
+            refuse_stdin_twice([file.as_str()], &over.replay)?;
             let policy = read(file)?;
             if let Some(most) = max_new_drops {
                 refuse_new_drops(target, file, &policy, *most, over)?;
@@ -201,6 +202,7 @@ struct Fault {
 
 /// `policy check`: every file, and all that is wrong with each.
 fn check(target: &Target, files: &[String], json: bool) -> Result<Exit, CommandError> {
+    refuse_stdin_twice(files.iter().map(String::as_str), &[])?;
     let mut checked = Vec::new();
     let mut exit = Exit::Ok;
     for file in files {
@@ -300,6 +302,7 @@ impl From<&crate::policy::PolicyError> for Fault {
 
 /// `replay`, once the policy is compiled.
 pub(super) fn replay(command: &ReplayCommand) -> Result<Exit, CommandError> {
+    refuse_stdin_twice([command.policy.as_str()], &command.replay.captures)?;
     let plan = plan_of_nowhere(&command.policy)?;
     Ok(super::replay::replay(&command.replay, &plan)?)
 }

@@ -15,7 +15,7 @@ use super::CommandError;
 use super::attach::{adopt, describe, enforce};
 use super::clockwork::Clockwork;
 use super::say::{Trouble, complain, say, warn_of};
-use super::target::{Target, read};
+use super::target::{Target, read_at_once};
 use crate::cli::{AttachArgs, Listen, RunArgs};
 use crate::exit::Exit;
 use crate::kernel::{Instance, KernelError, Maps, own_addresses};
@@ -216,7 +216,7 @@ fn reload(target: &Target, args: &RunArgs) {
         let AttachArgs {
             policy, interfaces, ..
         } = &args.attach;
-        let policy = read(policy)?;
+        let policy = read_at_once(policy)?;
         super::policy::put_in_force(target, &policy, interfaces, args.listen, None)
     });
     match reloaded {

@@ -1,6 +1,7 @@
 //! The instance that a command is about: its kernel side, its state, and the two held together.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use imblock_common::Transport;
 use imblock_common::layout::{ActionCell, PolicyHeader};
@@ -12,7 +13,7 @@ use crate::cli::Listen;
 use crate::guard::{Proof, Session};
 use crate::kernel::{Instance, InstanceName, own_addresses, require_right};
 use crate::policy::plan::{InterfacePlan, ServicePlan};
-use crate::policy::{self, Plan, Policy, PolicySource, ServiceNumbers, Surroundings};
+use crate::policy::{self, Plan, Policy, PolicySource, STDIN, ServiceNumbers, Surroundings};
 use crate::provenance::{self, Provenance};
 use crate::state::{Prepared, State, StateDir, StateLock};
 use crate::status::{OverrideStatus, PolicyStatus, ServiceStatus, Status};
@@ -275,6 +276,26 @@ impl Target {
 /// pipe; and not under the lock, for a pipe may have nothing to say for long.
 pub(super) fn read(policy: &str) -> Result<Policy, CommandError> {
     Ok(policy::load(&PolicySource::parse(policy))?)
+}
+
+/// The same for the controller, whose loop nobody may hold up.
+pub(super) fn read_at_once(policy: &str) -> Result<Policy, CommandError> {
+    Ok(policy::load_at_once(&PolicySource::parse(policy))?)
+}
+
+/// Refuses a command line that reads the standard input more than once: it says its text once.
+pub(super) fn refuse_stdin_twice<'a>(
+    policies: impl IntoIterator<Item = &'a str>,
+    captures: &[PathBuf],
+) -> Result<(), CommandError> {
+    let policies = policies.into_iter().filter(|policy| *policy == STDIN);
+    let captures = captures
+        .iter()
+        .filter(|capture| capture.as_os_str() == STDIN);
+    match policies.count() + captures.count() {
+        0 | 1 => Ok(()),
+        _ => Err(CommandError::StdinTwice),
+    }
 }
 
 /// A plan that needs no instance: catalogue numbers, and nothing known of the box.

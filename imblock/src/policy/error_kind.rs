@@ -27,6 +27,9 @@ pub enum PolicyErrorKind {
     /// The file can't be read.
     #[error("cannot read the policy: {0}")]
     Unreadable(#[source] io::Error),
+    /// A pipe, a device or a folder where nobody waits.
+    #[error("cannot read the policy: it is no regular file, and is not waited for")]
+    NotRegular,
     /// No ready policy has this name.
     #[error("there is no ready policy `{0}`")]
     NoSuchPolicy(String),
@@ -255,6 +258,9 @@ pub enum PolicyErrorKind {
 impl PolicyErrorKind {
     pub(super) fn help(&self) -> Option<String> {
         let help = match self {
+            Self::NotRegular => {
+                "a policy that is to be read again must be a file; `imblock policy apply` takes any".into()
+            }
             Self::NoSuchPolicy(_) => format!("the ready policies are {}", ready_policies()),
             Self::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
                 format!("give a file, or a ready policy: {}", ready_policies())

@@ -161,7 +161,7 @@ impl Including {
             return Err(IncludeFault::TooManyFiles);
         }
         self.seen.insert(real.clone(), Progress::Open);
-        match read_file(&path) {
+        match read_file(&path, of.patience()) {
             Ok(source) => self.source(source)?,
             Err(error) => self.errors.push(error),
         }
@@ -255,7 +255,7 @@ impl IncludeFault {
                 Some("a path counts from the folder of the file that includes")
             }
             Self::ByItself(_) => Some("remove one of the two from `include`"),
-            Self::FromNowhere => Some("write what the ready policy says into a file"),
+            Self::FromNowhere => Some("write what includes it into a file"),
             Self::TooDeep | Self::TooManyFiles | Self::TooLarge => None,
         }
     }

@@ -68,18 +68,25 @@ pub use rate::Limit;
 pub use schedule::{Days, Hours, HoursFault, Schedule, WhenFault, Zone};
 pub use schema::{policy_schema, service_schema};
 pub use selector::{Selector, SelectorError};
-pub use source::{MAX_BYTES, Placed, PolicySource, Source, Span};
+pub use source::{MAX_BYTES, Placed, PolicySource, STDIN, Source, Span};
+
 pub use timetable::{TimedCell, Timetable};
 pub(crate) use trial::NONSENSE;
 pub use trial::{Expectation, Moment, Remote, Trial, TrialFault};
 pub use words::{Category, GroupName, ServiceId, Status, Suggestion, WordFault};
 
 use crate::catalogue;
+use source::Patience;
 
 /// Reads a policy. What is wrong with it comes all at once, except that the first mistake in its
 /// form (no YAML, an unknown key, a wrong type) hides the rest.
 pub fn load(source: &PolicySource) -> Result<Policy, PolicyErrors> {
-    parse(source.read()?)
+    parse(source.read(Patience::Waits)?)
+}
+
+/// The same without waiting for anybody: a pipe or a device is refused, and so is one that is included.
+pub fn load_at_once(source: &PolicySource) -> Result<Policy, PolicyErrors> {
+    parse(source.read(Patience::None)?)
 }
 
 /// Reads a policy out of a text in memory.

@@ -3,11 +3,13 @@
 //! Invariant: a [`Span`] is only ever used with the [`Source`] that it was read from, or with the one
 //! that includes it.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -19,19 +21,36 @@ use crate::catalogue;
 /// The largest policy file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// What stands for the standard input.
+pub const STDIN: &str = "-";
+
+/// Whether to wait for what is not there yet, as in a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// As long as it takes.
+    Waits,
+    /// Not at all: what is no regular file is refused.
+    None,
+}
+
 /// Where a policy comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicySource {
     /// A file.
     File(PathBuf),
+    /// The standard input, which gives its text once.
+    Stdin,
     /// A ready policy in the binary, by its name. See [`catalogue::POLICIES`].
     Embedded(&'static str),
 }
 
 impl PolicySource {
-    /// What `-p` means: the name of a ready policy, or else a path. A file that has the name of a
-    /// ready policy is reached as `./audit`.
+    /// What `-p` means: the name of a ready policy, `-` for the standard input, or else a path. A file that
+    /// has the name of a ready policy is reached as `./audit`, one that is called `-` as `./-`.
     pub fn parse(text: &str) -> Self {
+        if text == STDIN {
+            return Self::Stdin;
+        }
         match catalogue::POLICIES.iter().find(|(name, _)| *name == text) {
             Some((name, _)) => Self::Embedded(name),
             None => Self::File(PathBuf::from(text)),
@@ -39,9 +58,10 @@ impl PolicySource {
     }
 
     /// Reads the text.
-    pub(super) fn read(&self) -> Result<Source, PolicyError> {
+    pub(super) fn read(&self, patience: Patience) -> Result<Source, PolicyError> {
         match self {
-            Self::File(path) => read_file(path),
+            Self::File(path) => read_file(path, patience),
+            Self::Stdin => read_stdin(patience),
             Self::Embedded(name) => match catalogue::ready_policy(name) {
                 Some(text) => Ok(Source::new(format!("{name} (built in)"), text.to_owned())),
                 None => Err(PolicyError::without_place(
@@ -54,30 +74,61 @@ impl PolicySource {
 }
 
 /// Reads a file up to [`MAX_BYTES`]; never more, whatever the file system says of its size.
-pub(super) fn read_file(path: &Path) -> Result<Source, PolicyError> {
+pub(super) fn read_file(path: &Path, patience: Patience) -> Result<Source, PolicyError> {
     let name = path.display().to_string();
+    let source = read_text(name, || open(path, patience))?;
+    Ok(Source {
+        path: Some(path.to_owned()),
+        patience,
+        ..source
+    })
+}
+
+fn read_stdin(patience: Patience) -> Result<Source, PolicyError> {
+    read_text("standard input".to_owned(), || match patience {
+        Patience::Waits => Ok(io::stdin().lock()),
+        Patience::None => Err(PolicyErrorKind::NotRegular),
+    })
+}
+
+/// A file to be read. Who does not wait opens it without waiting, too: a pipe that nobody writes to would
+/// block there.
+fn open(path: &Path, patience: Patience) -> Result<impl Read, PolicyErrorKind> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if patience == Patience::None {
+        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(PolicyErrorKind::Unreadable)?;
+    let kind = file.metadata().map_err(PolicyErrorKind::Unreadable)?;
+    if patience == Patience::None && !kind.is_file() {
+        return Err(PolicyErrorKind::NotRegular);
+    }
+    Ok(file)
+}
+
+fn read_text<R: Read>(
+    name: String,
+    open: impl FnOnce() -> Result<R, PolicyErrorKind>,
+) -> Result<Source, PolicyError> {
     let fail = |kind| {
         let source = Source::new(name.clone(), String::new());
         PolicyError::without_place(&source.into(), kind)
     };
-    let bytes = read_at_most(path, MAX_BYTES).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => fail(PolicyErrorKind::TooLarge),
-        _ => fail(PolicyErrorKind::Unreadable(error)),
-    })?;
-    String::from_utf8(bytes)
-        .map(|text| Source {
-            path: Some(path.to_owned()),
-            ..Source::new(name.clone(), text)
-        })
+    let bytes = open().and_then(|from| read_at_most(from, MAX_BYTES));
+    String::from_utf8(bytes.map_err(fail)?)
         .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
+        .map(|text| Source::new(name, text))
 }
 
-fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+fn read_at_most(from: impl Read, limit: usize) -> Result<Vec<u8>, PolicyErrorKind> {
     let mut bytes = Vec::new();
     let within = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)?.take(within).read_to_end(&mut bytes)?;
+    from.take(within)
+        .read_to_end(&mut bytes)
+        .map_err(PolicyErrorKind::Unreadable)?;
     if bytes.len() > limit {
-        return Err(io::ErrorKind::FileTooLarge.into());
+        return Err(PolicyErrorKind::TooLarge);
     }
     Ok(bytes)
 }
@@ -98,6 +149,8 @@ pub struct Source {
     shown: Option<String>,
     /// Where it was read, if it is a file.
     path: Option<PathBuf>,
+    /// How what it includes is read.
+    patience: Patience,
     /// Sources that it includes, in the order of [`Span::file`], from 1.
     included: Vec<Arc<Source>>,
 }
@@ -113,6 +166,7 @@ impl Source {
             text,
             shown,
             path: None,
+            patience: Patience::Waits,
             included: Vec::new(),
         }
     }
@@ -123,6 +177,11 @@ impl Source {
             included,
             ..self.clone()
         }
+    }
+
+    /// How long what it includes may take, too.
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// The file, if it is one.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use imblock::lab::{Answer, Probe, probe};
 use imblock_common::Transport;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Signal, getrlimit, prlimit};
 
 use crate::site::{Network as _, Site};
@@ -64,6 +65,34 @@ fn hangup_reads_the_policy_again() {
     fs::write(&policy, "version: 1\nname: fourth\n").unwrap();
     running.signal(Signal::HUP);
     running.await_log("policy fourth is in force, generation 3");
+}
+
+#[test]
+fn a_reload_does_not_wait_for_a_pipe() {
+    let Some(site) = Site::or_skip("a_reload_does_not_wait_for_a_pipe") else {
+        return;
+    };
+    let policy = site.file("policy.yaml", "version: 1\nname: first\n");
+    let fifo = site.dir().join("policy.fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let running = site.start(&["run", "-i", "lan0", "-p", &policy, "--listen", "none"]);
+    // Itself, or what it includes.
+    let including = "version: 1\nname: second\ninclude: [policy.fifo]\n";
+    fs::write(&policy, including).unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy.fifo:\n  × cannot read the policy: it is no regular file");
+    running.await_log("the old policy stays in force");
+    fs::remove_file(&policy).unwrap();
+    fs::rename(&fifo, &policy).unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy.yaml:\n  × cannot read the policy: it is no regular file");
+
+    fs::remove_file(&policy).unwrap();
+    fs::write(&policy, "version: 1\nname: third\n").unwrap();
+    running.signal(Signal::HUP);
+    running.await_log("policy third is in force, generation 2");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().0, Some(0));
 }
 
 #[test]

@@ -66,8 +66,9 @@ fn the_help_of_a_command() {
     Options:
           --instance <NAME>           Which instance is meant, where several run side by side [default:
                                       main]
-      -p, --policy <POLICY>           A policy file, or the name of an embedded policy: audit, historic,
-                                      office, school, home [default: audit]
+      -p, --policy <POLICY>           A policy file, - for the standard input, or the name of an
+                                      embedded policy: audit, historic, office, school, home [default:
+                                      audit]
       -i, --interface <IFACE[:SIDE]>  An interface, and which way it leads: `lan` (default), to the
                                       hosts you police, or `wan`, to the Internet. Instead of the
                                       interfaces that the policy names

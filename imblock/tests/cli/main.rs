@@ -24,6 +24,7 @@ mod refusals;
 mod replay;
 mod site;
 mod state;
+mod stdin;
 mod support;
 mod toggles;
 mod why;

@@ -186,6 +186,9 @@ const MISTAKES: &[(&str, &str)] = &[
 /// Kinds that come of files, of the size of things, or of other callers; each has its maker.
 const OTHERS: &[(&str, Maker)] = &[
     ("Unreadable", || file(None)),
+    ("NotRegular", || {
+        policy::load_at_once(&PolicySource::File("/dev/null".into())).unwrap_err()
+    }),
     ("NotUtf8", || file(Some(b"name: \xff"))),
     ("NoSuchPolicy", || {
         policy::load(&PolicySource::Embedded("offise")).unwrap_err()
