@@ -139,7 +139,7 @@ fn a_wrong_command_line_is_exit_2() {
         .says("--watch");
     imblock(&["replay", "--local", "lan", "x.pcap"])
         .exits(2)
-        .says("192.168.0.0/16");
+        .says("write 10.0.5.0/24");
     for name in ["", "..", "a/b", "a b", "ä", &"x".repeat(33)] {
         imblock(&["--instance", name, "status"])
             .exits(2)
