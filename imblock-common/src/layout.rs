@@ -415,7 +415,7 @@ impl PortEntry {
     const SERVICE: u16 = 0x01ff;
     /// Traffic of this port is never dropped: the policy protects it.
     const PROTECTED: u16 = 0x4000;
-    /// The port is this service's and nothing else's: no payload is worth a look.
+    /// The port is this service's and nothing else's: who calls it is told, and no payload is worth a look.
     const FINAL: u16 = 0x2000;
     /// Services that are treated differently share the port: what is said first decides.
     const CONTESTED: u16 = 0x1000;

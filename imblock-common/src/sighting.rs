@@ -188,10 +188,13 @@ impl Sighting {
         }
     }
 
-    /// A resolver may ask all its questions from one port, so these are read at any age.
+    /// A resolver may ask all its questions from one port, or on one connection, so these are read at any
+    /// age. Of a connection only what the client says: its answers may be a whole zone's.
     #[inline(always)]
-    pub(crate) fn asks_for_names(&self) -> bool {
-        self.key.transport() == Transport::Udp && self.key.remote_port() == DNS_PORT
+    pub(crate) const fn asks_for_names(&self) -> bool {
+        let is_read = matches!(self.key.transport(), Transport::Udp)
+            || matches!(self.direction(), Direction::Sent);
+        is_read && self.key.remote_port() == DNS_PORT
     }
 
     /// Whether it may be one of the first packets of a QUIC client, as far as sizes tell, and the policy

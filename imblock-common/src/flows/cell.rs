@@ -1,7 +1,7 @@
 //! One word about a flow.
 //!
 //! From the lowest bit: 32 of the hash, 16 of the time when it was last seen, four for the payloads of
-//! each end, who began it, and two flags.
+//! each end, who began it, and three flags.
 
 use super::{Claim, Shape};
 use crate::Direction;
@@ -31,6 +31,8 @@ impl Cell {
     const HELD: u64 = 1 << 58;
     /// The head of the client's stream is being gathered.
     const GATHERING: u64 = 1 << 59;
+    /// A LAN side sees the flow.
+    const ON_LAN: u64 = 1 << 60;
 
     /// The cell of no flow.
     pub const NOBODYS: Self = Self(0);
@@ -144,6 +146,19 @@ impl Cell {
         } else {
             Self(self.0 & !Self::GATHERING)
         }
+    }
+
+    /// Whether a LAN side sees the flow: a WAN side that does so, too, sees the same payloads.
+    #[inline(always)]
+    pub const fn is_on_lan(self) -> bool {
+        self.0 & Self::ON_LAN != 0
+    }
+
+    /// The same, seen on a LAN side.
+    #[inline(always)]
+    #[must_use]
+    pub const fn on_lan(self) -> Self {
+        Self(self.0 | Self::ON_LAN)
     }
 
     /// Whether the flow was silent for so long that it is another one by now.

@@ -5,7 +5,7 @@ use super::{context, port, prefix};
 use crate::content::{Answer, Finding, Reply, Sender};
 use crate::flows::{self, Cell, Claim, EARLY, FlowState, Initiator, NOWHERE, Shape, Slots as _};
 use crate::layout::Generic;
-use crate::{Direction, Evidence, Packet, Sighting, Tables, Transport};
+use crate::{Direction, Evidence, Packet, Side, Sighting, Tables, Transport};
 
 /// What the flow's earlier packets, this one's payload, or else port and address tell. `reply` is what
 /// [`super::payload::look`] told, or [`Reply::UNASKED`]: then the answer may be [`Answer::Look`], and this
@@ -251,6 +251,15 @@ pub(super) const fn is_over(cell: Cell, about: &Sighting, shape: Shape) -> bool 
     cell.is_stale(shape) && !lasts
 }
 
+/// Whether a SYN is what a called end says in the midst of a connection: it begins none. The caller's stack
+/// answers it with an ACK and goes on (RFC 5961 section 4), or calls at the same time (RFC 9293 section 3.5).
+#[inline(always)]
+const fn is_retort(cell: Cell, about: &Sighting, shape: Shape) -> bool {
+    matches!(about.direction(), Direction::Received)
+        && matches!(cell.initiator(), Initiator::Local)
+        && !cell.is_stale(shape)
+}
+
 /// A flow's place in the table, and how its cell stands there.
 #[derive(Clone, Copy)]
 struct Track {
@@ -267,7 +276,8 @@ impl Track {
     #[inline(always)]
     fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
         let found = flows::find(tables.flows(), hash, shape);
-        if found.number == NOWHERE || about.begins() || is_over(found.cell, about, shape) {
+        let begins = about.begins() && !is_retort(found.cell, about, shape);
+        if found.number == NOWHERE || begins || is_over(found.cell, about, shape) {
             return Self::fresh(about, found.number, hash, shape);
         }
         Self {
@@ -302,9 +312,16 @@ impl Track {
     ) {
         let slots = tables.flows();
         let mut next = self.cell.seen_at(shape.now);
-        if is_young && about.speaks() {
+        if about.side() == Side::Lan {
+            next = next.on_lan();
+        }
+        // What crosses both sides is one payload, which the LAN side counts.
+        let counts = about.side() == Side::Lan || !next.is_on_lan();
+        if is_young && about.speaks() && counts {
             next = next.with_payload(about.direction());
         }
+        // Forgotten, so that the verifier walks the rest once.
+        next = Cell(slots.forget(next.0));
         if about.speaks() && about.direction() == Direction::Sent && !reply.is(Answer::Look) {
             next = next.gathering(reply.is(Answer::More));
         }

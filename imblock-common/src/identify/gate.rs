@@ -24,14 +24,17 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     let hash = about.key.hash(shape.seed);
     let place = flows::find(tables.flows(), hash, shape);
     let cell = place.cell;
+    let remote_port = about.remote_port();
+    if remote_port.is_final() && cell.initiator() != Initiator::Remote {
+        return port::finding(remote_port);
+    }
     let is_young = cell.payloads(about.direction()) < EARLY;
     let is_settling = cell.is_gathering() || is_young && speaks;
-    let remote_port = about.remote_port();
     // The first packet in a while of a flow that was told is news to others: who talks to whom.
     let is_nobodys = !cell.is_held() && !remote_port.names_service();
     let goes_on = cell.is_fresh(shape) || is_nobodys && !cell.is_stale(shape);
     if place.is_nowhere() || !goes_on || is_settling {
-        let is_new = place.is_nowhere() || cell.is_stale(shape);
+        let is_new = place.is_nowhere() || flow::is_over(cell, about, shape);
         return if !speaks || cell.is_held() {
             Reply::UNASKED
         } else if is_new {

@@ -131,11 +131,11 @@ pub fn at_once<T: Tables>(about: &Sighting, tables: T) -> Reply {
         return Reply::UNASKED;
     }
     let remote_port = about.remote_port();
-    // Who calls a listed port, and says nothing yet, is told before anything is written down, and a port
-    // that can't be anything else always: there, content is not worth a look.
-    let is_told = remote_port.names_service()
-        && (remote_port.is_final()
-            || about.calls() && !about.speaks() && !remote_port.is_contested());
+    // Who calls a listed port, and says nothing yet, is told before anything is written down; and whatever
+    // is said along with it where the port can't be anything else.
+    let is_told = about.calls()
+        && remote_port.names_service()
+        && (remote_port.is_final() || !about.speaks() && !remote_port.is_contested());
     if is_told || about.policy().flags & Control::LOOKS_INTO_FLOWS == 0 {
         return port::finding(remote_port);
     }

@@ -1,11 +1,8 @@
 //! What the flow table remembers, and what it forgets.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::net::IpAddr;
 
 use imblock::catalogue;
-use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
 use imblock::replay::MemoryTables;
 use imblock_common::content::Answer;
 use imblock_common::flows::{flow_clock_shift, flow_idle};
@@ -15,15 +12,7 @@ use imblock_common::testkit::{
 };
 use imblock_common::{Evidence, Judgement, Reply, Verdict, View, classify, decide, parse, sight};
 
-const SENT: View = View::LAN_INGRESS;
-const RECEIVED: View = View::LAN_EGRESS;
-const SECOND: u64 = 1_000_000_000;
-
-fn tables(text: &str) -> MemoryTables {
-    let policy = policy::parse(Source::new("test.yaml".to_owned(), text.to_owned())).unwrap();
-    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
-    MemoryTables::new(&plan.unwrap())
-}
+use super::{RECEIVED, SECOND, SENT, tables};
 
 fn dropping_whatsapp(flows: u32) -> MemoryTables {
     tables(&format!(

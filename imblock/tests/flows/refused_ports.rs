@@ -1,17 +1,10 @@
 //! What a port that is reason enough to refuse a service spares, and what it does not decide.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-use imblock::policy::{self, ServiceNumbers, Source, Surroundings};
 use imblock::replay::MemoryTables;
 use imblock_common::testkit::Frame;
 use imblock_common::{Evidence, Judgement, Verdict, View, classify};
 
-fn tables(text: &str) -> MemoryTables {
-    let policy = policy::parse(Source::new("test.yaml".to_owned(), text.to_owned())).unwrap();
-    let plan = policy.compile(&mut ServiceNumbers::default(), &Surroundings::default());
-    MemoryTables::new(&plan.unwrap())
-}
+use super::tables;
 
 /// A policy about a service with a UDP port of its own, and one that is told by what it says.
 fn about_a_port(action: &str) -> MemoryTables {
