@@ -1,7 +1,7 @@
 //! One word about a flow.
 //!
 //! From the lowest bit: 32 of the hash, 16 of the time when it was last seen, four for the payloads of
-//! each end, who began it, and three flags.
+//! each end, who began it, and four flags.
 
 use super::{Claim, Shape};
 use crate::Direction;
@@ -31,8 +31,8 @@ impl Cell {
     const HELD: u64 = 1 << 58;
     /// The head of the client's stream is being gathered.
     const GATHERING: u64 = 1 << 59;
-    /// A LAN side sees the flow.
-    const ON_LAN: u64 = 1 << 60;
+    /// A LAN side sees what is sent, or by the next bit what is received.
+    const ON_LAN_SHIFT: u32 = 60;
 
     /// The cell of no flow.
     pub const NOBODYS: Self = Self(0);
@@ -148,17 +148,25 @@ impl Cell {
         }
     }
 
-    /// Whether a LAN side sees the flow: a WAN side that does so, too, sees the same payloads.
+    /// Whether a LAN side sees a direction of the flow: a WAN side that does so, too, sees the same payloads.
     #[inline(always)]
-    pub const fn is_on_lan(self) -> bool {
-        self.0 & Self::ON_LAN != 0
+    pub const fn is_on_lan(self, direction: Direction) -> bool {
+        self.0 & Self::on_lan_bit(direction) != 0
     }
 
     /// The same, seen on a LAN side.
     #[inline(always)]
     #[must_use]
-    pub const fn on_lan(self) -> Self {
-        Self(self.0 | Self::ON_LAN)
+    pub const fn on_lan(self, direction: Direction) -> Self {
+        Self(self.0 | Self::on_lan_bit(direction))
+    }
+
+    #[inline(always)]
+    const fn on_lan_bit(direction: Direction) -> u64 {
+        match direction {
+            Direction::Sent => 1 << Self::ON_LAN_SHIFT,
+            Direction::Received => 2 << Self::ON_LAN_SHIFT,
+        }
     }
 
     /// Whether the flow was silent for so long that it is another one by now.

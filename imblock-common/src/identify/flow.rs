@@ -312,17 +312,18 @@ impl Track {
     ) {
         let slots = tables.flows();
         let mut next = self.cell.seen_at(shape.now);
+        let direction = about.direction();
         if about.side() == Side::Lan {
-            next = next.on_lan();
+            next = next.on_lan(direction);
         }
         // What crosses both sides is one payload, which the LAN side counts.
-        let counts = about.side() == Side::Lan || !next.is_on_lan();
+        let counts = about.side() == Side::Lan || !next.is_on_lan(direction);
         if is_young && about.speaks() && counts {
-            next = next.with_payload(about.direction());
+            next = next.with_payload(direction);
         }
         // Forgotten, so that the verifier walks the rest once.
         next = Cell(slots.forget(next.0));
-        if about.speaks() && about.direction() == Direction::Sent && !reply.is(Answer::Look) {
+        if about.speaks() && direction == Direction::Sent && !reply.is(Answer::Look) {
             next = next.gathering(reply.is(Answer::More));
         }
         let mut number = self.number;
