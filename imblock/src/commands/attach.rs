@@ -9,7 +9,7 @@ use crate::cli::{AttachArgs, Listen};
 use crate::exit::Exit;
 use crate::kernel::{Instance, KernelError, Unconfirmed, fallbacks, require_right};
 use crate::policy::plan::InterfacePlan;
-use crate::policy::{Plan, inside};
+use crate::policy::{Plan, Policy, inside};
 use crate::state::Override;
 use crate::status::InterfaceStatus;
 use crate::time::words;
@@ -18,7 +18,8 @@ use crate::time::words;
 pub(super) fn up(target: &Target, args: &AttachArgs) -> Result<Exit, CommandError> {
     // A controller that runs would not know of the new interfaces.
     let _claim = target.claim()?;
-    let (instance, frozen) = enforce(target, args, Listen::Nowhere)?;
+    let policy = wanted(args)?;
+    let (instance, frozen) = enforce(target, args, &policy, Listen::Nowhere)?;
     warn_of(frozen.as_slice());
     for interface in instance.interfaces()? {
         say(describe(&interface));
@@ -34,22 +35,28 @@ pub(super) fn down(target: &Target) -> Result<Exit, CommandError> {
     Ok(Exit::Ok)
 }
 
-/// Compiles the policy, puts it in force and attaches: what `up` and `run` have in common. With it
-/// comes what to say where no controller stays.
+/// The policy that is to be put in force, of a command that can be carried out. It may come from a pipe,
+/// and late.
+pub(super) fn wanted(args: &AttachArgs) -> Result<Policy, CommandError> {
+    refuse_twice(&args.interfaces)?;
+    require_right()?;
+    read(&args.policy)
+}
+
+/// Compiles the [`wanted`] policy, puts it in force and attaches: what `up` and `run` have in common. With
+/// it comes what to say where no controller stays.
 pub(super) fn enforce(
     target: &Target,
     args: &AttachArgs,
+    policy: &Policy,
     listen: Listen,
 ) -> Result<(Instance, Option<String>), CommandError> {
-    refuse_twice(&args.interfaces)?;
-    require_right()?;
-    let policy = read(&args.policy)?;
     let lock = target.lock()?;
     match target.open_under(&lock) {
         Ok(_) | Err(CommandError::Kernel(KernelError::NotRunning(_))) => {}
         Err(error) => return Err(error),
     }
-    let mut plan = target.plan(&policy, listen)?;
+    let mut plan = target.plan(policy, listen)?;
     let named = plan.interfaces.clone();
     if !args.interfaces.is_empty() {
         plan.interfaces.clone_from(&args.interfaces);

@@ -12,13 +12,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::CommandError;
-use super::attach::{adopt, describe, enforce};
+use super::attach::{adopt, describe, enforce, wanted};
 use super::clockwork::Clockwork;
 use super::say::{Trouble, complain, say, warn_of};
 use super::target::{Target, read_at_once};
 use crate::cli::{AttachArgs, Listen, RunArgs};
 use crate::exit::Exit;
 use crate::kernel::{Instance, KernelError, Maps, own_addresses};
+use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::telemetry::{self, Source, SourceError};
@@ -41,16 +42,21 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
         .enable_all()
         .build()
         .map_err(system("start the asynchronous runtime"))?;
-    // Before anything is attached, too: who is told to stop half-way must still detach.
-    let signals = runtime.block_on(async { Signals::listen() })?;
     let adopted = match args.keep {
         // Who leaves things in place for the next start takes over what the last one left.
         true => adopt(target)?,
         false => None,
     };
-    let instance = match adopted {
-        Some(instance) => instance,
-        None => enforce(target, &args.attach, args.listen)?.0,
+    let start = match adopted {
+        Some(instance) => Start::From(Box::new(instance)),
+        // While a signal still ends this, however long the policy is in coming.
+        None => Start::With(Box::new(wanted(&args.attach)?)),
+    };
+    // Before anything is attached, too: who is told to stop half-way must still detach.
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    let instance = match start {
+        Start::From(instance) => *instance,
+        Start::With(policy) => enforce(target, &args.attach, &policy, args.listen)?.0,
     };
     for interface in instance.interfaces()? {
         say(describe(&interface));
@@ -66,6 +72,14 @@ pub(super) fn run(target: &Target, args: &RunArgs) -> Result<Exit, CommandError>
         }
     }
     served.map(|()| Exit::Ok)
+}
+
+/// What the controller begins with.
+enum Start {
+    /// What is there already.
+    From(Box<Instance>),
+    /// A policy that is to be put in force.
+    With(Box<Policy>),
 }
 
 /// Serves /metrics and answers signals until one of them says stop.

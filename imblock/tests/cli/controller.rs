@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use imblock::lab::{Answer, Probe, probe};
 use imblock_common::Transport;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Signal, getrlimit, prlimit};
 
+use crate::fifo;
 use crate::site::{Network as _, Site};
 
 #[test]
@@ -73,8 +73,7 @@ fn a_reload_does_not_wait_for_a_pipe() {
         return;
     };
     let policy = site.file("policy.yaml", "version: 1\nname: first\n");
-    let fifo = site.dir().join("policy.fifo");
-    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let fifo = fifo::made(&site);
     let running = site.start(&["run", "-i", "lan0", "-p", &policy, "--listen", "none"]);
     // Itself, or what it includes.
     let including = "version: 1\nname: second\ninclude: [policy.fifo]\n";
@@ -93,6 +92,20 @@ fn a_reload_does_not_wait_for_a_pipe() {
     running.await_log("policy third is in force, generation 2");
     running.signal(Signal::TERM);
     assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn who_waits_for_a_policy_can_be_told_to_stop() {
+    let Some(site) = Site::or_skip("who_waits_for_a_policy_can_be_told_to_stop") else {
+        return;
+    };
+    let fifo = &fifo::made(&site);
+    let waiting = site.launch(&["run", "-i", "lan0", "-p", fifo, "--listen", "none"]);
+    let _pipe = fifo::awaited(fifo);
+    waiting.signal(Signal::INT);
+    // Ended by the signal, as nothing is attached.
+    assert_eq!(waiting.end().0, None);
+    site.imblock(&["status"]).exits(7);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod commit;
 mod controller;
 mod diff;
 mod documents;
+mod fifo;
 mod help;
 mod interrupted;
 mod learn;

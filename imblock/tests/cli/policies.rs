@@ -4,12 +4,10 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
-
+use crate::fifo;
 use crate::refusals::Nobody;
-use crate::site::{PATIENCE, Site};
+use crate::site::Site;
 use crate::support::{Ran, command, imblock, run};
 
 const READY: [&str; 5] = ["audit", "historic", "office", "school", "home"];
@@ -301,27 +299,12 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A pipe out of which a policy is read, and its end to write to, once somebody reads.
-fn awaited(fifo: &str) -> fs::File {
-    let begin = Instant::now();
-    loop {
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK;
-        match open(fifo, flags, Mode::empty()) {
-            Ok(end) => return end.into(),
-            Err(error) => assert!(begin.elapsed() < PATIENCE, "nobody reads: {error}"),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_policy_that_comes_slowly_keeps_nobody_waiting() {
     let Some(site) = Site::or_skip("a_policy_that_comes_slowly_keeps_nobody_waiting") else {
         return;
     };
-    let fifo = site.dir().join("policy.fifo");
-    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let fifo = fifo.to_str().unwrap();
+    let fifo = &fifo::made(&site);
     site.imblock(&["up", "-i", "lan0"]).exits(0);
     let capture = site.dir().join("irc.pcap");
     fs::write(&capture, crate::replay::irc_capture()).unwrap();
@@ -333,7 +316,7 @@ fn a_policy_that_comes_slowly_keeps_nobody_waiting() {
     ];
     for (generation, more) in [(2, &[][..]), (3, &compared)] {
         let apply = site.launch(&[&["policy", "apply", fifo], more].concat());
-        let mut pipe = awaited(fifo);
+        let mut pipe = fifo::awaited(fifo);
         let toggle = site.launch(&["block", "irc"]);
         assert_eq!(toggle.end().0, Some(0));
         // In one piece and no more: who reads it again finds nothing.
