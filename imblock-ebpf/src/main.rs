@@ -23,7 +23,8 @@ use imblock_common::content::Answer;
 use imblock_common::identify::{at_once, flow, payload};
 use imblock_common::layout::Stage;
 use imblock_common::{
-    Bytes as _, Judgement, Reply, View, by_port, decide, parse, record, refuse_outright, sight, unidentified, Sighting,
+    Bytes as _, Judgement, Reply, Sighting, View, by_port, decide, parse, record, refuse_outright,
+    sight, unidentified,
 };
 
 use hook::{AtTc, AtXdp, Hook};
@@ -176,7 +177,10 @@ fn passes_by_flow<H: Hook + Steps>(hook: H) -> bool {
     // told is forgotten, so that it walks the verdict once.
     let packet = Frame::new(hook);
     let told = Reply(packet.forget(told.0));
-    goes_on(hook, steps::conclude(packet, about, decide(packet, about, told, maps), maps))
+    goes_on(
+        hook,
+        steps::conclude(packet, about, decide(packet, about, told, maps), maps),
+    )
 }
 
 /// Asks the payload of such a frame, and goes on with the answer.
@@ -185,7 +189,12 @@ fn look<H: Hook + Steps>(hook: H) {
     let (Some(maps), Some(known)) = (KernelMaps::open(), maps::handed_on()) else {
         return;
     };
-    let reply = payload::look(Frame::with_payload(hook), &known.about, Reply(known.told), maps);
+    let reply = payload::look(
+        Frame::with_payload(hook),
+        &known.about,
+        Reply(known.told),
+        maps,
+    );
     maps::hand_on_reply(reply);
     // Its slot is filled before this program's.
     hook.go_on(Stage::Flow);
