@@ -251,10 +251,11 @@ pub(super) const fn is_over(cell: Cell, about: &Sighting, shape: Shape) -> bool 
     cell.is_stale(shape) && !lasts
 }
 
-/// Whether a SYN is what a called end says in the midst of a connection: it begins none. The caller's stack
-/// answers it with an ACK and goes on (RFC 5961 section 4), or calls at the same time (RFC 9293 section 3.5).
+/// Whether a SYN comes from the end that was called, in the midst of a connection: it begins none. The
+/// caller's stack answers it with an ACK and goes on (RFC 5961 section 4), or both call at the same time
+/// (RFC 9293 section 3.5).
 #[inline(always)]
-const fn is_retort(cell: Cell, about: &Sighting, shape: Shape) -> bool {
+const fn called_end_says_syn(cell: Cell, about: &Sighting, shape: Shape) -> bool {
     matches!(about.direction(), Direction::Received)
         && matches!(cell.initiator(), Initiator::Local)
         && !cell.is_stale(shape)
@@ -276,7 +277,7 @@ impl Track {
     #[inline(always)]
     fn of<T: Tables>(about: &Sighting, hash: u64, shape: Shape, tables: T) -> Self {
         let found = flows::find(tables.flows(), hash, shape);
-        let begins = about.begins() && !is_retort(found.cell, about, shape);
+        let begins = about.begins() && !called_end_says_syn(found.cell, about, shape);
         if found.number == NOWHERE || begins || is_over(found.cell, about, shape) {
             return Self::fresh(about, found.number, hash, shape);
         }
