@@ -25,6 +25,7 @@ pub fn told<T: Tables>(about: &Sighting, tables: T) -> Reply {
     let place = flows::find(tables.flows(), hash, shape);
     let cell = place.cell;
     let remote_port = about.remote_port();
+    // No payload tells better. But who called from such a port is a client of the local host's, by chance.
     if remote_port.is_final() && cell.initiator() != Initiator::Remote {
         return port::finding(remote_port);
     }
